@@ -1,0 +1,278 @@
+//! Recording: two filters that see an origin's answer on its way to the client.
+//!
+//! The header filter reads what the answer says of itself, takes the control lines out and decides
+//! (`twice_core::policy`). The body filter feeds the body to a [`record::Recording`]; where the answer
+//! has tags the visitor that caused the fetch gets them filled, by the same program that every later
+//! hit runs. A page is stored when its last byte has come and not before: an answer that is cut short
+//! never reaches its last buffer.
+
+mod headers;
+mod outgoing;
+mod record;
+mod save;
+
+use ngx::ffi::{
+    NGX_LOG_ERR, NGX_LOG_WARN, ngx_buf_t, ngx_chain_t, ngx_http_output_body_filter_pt,
+    ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_test_content_type,
+    ngx_http_test_predicates, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
+};
+use ngx::ngx_log_error;
+use twice_core::outcome::{CacheStatus, Reason};
+use twice_core::policy::{Facts, Fate, Lifetime, Note, Rules, decide};
+
+use crate::conf::{self, LocConf};
+use crate::ctx::{self, Ctx, Stage};
+use crate::guard::guarded;
+use crate::shm;
+use crate::sys::{self, DECLINED, ERROR, Request};
+
+pub use record::Capture;
+use record::Recording;
+
+static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
+static mut NEXT_BODY: ngx_http_output_body_filter_pt = None;
+
+/// Puts the header filter in front of all others.
+///
+/// # Safety
+/// Only in postconfiguration.
+pub unsafe fn install_header_filter() {
+    // SAFETY: configuration is read by one thread, before any request.
+    unsafe {
+        NEXT_HEADER = ngx_http_top_header_filter;
+        ngx_http_top_header_filter = Some(header_filter);
+    }
+}
+
+/// Puts the body filter at the place of its module.
+///
+/// # Safety
+/// Only in postconfiguration.
+pub unsafe fn install_body_filter() {
+    // SAFETY: as above.
+    unsafe {
+        NEXT_BODY = ngx_http_top_body_filter;
+        ngx_http_top_body_filter = Some(body_filter);
+    }
+}
+
+fn next_header(request: Request<'_>) -> ngx_int_t {
+    // SAFETY: set at configuration time, never changed after; a live request.
+    unsafe { NEXT_HEADER.map_or(ERROR, |next| next(request.raw())) }
+}
+
+fn next_body(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: as above.
+    unsafe { NEXT_BODY.map_or(ERROR, |next| next(request.raw(), chain)) }
+}
+
+unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live request to its filters.
+    let request = unsafe { Request::new(r) };
+    let ok = guarded(false, || {
+        let conf = conf::of(request);
+        let ctx = match ctx::get(request) {
+            Some(ctx) if ctx.stage == Stage::Hit => return true,
+            Some(ctx) => ctx,
+            None => {
+                let Some(zone) = conf.zone() else { return true };
+                // Not asked for by the phase handler: an answer of nginx itself, or of a handler that
+                // stands before it. Its tags are filled; it is not stored.
+                match ctx::set(request, Ctx::new(zone, Reason::Early)) {
+                    Some(ctx) => ctx,
+                    None => return false,
+                }
+            }
+        };
+        answer(request, conf, ctx).is_some()
+    });
+    if ok { next_header(request) } else { ERROR }
+}
+
+/// Reads and decides on an origin's answer; none when memory ran out.
+fn answer(request: Request<'_>, conf: &LocConf, ctx: &mut Ctx) -> Option<()> {
+    let r = request.raw();
+    let names = conf.headers();
+    let mut facts = Facts::new(names);
+    let mut kept = Vec::new();
+    for line in request.lines_out() {
+        // SAFETY: a line of this live request; a deleted one has hash 0.
+        let (name, value) = unsafe {
+            if (*line).hash == 0 {
+                continue;
+            }
+            sys::pair(line)
+        };
+        let (fate, note) = facts.line(name, value);
+        if let Some(note) = note {
+            log_note(request, name, value, note);
+        }
+        match fate {
+            Fate::Keep => kept.push(line.cast_const()),
+            Fate::Once => {}
+            // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
+            Fate::Strip => unsafe { (*line).hash = 0 },
+        }
+    }
+    // SAFETY: a live request, its location's merged hash, nginx's own test of its own array.
+    let (status, type_has_tags, no_store, length) = unsafe {
+        let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
+        let types = (&raw const conf.types).cast_mut();
+        let no_store = match ngx_http_test_predicates(r, conf.no_store) {
+            sys::OK => false,
+            DECLINED => true,
+            _ => return None,
+        };
+        (status, !ngx_http_test_content_type(r, types).is_null(), no_store, (*r).headers_out.content_length_n)
+    };
+    let rules = Rules {
+        valid: conf.valid(),
+        tags: conf.tags(),
+        type_has_tags,
+        authorization: request.header_in(b"authorization").is_some(),
+        no_store,
+        now: ngx::ffi::ngx_time(),
+    };
+    let verdict = decide(status, &facts, &rules);
+    // SAFETY: the zone of the request's location.
+    let max = unsafe { (*ctx.zone).max_object() };
+    let lifetime = match (ctx.stage, verdict.store) {
+        (Stage::Fetch, Ok(_)) if u64::try_from(length).is_ok_and(|n| n > max as u64) => Err(Reason::TooLarge),
+        (Stage::Fetch, verdict) => verdict,
+        _ => Err(ctx.reason),
+    };
+    let recording = lifetime.is_ok();
+    if !recording && !verdict.tags {
+        // Nothing of it is ours: the client's conditions and ranges hold as without Twice.
+        // SAFETY: a live request.
+        unsafe { (*r).set_disable_not_modified(0) };
+    }
+    let snapshot = if recording { headers::Snapshot::take(request, &kept) } else { None };
+    match lifetime {
+        Ok(seconds) => {
+            ctx.reason = Reason::Recording;
+            ctx.created_ms = shm::now_ms();
+            ctx.expires_ms = ctx.created_ms.saturating_add(seconds.saturating_mul(1000));
+        }
+        Err(reason) => ctx.reason = reason,
+    }
+    if recording || verdict.tags {
+        // SAFETY: a live request. A range would be cut before the body filter sees it; files come as memory.
+        unsafe {
+            (*r).set_allow_ranges(0);
+            (*r).set_filter_need_in_memory(1);
+        }
+        let recording = Recording::new(conf, max, length, snapshot, verdict.tags);
+        ctx.capture = sys::pool_box_of(request, Capture::new(recording))?;
+    }
+    if verdict.tags {
+        headers::make_private(request)?;
+    }
+    if request.is_main() {
+        let forward = match ctx.status {
+            Some(CacheStatus::Bypass) => "bypass",
+            Some(CacheStatus::Expired) => "stale",
+            Some(_) => "uri-miss",
+            None if ctx.reason == Reason::Method => "method",
+            None => "bypass",
+        };
+        headers::cache_status(request, forward, ctx.reason)?;
+    }
+    Some(())
+}
+
+fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
+    let Note::Lifetime(lifetime) = note;
+    let what = match lifetime {
+        Lifetime::Malformed => "holds no number of seconds, taken as not given",
+        Lifetime::Saturated => "holds a number that is too large, taken as 2147483648 seconds",
+        Lifetime::Seconds(_) => return,
+    };
+    let value = value.get(..value.len().min(100)).unwrap_or_default();
+    ngx_log_error!(
+        NGX_LOG_WARN,
+        request.log(),
+        "twice: response header \"{}: {}\" {}",
+        name.escape_ascii(),
+        value.escape_ascii(),
+        what
+    );
+}
+
+unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live request to its filters.
+    let request = unsafe { Request::new(r) };
+    let capture = ctx::get(request).map(|ctx| ctx.capture).filter(|capture| !capture.is_null());
+    let Some(capture) = capture else { return next_body(request, chain) };
+    let result = guarded(None, || {
+        // SAFETY: a capture lives in the pool of its request; filters of one request don't nest here:
+        // the next filter is called with no reference to it.
+        let capture = unsafe { &mut *capture };
+        record_chain(request, capture, chain)
+    });
+    match result {
+        None => {
+            ngx_log_error!(NGX_LOG_ERR, request.log(), "twice: an answer could not be rendered");
+            ERROR
+        }
+        Some(Next::AsItIs) => next_body(request, chain),
+        Some(Next::Rendered(out)) => {
+            let rc = next_body(request, out);
+            // SAFETY: as above, after the next filter has returned.
+            guarded((), || unsafe { (*capture).outgoing.sent(request, out) });
+            rc
+        }
+    }
+}
+
+enum Next {
+    /// The chain that came.
+    AsItIs,
+    /// One of our own.
+    Rendered(*mut ngx_chain_t),
+}
+
+/// Feeds a chain to the recording; none on an error that ends the request.
+fn record_chain(request: Request<'_>, capture: &mut Capture, chain: *mut ngx_chain_t) -> Option<Next> {
+    let mut link = chain;
+    while !link.is_null() {
+        // SAFETY: links of nginx's chain, each with its buffer.
+        let (buf, next) = unsafe { ((*link).buf, (*link).next) };
+        // SAFETY: as above.
+        unsafe { record_buf(request, capture, buf) }?;
+        link = next;
+    }
+    Some(if capture.recording.tagged() { Next::Rendered(capture.outgoing.take()) } else { Next::AsItIs })
+}
+
+/// # Safety
+/// `buf` must be a buffer of the chain that nginx passed to the body filter.
+unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_buf_t) -> Option<()> {
+    // SAFETY: the caller's promise; a buffer in memory has its bytes from `pos` to `last`.
+    let (data, in_file, last, flush) = unsafe {
+        let b = &*buf;
+        let in_memory = b.temporary() != 0 || b.memory() != 0 || b.mmap() != 0;
+        let data = if in_memory && !b.pos.is_null() {
+            std::slice::from_raw_parts(b.pos, b.last.offset_from_unsigned(b.pos))
+        } else {
+            &[]
+        };
+        let in_file = !in_memory && b.in_file() != 0 && b.file_last > b.file_pos;
+        let last = b.last_buf() != 0 || !request.is_main() && b.last_in_chain() != 0;
+        (data, in_file, last, b.flush() != 0)
+    };
+    if in_file {
+        // `filter_need_in_memory` rules this out; a handler that goes past nginx's copy filter loses.
+        capture.recording.give_up(request, Reason::Failed);
+    }
+    capture.recording.feed(request, data);
+    if last {
+        capture.recording.finish(request);
+    }
+    if capture.recording.tagged() {
+        capture.recording.render(request, &mut capture.outgoing)?;
+        // SAFETY: the caller's promise.
+        unsafe { capture.outgoing.replace(request, buf, in_file, last, flush) }?;
+    }
+    Some(())
+}

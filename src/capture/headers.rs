@@ -1,0 +1,146 @@
+//! Response header lines: what of them is stored, and what leaves instead of them.
+
+use ngx::ffi::{ngx_http_time, ngx_table_elt_t};
+use twice_core::outcome::{Reason, ReasonKind};
+use twice_core::page::{self, Head, Program};
+
+use crate::sys::{self, Request};
+
+/// `Cache-Control` of a page that holds a visitor's values.
+pub const PRIVATE: &[u8] = b"private, no-cache";
+
+/// What is stored of a response's header: owned, because it waits for the body's end.
+#[derive(Default)]
+pub struct Snapshot {
+    status: u16,
+    content_type: Vec<u8>,
+    charset: Vec<u8>,
+    etag: Vec<u8>,
+    last_modified: Vec<u8>,
+    last_modified_time: i64,
+    cache_control: Vec<u8>,
+    lines: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Snapshot {
+    /// Copies the header as the origin gave it, before any filter of nginx changes it. `kept` are the
+    /// lines that may be stored.
+    pub fn take(request: Request<'_>, kept: &[*const ngx_table_elt_t]) -> Option<Self> {
+        // SAFETY: a live request; its header's strings live in its pool.
+        let out = unsafe { &(*request.raw()).headers_out };
+        // SAFETY: as above. What stands behind `content_type_len` is the charset, kept apart.
+        let (content_type, charset) = unsafe { (sys::bytes(out.content_type), sys::bytes(out.charset)) };
+        let mut snapshot = Self {
+            status: u16::try_from(out.status).ok()?,
+            content_type: content_type.get(..out.content_type_len).unwrap_or(content_type).to_vec(),
+            charset: charset.to_vec(),
+            last_modified_time: out.last_modified_time,
+            ..Self::default()
+        };
+        for &line in kept {
+            // SAFETY: lines of this live request.
+            let (name, value) = unsafe { sys::pair(line) };
+            match name.to_ascii_lowercase().as_slice() {
+                b"etag" => snapshot.etag = value.to_vec(),
+                b"last-modified" => snapshot.last_modified = value.to_vec(),
+                b"cache-control" => {
+                    if !snapshot.cache_control.is_empty() {
+                        snapshot.cache_control.extend_from_slice(b", ");
+                    }
+                    snapshot.cache_control.extend_from_slice(value);
+                }
+                _ => snapshot.lines.push((name.to_vec(), value.to_vec())),
+            }
+        }
+        // A static file has the time alone; nginx formats it on each answer, we once.
+        if snapshot.last_modified.is_empty() && out.last_modified_time != -1 {
+            let mut text = [0; 64];
+            // SAFETY: nginx writes 29 bytes, "Sun, 06 Nov 1994 08:49:37 GMT", and gives their end.
+            let len = unsafe {
+                let end = ngx_http_time(text.as_mut_ptr(), out.last_modified_time);
+                end.offset_from_unsigned(text.as_ptr().cast_mut())
+            };
+            snapshot.last_modified = text.get(..len)?.to_vec();
+        }
+        Some(snapshot)
+    }
+
+    /// The page's bytes before its literals. A page with tags has no validator of the origin's: they
+    /// speak of the template.
+    pub fn prefix(&self, program: &Program<'_>, literals_len: usize) -> Option<Vec<u8>> {
+        let plain = program.code.is_empty();
+        let head = Head {
+            status: self.status,
+            content_type: &self.content_type,
+            charset: &self.charset,
+            etag: if plain { &self.etag } else { b"" },
+            last_modified: if plain { &self.last_modified } else { b"" },
+            last_modified_time: if plain { self.last_modified_time } else { -1 },
+            cache_control: if program.personal { PRIVATE } else { &self.cache_control },
+        };
+        let lines = self
+            .lines
+            .iter()
+            .filter(|(name, _)| !(program.personal && is_outward(name)))
+            .map(|(name, value)| (name.as_slice(), value.as_slice()));
+        page::encode_prefix(&head, lines, program, literals_len)
+    }
+}
+
+/// Lines that tell other caches how long they may keep a page.
+fn is_outward(name: &[u8]) -> bool {
+    [&b"expires"[..], b"pragma", b"surrogate-control", b"cdn-cache-control"]
+        .iter()
+        .any(|outward| name.eq_ignore_ascii_case(outward))
+}
+
+/// Makes the answer of this fetch one visitor's: its tags are being filled.
+pub fn make_private(request: Request<'_>) -> Option<()> {
+    let mut done = false;
+    for line in request.lines_out() {
+        // SAFETY: a line of this live request.
+        unsafe {
+            if (*line).hash == 0 {
+                continue;
+            }
+            let (name, _) = sys::pair(line);
+            if name.eq_ignore_ascii_case(b"cache-control") && !done {
+                // In place: nginx's `expires` keeps a pointer to this line.
+                (*line).value = sys::ngx_str(PRIVATE);
+                done = true;
+            } else if [&b"cache-control"[..], b"etag", b"last-modified", b"accept-ranges", b"content-length"]
+                .iter()
+                .any(|lower| name.eq_ignore_ascii_case(lower))
+                || is_outward(name)
+            {
+                (*line).hash = 0;
+            }
+        }
+    }
+    if !done {
+        request.push_out(b"Cache-Control", PRIVATE)?;
+    }
+    // SAFETY: a live request; null and -1 are nginx's words for "not given".
+    unsafe {
+        let out = &raw mut (*request.raw()).headers_out;
+        (*out).etag = std::ptr::null_mut();
+        (*out).last_modified = std::ptr::null_mut();
+        (*out).last_modified_time = -1;
+        (*out).accept_ranges = std::ptr::null_mut();
+        (*out).expires = std::ptr::null_mut();
+        (*out).content_length = std::ptr::null_mut();
+        (*out).content_length_n = -1;
+    }
+    Some(())
+}
+
+/// `Cache-Status` (RFC 9211) of an answer that was fetched.
+pub fn cache_status(request: Request<'_>, forward: &str, reason: Reason) -> Option<()> {
+    let detail = match reason.kind() {
+        ReasonKind::Stored => "; stored".to_owned(),
+        _ => format!("; detail={}", reason.as_str()),
+    };
+    let text = format!("Twice; fwd={forward}{detail}");
+    request.push_out(b"Cache-Status", request.copy(text.as_bytes())?)?;
+    Some(())
+}

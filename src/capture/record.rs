@@ -1,0 +1,209 @@
+//! A body on its way into the store.
+
+use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_WARN};
+use ngx::ngx_log_error;
+use twice_core::outcome::Reason;
+use twice_core::template::{Compiler, Limits, State};
+
+use super::headers::Snapshot;
+use super::outgoing::Outgoing;
+use super::save;
+use crate::conf::LocConf;
+use crate::ctx;
+use crate::sys::Request;
+use crate::values::{Resolved, Resolver};
+
+/// What the body filter keeps for one answer.
+pub struct Capture {
+    /// The body as it is stored.
+    pub recording: Recording,
+    /// Buffers on their way to the client, where tags are filled.
+    pub outgoing: Outgoing,
+}
+
+impl Capture {
+    /// Nothing seen yet.
+    pub fn new(recording: Recording) -> Self {
+        Self { recording, outgoing: Outgoing::default() }
+    }
+}
+
+enum Body {
+    /// Goes through unchanged.
+    Plain(Vec<u8>),
+    /// Its tags are filled on the way.
+    Tagged(Box<Tagged>),
+}
+
+struct Tagged {
+    compiler: Compiler,
+    state: State,
+    /// Values of the slots so far, in the request's pool.
+    values: Vec<*const [u8]>,
+}
+
+/// The recording of one answer.
+pub struct Recording {
+    /// None: not stored (any more).
+    snapshot: Option<Snapshot>,
+    max: usize,
+    /// What `Content-Length` promises, if it does.
+    length: Option<u64>,
+    seen: u64,
+    body: Body,
+    finished: bool,
+}
+
+impl Recording {
+    /// `length` is nginx's `content_length_n`.
+    pub fn new(conf: &LocConf, max: usize, length: i64, snapshot: Option<Snapshot>, tags: bool) -> Self {
+        let body = if tags {
+            let limits = Limits { regex_buffer: max, ..Limits::default() };
+            Body::Tagged(Box::new(Tagged {
+                compiler: Compiler::new(conf.delimiters().clone(), conf.escape(), limits),
+                state: State::new(&limits),
+                values: Vec::new(),
+            }))
+        } else {
+            Body::Plain(Vec::new())
+        };
+        Self { snapshot, max, length: u64::try_from(length).ok(), seen: 0, body, finished: false }
+    }
+
+    /// Whether the body has tags, so that the client gets another one than came.
+    pub fn tagged(&self) -> bool {
+        matches!(self.body, Body::Tagged(_))
+    }
+
+    /// The answer will not be stored.
+    pub fn give_up(&mut self, request: Request<'_>, reason: Reason) {
+        if self.snapshot.take().is_none() {
+            return;
+        }
+        if let Some(ctx) = ctx::get(request) {
+            ctx.reason = reason;
+            ctx.expires_ms = 0;
+        }
+        if let Body::Plain(body) = &mut self.body {
+            *body = Vec::new();
+        }
+    }
+
+    /// Takes the next piece of the body.
+    pub fn feed(&mut self, request: Request<'_>, data: &[u8]) {
+        self.seen = self.seen.saturating_add(data.len() as u64);
+        match &mut self.body {
+            Body::Plain(body) => {
+                if self.snapshot.is_none() {
+                    return;
+                }
+                if self.seen > self.max as u64 {
+                    return self.give_up(request, Reason::TooLarge);
+                }
+                // The whole body at once where its length is known: what can't be had is not stored.
+                let whole = self.length.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+                let more = whole.saturating_sub(body.len()).max(data.len());
+                if body.capacity() - body.len() < data.len() && body.try_reserve(more).is_err() {
+                    return self.give_up(request, Reason::Failed);
+                }
+                body.extend_from_slice(data);
+            }
+            Body::Tagged(tagged) => {
+                tagged.compiler.feed(data);
+                if tagged.compiler.size() > self.max {
+                    self.give_up(request, Reason::TooLarge);
+                }
+            }
+        }
+    }
+
+    /// The answer has come to its end.
+    pub fn finish(&mut self, request: Request<'_>) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        if let Body::Tagged(tagged) = &mut self.body {
+            tagged.compiler.finish();
+            log_errors(request, &tagged.compiler);
+            if tagged.compiler.size() > self.max {
+                self.give_up(request, Reason::TooLarge);
+            }
+        }
+        if self.length.is_some_and(|promised| promised != self.seen) {
+            self.give_up(request, Reason::Incomplete);
+        }
+        let Some(snapshot) = &self.snapshot else { return };
+        let saved = match &self.body {
+            Body::Plain(body) => save::plain(request, snapshot, body),
+            Body::Tagged(tagged) => save::tagged(request, snapshot, &tagged.compiler),
+        };
+        match saved {
+            Ok(()) => {
+                if let Some(ctx) = ctx::get(request) {
+                    ctx.reason = Reason::Stored;
+                }
+                self.snapshot = None;
+            }
+            Err(reason) => self.give_up(request, reason),
+        }
+    }
+
+    /// Runs what was compiled so far, with this visitor's values; none when memory ran out.
+    pub fn render(&mut self, request: Request<'_>, out: &mut Outgoing) -> Option<()> {
+        let Body::Tagged(tagged) = &mut self.body else { return Some(()) };
+        let Tagged { compiler, state, values } = &mut **tagged;
+        let known = values.len();
+        if compiler.slots().len() > known {
+            let mut resolver = Resolver::new(request);
+            for slot in compiler.slots().skip(known) {
+                values.push(resolver.value(slot));
+            }
+        }
+        // SAFETY: the values lie in the pool and the header buffers of this request, which outlives
+        // its capture; a raw slice has the layout of a reference to one.
+        let slices = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<&[u8]>(), values.len()) };
+        let mut sink = out.sink(request, compiler.literals());
+        compiler.run(state, &Resolved::of(slices), &mut sink).ok()?;
+        if sink.failed() {
+            return None;
+        }
+        if self.snapshot.is_none() {
+            // Nothing is stored: memory must not grow with an answer that streams by.
+            compiler.drain(state);
+        }
+        if self.finished && state.truncated() {
+            ngx_log_error!(
+                NGX_LOG_WARN,
+                request.log(),
+                "twice: the values of a page exceed {} bytes, the rest prints nothing",
+                Limits::default().output_max
+            );
+        }
+        Some(())
+    }
+}
+
+/// Tells the log what is wrong with a page's tags, once for each page that is stored.
+fn log_errors(request: Request<'_>, compiler: &Compiler) {
+    // SAFETY: a live request's URI.
+    let page = unsafe { crate::sys::bytes((*request.raw()).uri) };
+    for error in compiler.errors() {
+        ngx_log_error!(
+            NGX_LOG_ERR,
+            request.log(),
+            "twice: bad tag in page \"{}\": {}",
+            page.escape_ascii(),
+            error
+        );
+    }
+    let more = compiler.error_count().saturating_sub(compiler.errors().len() as u64);
+    if more > 0 {
+        ngx_log_error!(
+            NGX_LOG_ERR,
+            request.log(),
+            "twice: {} more bad tags in page \"{}\"",
+            more,
+            page.escape_ascii()
+        );
+    }
+}

@@ -1,0 +1,316 @@
+//! Configuration: what the directives leave behind, and how it is inherited.
+//!
+//! A [`LocConf`] is plain memory of nginx's configuration pool, with nginx's own "unset" marks so that
+//! nginx's own setters and merge functions work on it. Values that Rust owns (tables, expressions)
+//! hang on pointers and are dropped with the pool.
+
+mod directives;
+mod setters;
+mod zones;
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ngx::ffi::{
+    NGX_LOG_EMERG, ngx_array_t, ngx_conf_t, ngx_cycle_t, ngx_hash_t, ngx_http_complex_value_t,
+    ngx_http_conf_ctx_t, ngx_http_html_default_types, ngx_http_merge_types, ngx_http_module,
+    ngx_http_script_code_pt, ngx_http_script_engine_t, ngx_http_script_return_code, ngx_int_t, ngx_pcalloc,
+    ngx_shm_zone_t, ngx_str_t, ngx_uint_t,
+};
+use ngx::ngx_conf_log_error;
+use twice_core::policy::{HeaderNames, Tags, Valid};
+use twice_core::template::{Delimiters, Escape};
+
+use crate::guard::guarded;
+use crate::sys::{self, ERROR, OK, Request};
+
+pub use directives::COMMANDS;
+
+/// `twice_zone`s, and who asked for which.
+#[derive(Default)]
+pub struct MainConf {
+    /// The zones of this configuration.
+    pub zones: Vec<*mut ngx_shm_zone_t>,
+    /// Zones that `twice` names: name, file, line.
+    uses: Vec<(String, String, usize)>,
+}
+
+/// What the directives of a location say.
+#[repr(C)]
+pub struct LocConf {
+    /// `twice`: null is off.
+    zone: *mut ngx_shm_zone_t,
+    /// `twice_key`: null is the default key.
+    pub key: *mut ngx_http_complex_value_t,
+    /// `twice_methods`: bits of `NGX_HTTP_GET` and so on.
+    pub methods: ngx_uint_t,
+    valid: *mut Valid,
+    /// `twice_bypass`.
+    pub bypass: *mut ngx_array_t,
+    /// `twice_no_store`.
+    pub no_store: *mut ngx_array_t,
+    tags: ngx_uint_t,
+    delimiters: *mut Arc<Delimiters>,
+    types_keys: *mut ngx_array_t,
+    /// `twice_types`, as nginx's hash.
+    pub types: ngx_hash_t,
+    escape: ngx_uint_t,
+    headers: *mut HeaderNames,
+    /// `twice_geo`: null is none.
+    pub geo: *mut ngx_http_complex_value_t,
+}
+
+const UNSET: ngx_uint_t = ngx_uint_t::MAX;
+
+impl LocConf {
+    /// The location's zone, if the cache is on.
+    pub fn zone(&self) -> Option<&crate::shm::Zone> {
+        // SAFETY: null or a zone of this configuration: `check` refused any other.
+        unsafe { crate::shm::zone_of(self.zone) }
+    }
+
+    /// `twice_valid`.
+    pub fn valid(&self) -> &Valid {
+        // SAFETY: merged: a table that lives as long as the configuration.
+        unsafe { &*self.valid }
+    }
+
+    /// `twice_tags`.
+    pub fn tags(&self) -> Tags {
+        match self.tags {
+            0 => Tags::Off,
+            2 => Tags::All,
+            _ => Tags::Marked,
+        }
+    }
+
+    /// `twice_delimiters`.
+    pub fn delimiters(&self) -> &Arc<Delimiters> {
+        // SAFETY: merged, as above.
+        unsafe { &*self.delimiters }
+    }
+
+    /// `twice_escape`.
+    pub fn escape(&self) -> Escape {
+        if self.escape == 0 { Escape::Off } else { Escape::Html }
+    }
+
+    /// `twice_headers`.
+    pub fn headers(&self) -> &HeaderNames {
+        // SAFETY: merged, as above.
+        unsafe { &*self.headers }
+    }
+}
+
+/// The configuration of the request's location.
+pub fn of(request: Request<'_>) -> &LocConf {
+    // SAFETY: `loc_conf` has a place for each HTTP module; ours was made by `create_loc` and merged.
+    unsafe { &*(*(*request.raw()).loc_conf.add(crate::ctx_index())).cast::<LocConf>() }
+}
+
+/// Context index of nginx's rewrite module; `usize::MAX` in an nginx without it.
+static REWRITE: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Whether the request's location begins with `return`, so that it is answered in the REWRITE phase.
+pub fn returns(request: Request<'_>) -> bool {
+    let index = REWRITE.load(Ordering::Relaxed);
+    if index == usize::MAX {
+        return false;
+    }
+    // SAFETY: `loc_conf` has a place for each HTTP module. The rewrite module's configuration begins
+    // with its array of code (`ngx_http_rewrite_loc_conf_t`), null or non-empty; code begins with the
+    // function that runs it.
+    unsafe {
+        let conf = (*(*request.raw()).loc_conf.add(index)).cast::<*const ngx_array_t>();
+        let Some(codes) = conf.as_ref().and_then(|codes| codes.as_ref()) else { return false };
+        let first = codes.elts.cast::<ngx_http_script_code_pt>();
+        codes.nelts > 0
+            && (*first).is_some_and(|code| ptr::fn_addr_eq(code, ngx_http_script_return_code as ReturnCode))
+    }
+}
+
+type ReturnCode = unsafe extern "C" fn(*mut ngx_http_script_engine_t);
+
+/// Looks up the rewrite module by name: the module must load into an nginx without it, too.
+///
+/// # Safety
+/// `cf` must be the running configuration.
+unsafe fn find_rewrite(cf: *mut ngx_conf_t) {
+    // SAFETY: the cycle's list of modules ends with null; names are C strings.
+    unsafe {
+        let mut module = (*(*cf).cycle).modules;
+        while !(*module).is_null() {
+            let name = (**module).name;
+            if !name.is_null() && CStr::from_ptr(name) == c"ngx_http_rewrite_module" {
+                REWRITE.store((**module).ctx_index, Ordering::Relaxed);
+            }
+            module = module.add(1);
+        }
+    }
+}
+
+/// The main configuration while it is read.
+///
+/// # Safety
+/// `cf` must be nginx's running configuration, inside its http block.
+pub unsafe fn main_of<'a>(cf: *mut ngx_conf_t) -> &'a mut MainConf {
+    // SAFETY: inside http, `cf->ctx` is an `ngx_http_conf_ctx_t` with one place for each module.
+    unsafe {
+        let ctx = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+        &mut *(*(*ctx).main_conf.add(crate::ctx_index())).cast::<MainConf>()
+    }
+}
+
+/// The main configuration of a cycle; none without an http block.
+///
+/// # Safety
+/// `cycle` must be the running cycle.
+pub unsafe fn main_of_cycle<'a>(cycle: *mut ngx_cycle_t) -> Option<&'a MainConf> {
+    // SAFETY: `conf_ctx` has a place for each module of the cycle; the http module's is null or its context.
+    unsafe {
+        let ctx = (*(*cycle).conf_ctx.add(ngx_http_module.index)).cast::<ngx_http_conf_ctx_t>();
+        let ctx = ctx.as_ref()?;
+        (*ctx.main_conf.add(crate::ctx_index())).cast::<MainConf>().as_ref()
+    }
+}
+
+/// nginx's callback.
+pub unsafe extern "C" fn create_main(cf: *mut ngx_conf_t) -> *mut c_void {
+    guarded(ptr::null_mut(), || {
+        // SAFETY: nginx passes the running configuration, whose pool lives as long as the cycle.
+        unsafe { sys::pool_box((*cf).pool, MainConf::default()) }.map_or(ptr::null_mut(), |p| p.cast())
+    })
+}
+
+/// nginx's callback.
+pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: as above; a `LocConf` of zeros is valid (null pointers, off).
+    let conf = unsafe { ngx_pcalloc((*cf).pool, size_of::<LocConf>()).cast::<LocConf>() };
+    // SAFETY: fresh zeroed memory of the right size, or null.
+    if let Some(conf) = unsafe { conf.as_mut() } {
+        conf.zone = sys::unset_ptr();
+        conf.key = sys::unset_ptr();
+        conf.methods = UNSET;
+        conf.valid = sys::unset_ptr();
+        conf.bypass = sys::unset_ptr();
+        conf.no_store = sys::unset_ptr();
+        conf.tags = UNSET;
+        conf.delimiters = sys::unset_ptr();
+        conf.escape = UNSET;
+        conf.headers = sys::unset_ptr();
+        conf.geo = sys::unset_ptr();
+    }
+    conf.cast()
+}
+
+fn merge_ptr<T>(child: &mut *mut T, parent: *mut T, default: *mut T) {
+    if *child == sys::unset_ptr() {
+        *child = if parent == sys::unset_ptr() { default } else { parent };
+    }
+}
+
+fn merge_uint(child: &mut ngx_uint_t, parent: ngx_uint_t, default: ngx_uint_t) {
+    if *child == UNSET {
+        *child = if parent == UNSET { default } else { parent };
+    }
+}
+
+/// nginx's callback. `parent` was not merged itself when it is the http block's.
+pub unsafe extern "C" fn merge_loc(
+    cf: *mut ngx_conf_t,
+    parent: *mut c_void,
+    child: *mut c_void,
+) -> *mut c_char {
+    guarded(setters::failed(), || {
+        // SAFETY: nginx passes two results of `create_loc`, never the same one.
+        let (parent, child) = unsafe { (&mut *parent.cast::<LocConf>(), &mut *child.cast::<LocConf>()) };
+        // SAFETY: the running configuration.
+        unsafe { merge(cf, parent, child) }.map_or(setters::failed(), |()| ptr::null_mut())
+    })
+}
+
+/// # Safety
+/// `cf` must be the running configuration.
+unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) -> Option<()> {
+    // SAFETY: the running configuration's pool.
+    let pool = unsafe { (*cf).pool };
+    merge_ptr(&mut child.zone, parent.zone, ptr::null_mut());
+    merge_ptr(&mut child.key, parent.key, ptr::null_mut());
+    merge_uint(&mut child.methods, parent.methods, setters::GET_AND_HEAD);
+    merge_ptr(&mut child.bypass, parent.bypass, ptr::null_mut());
+    merge_ptr(&mut child.no_store, parent.no_store, ptr::null_mut());
+    merge_uint(&mut child.tags, parent.tags, 1);
+    merge_uint(&mut child.escape, parent.escape, 1);
+    merge_ptr(&mut child.geo, parent.geo, ptr::null_mut());
+    // The defaults are made once, in the outermost block, and inherited from there.
+    // SAFETY: a live pool.
+    unsafe {
+        inherit(pool, &mut child.valid, &mut parent.valid, Valid::default)?;
+        inherit(pool, &mut child.delimiters, &mut parent.delimiters, || Arc::new(Delimiters::default()))?;
+        inherit(pool, &mut child.headers, &mut parent.headers, HeaderNames::default)?;
+    }
+    // SAFETY: nginx's own merge of what its own setter filled.
+    let rc = unsafe {
+        ngx_http_merge_types(
+            cf,
+            &raw mut child.types_keys,
+            &raw mut child.types,
+            &raw mut parent.types_keys,
+            &raw mut parent.types,
+            (&raw mut ngx_http_html_default_types).cast::<ngx_str_t>(),
+        )
+    };
+    (rc.is_null()).then_some(())
+}
+
+/// # Safety
+/// `pool` must be the configuration's.
+unsafe fn inherit<T>(
+    pool: *mut ngx::ffi::ngx_pool_t,
+    child: &mut *mut T,
+    parent: &mut *mut T,
+    default: impl FnOnce() -> T,
+) -> Option<()> {
+    if *child == sys::unset_ptr() {
+        if *parent == sys::unset_ptr() {
+            // SAFETY: the caller's promise.
+            *parent = unsafe { sys::pool_box(pool, default()) }?;
+        }
+        *child = *parent;
+    }
+    Some(())
+}
+
+/// What can only be seen when everything was read: zones that no directive defines.
+///
+/// # Safety
+/// `cf` must be the running configuration, in postconfiguration.
+pub unsafe fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: the caller's promise.
+    let main = unsafe {
+        find_rewrite(cf);
+        main_of(cf)
+    };
+    // SAFETY: zones of this configuration; their names live in its pool.
+    let name_of = |zone: &*mut ngx_shm_zone_t| unsafe { sys::bytes((**zone).shm.name) };
+    for (name, file, line) in &main.uses {
+        if main.zones.iter().any(|zone| name_of(zone) == name.as_bytes()) {
+            continue;
+        }
+        let known: Vec<_> = main.zones.iter().map(|z| format!("\"{}\"", name_of(z).escape_ascii())).collect();
+        let known = if known.is_empty() { "none is defined".to_owned() } else { known.join(", ") };
+        ngx_conf_log_error!(
+            NGX_LOG_EMERG,
+            cf,
+            "\"twice\" in {}:{} has the zone \"{}\", allowed are \"off\" and the zones of \"twice_zone\": {}",
+            file,
+            line,
+            name,
+            known
+        );
+        return ERROR;
+    }
+    OK
+}

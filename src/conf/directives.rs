@@ -1,0 +1,75 @@
+//! The table of directives.
+
+use std::mem::offset_of;
+use std::ptr;
+
+use ngx::ffi::{
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_HTTP_LOC_CONF,
+    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF,
+    ngx_command_t, ngx_http_html_default_types, ngx_http_set_predicate_slot, ngx_http_types_slot,
+};
+use ngx::ngx_string;
+
+use super::{LocConf, setters, zones};
+
+type Setter = unsafe extern "C" fn(
+    *mut ngx::ffi::ngx_conf_t,
+    *mut ngx_command_t,
+    *mut std::ffi::c_void,
+) -> *mut std::ffi::c_char;
+
+const ANYWHERE: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
+
+const fn command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter, offset: usize) -> ngx_command_t {
+    ngx_command_t {
+        name,
+        type_: (ANYWHERE | args) as usize,
+        set: Some(set),
+        conf: NGX_HTTP_LOC_CONF_OFFSET,
+        offset,
+        post: ptr::null_mut(),
+    }
+}
+
+/// All directives, ended by an empty one.
+pub static mut COMMANDS: [ngx_command_t; 14] = [
+    ngx_command_t {
+        name: ngx_string!("twice_zone"),
+        type_: (NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE) as usize,
+        set: Some(zones::twice_zone),
+        conf: NGX_HTTP_MAIN_CONF_OFFSET,
+        offset: 0,
+        post: ptr::null_mut(),
+    },
+    command(ngx_string!("twice"), NGX_CONF_TAKE1, zones::twice, 0),
+    command(ngx_string!("twice_key"), NGX_CONF_TAKE1, setters::key, 0),
+    command(ngx_string!("twice_methods"), NGX_CONF_1MORE, setters::methods, 0),
+    command(ngx_string!("twice_valid"), NGX_CONF_1MORE, setters::valid, 0),
+    command(
+        ngx_string!("twice_bypass"),
+        NGX_CONF_1MORE,
+        ngx_http_set_predicate_slot,
+        offset_of!(LocConf, bypass),
+    ),
+    command(
+        ngx_string!("twice_no_store"),
+        NGX_CONF_1MORE,
+        ngx_http_set_predicate_slot,
+        offset_of!(LocConf, no_store),
+    ),
+    command(ngx_string!("twice_tags"), NGX_CONF_TAKE1, setters::tags, 0),
+    command(ngx_string!("twice_delimiters"), NGX_CONF_TAKE12, setters::delimiters, 0),
+    ngx_command_t {
+        post: (&raw mut ngx_http_html_default_types).cast(),
+        ..command(
+            ngx_string!("twice_types"),
+            NGX_CONF_1MORE,
+            ngx_http_types_slot,
+            offset_of!(LocConf, types_keys),
+        )
+    },
+    command(ngx_string!("twice_escape"), NGX_CONF_TAKE1, setters::escape, 0),
+    command(ngx_string!("twice_headers"), NGX_CONF_1MORE, setters::headers, 0),
+    command(ngx_string!("twice_geo"), NGX_CONF_TAKE1, setters::geo, 0),
+    ngx_command_t::empty(),
+];

@@ -1,0 +1,146 @@
+//! `twice_zone NAME SIZE [max_object=1m] [inactive=TIME]` and `twice ZONE | off`.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+
+use ngx::ffi::{
+    ngx_command_t, ngx_conf_t, ngx_parse_size, ngx_pool_t, ngx_shared_memory_add, ngx_shm_zone_t, ngx_str_t,
+};
+
+use super::setters::{Directive, set};
+use super::{LocConf, MainConf, main_of};
+use crate::shm::{self, DEFAULT_MAX_OBJECT, PAGE_EXTRA, Zone};
+use crate::sys;
+
+fn bytes_of(text: &str) -> Option<usize> {
+    let mut s = sys::ngx_str(text.as_bytes());
+    // SAFETY: nginx only reads the bytes.
+    usize::try_from(unsafe { ngx_parse_size(&raw mut s) }).ok()
+}
+
+/// A copy of a name in the configuration's pool, where nginx keeps looking for it.
+fn name_in(pool: *mut ngx_pool_t, name: &str) -> Result<ngx_str_t, String> {
+    // SAFETY: the running configuration's pool.
+    let copy = unsafe { sys::pool_box(pool, name.to_owned()) }.ok_or("found no memory")?;
+    // SAFETY: just made; it lives as long as the pool, and is never changed.
+    Ok(sys::ngx_str(unsafe { (*copy).as_bytes() }))
+}
+
+/// # Safety
+/// `cf` must be nginx's running configuration.
+unsafe fn shared(cf: *mut ngx_conf_t, name: &str, size: usize) -> Result<*mut ngx_shm_zone_t, String> {
+    // SAFETY: the caller's promise; nginx knows zones by name and by our tag.
+    unsafe {
+        let mut name = name_in((*cf).pool, name)?;
+        let zone = ngx_shared_memory_add(cf, &raw mut name, size, crate::tag());
+        // nginx has logged what it does not like: the name belongs to another module.
+        (!zone.is_null()).then_some(zone).ok_or_else(|| "names a zone that can't be used".to_owned())
+    }
+}
+
+/// The setter of `twice_zone`.
+pub unsafe extern "C" fn twice_zone(
+    cf: *mut ngx_conf_t,
+    cmd: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx calls a setter with what its command asks for.
+    unsafe { set(cf, cmd, conf, define) }
+}
+
+fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
+    let [name, size_text, options @ ..] = directive.args() else {
+        return Err("takes a name and a size".to_owned());
+    };
+    let name_ok = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    if name.is_empty() || name == "off" || !name.bytes().all(name_ok) {
+        return Err(format!(
+            "has the name \"{name}\", allowed are letters, digits, \"_\", \"-\", \".\", and not \"off\""
+        ));
+    }
+    let size = bytes_of(size_text)
+        .ok_or_else(|| format!("has the size \"{size_text}\", allowed is a size such as 512k, 256m or 1g"))?;
+    let (mut max_object, mut inactive_ms) = (None, 0);
+    for option in options {
+        if let Some(text) = option.strip_prefix("max_object=") {
+            let value = bytes_of(text).filter(|&n| n > 0 && n <= 1 << 30);
+            max_object = Some(value.ok_or_else(|| {
+                format!("has the option \"{option}\", allowed is a size from 1 byte to 1g")
+            })?);
+        } else if let Some(text) = option.strip_prefix("inactive=") {
+            let seconds = directive.seconds(text).filter(|&s| s > 0);
+            inactive_ms = seconds
+                .ok_or_else(|| format!("has the option \"{option}\", allowed is a time such as 10m or 1d"))?
+                * 1000;
+        } else {
+            return Err(format!(
+                "has the option \"{option}\", allowed are max_object=SIZE and inactive=TIME"
+            ));
+        }
+    }
+    let geometry = shm::geometry(size).map_err(|least| {
+        format!(
+            "has the size \"{size_text}\", too small for one page, allowed is {}k or more",
+            least.div_ceil(1024)
+        )
+    })?;
+    let largest = geometry.largest_page();
+    let max_object = match max_object {
+        Some(wanted) if wanted + PAGE_EXTRA > largest => {
+            return Err(format!(
+                "has the size \"{size_text}\", too small for one page of max_object={wanted}, allowed is \
+                 a larger zone or max_object={} or less",
+                largest.saturating_sub(PAGE_EXTRA)
+            ));
+        }
+        Some(wanted) => wanted,
+        // A small zone without the option keeps what it can hold.
+        None => DEFAULT_MAX_OBJECT.min(largest),
+    };
+    // SAFETY: the running configuration.
+    let shm_zone = unsafe { shared(directive.cf, name, size)? };
+    if main.zones.contains(&shm_zone) {
+        return Err(format!("has the name \"{name}\" a second time, allowed is another name"));
+    }
+    let zone = directive.keep(Zone::new(name, max_object, inactive_ms))?;
+    // SAFETY: a shared zone of this configuration, ours by its tag.
+    unsafe {
+        (*shm_zone).data = zone.cast();
+        (*shm_zone).init = Some(shm::init_zone);
+    }
+    main.zones.push(shm_zone);
+    Ok(())
+}
+
+/// The setter of `twice`.
+pub unsafe extern "C" fn twice(
+    cf: *mut ngx_conf_t,
+    cmd: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx calls a setter with what its command asks for.
+    unsafe { set(cf, cmd, conf, switch) }
+}
+
+fn switch(conf: &mut LocConf, directive: &Directive) -> Result<(), String> {
+    if conf.zone != sys::unset_ptr() {
+        return Err("is given twice in one block, allowed is once".to_owned());
+    }
+    let name = directive.arg();
+    if name == "off" {
+        conf.zone = ptr::null_mut();
+        return Ok(());
+    }
+    if name.is_empty() {
+        return Err("has the value \"\", allowed are \"off\" and the name of a zone".to_owned());
+    }
+    // SAFETY: the running configuration, inside its http block.
+    unsafe {
+        // Size 0: defined elsewhere, before or after. `check` finds names that nothing defines.
+        conf.zone = shared(directive.cf, name, 0)?;
+        let file = &*(*directive.cf).conf_file;
+        let place = String::from_utf8_lossy(sys::bytes(file.file.name)).into_owned();
+        main_of(directive.cf).uses.push((name.to_owned(), place, file.line));
+    }
+    Ok(())
+}

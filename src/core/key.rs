@@ -1,0 +1,78 @@
+//! The identity of a page.
+//!
+//! The default key is what the origin is asked: scheme, host with port, and the request target as it
+//! came. Its parts are joined so that no two different requests give one key: a scheme has no colon,
+//! a host no slash (nginx refuses both), and the two forms of the target differ in their first byte,
+//! a slash for the raw target of a client's request and a NUL for the decoded URI of an internal one
+//! (nginx refuses a NUL in a URI, so the second NUL ends the path for sure).
+
+/// Longest key that is looked up, in bytes. nginx's own request line is bounded by
+/// `large_client_header_buffers` (8 KB by default).
+pub const MAX_KEY: usize = 16 * 1024;
+
+/// The request target.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// As the client sent it, with its query. A trailing `?` is dropped.
+    Raw(&'a [u8]),
+    /// Path and query of an internal redirect or a sub-request.
+    Internal {
+        /// The decoded path.
+        path: &'a [u8],
+        /// The query without `?`.
+        args: &'a [u8],
+    },
+}
+
+/// The parts of the default key.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// `http` or `https`.
+    pub scheme: &'a [u8],
+    /// The host in lower case, without port.
+    pub host: &'a [u8],
+    /// The port that the client named in `Host`, with its colon, else empty.
+    pub port: &'a [u8],
+    /// What is asked for.
+    pub target: Target<'a>,
+}
+
+impl Parts<'_> {
+    fn pieces(&self) -> [&[u8]; 8] {
+        let (a, b, c, d): (&[u8], &[u8], &[u8], &[u8]) = match self.target {
+            Target::Raw(raw) => (raw.strip_suffix(b"?").unwrap_or(raw), b"", b"", b""),
+            Target::Internal { path, args } => (b"\0", path, b"\0", args),
+        };
+        [self.scheme, b"://", self.host, self.port, a, b, c, d]
+    }
+
+    /// Bytes that [`Parts::write`] gives.
+    pub fn len(&self) -> usize {
+        self.pieces().iter().map(|p| p.len()).sum()
+    }
+
+    /// Never: a key has at least its scheme.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Hands the key's pieces over in order.
+    pub fn write(&self, mut out: impl FnMut(&[u8])) {
+        for piece in self.pieces() {
+            out(piece);
+        }
+    }
+}
+
+/// Whether an absolute request target and the `Host` header name one host.
+///
+/// `server` is nginx's idea of the host (lower case, no port; an absolute target wins, RFC 9112 3.2.2),
+/// `host_header` the header as it came. Returns the port, with its colon, that the header names.
+pub fn port_of_host<'a>(server: &[u8], host_header: &'a [u8]) -> Option<&'a [u8]> {
+    let (name, port) = host_header.split_at_checked(server.len())?;
+    // nginx strips one trailing dot from the host.
+    let port = port.strip_prefix(b".").unwrap_or(port);
+    let port_ok =
+        port.is_empty() || port.strip_prefix(b":").is_some_and(|p| p.iter().all(u8::is_ascii_digit));
+    (name.eq_ignore_ascii_case(server) && port_ok).then_some(port)
+}

@@ -1,0 +1,17 @@
+//! What Twice decides, without nginx.
+//!
+//! Goals: every decision of the cache (what a tag means, whether a response may be stored and for
+//! how long, where a page lies in shared memory) is here, takes the time as an argument, and can be
+//! tested, fuzzed and run under Miri with plain cargo.
+//!
+//! Non-goals: sockets, clocks, logging, HTTP parsing. The border (`src/*.rs` of the module) does
+//! these through nginx.
+
+pub mod key;
+pub mod language;
+pub mod outcome;
+pub mod page;
+pub mod policy;
+pub mod store;
+pub mod template;
+pub mod varint;

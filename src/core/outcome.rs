@@ -1,0 +1,120 @@
+//! What became of a request: one name for each outcome.
+//!
+//! The log, `$twice_cache_status`, `$twice_reason`, the `Cache-Status` header, the README's tables and
+//! the tests all use the names of this file and no others.
+
+/// The word of `$twice_cache_status`: nginx's own words for its caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheStatus {
+    /// Looked up and not found.
+    Miss,
+    /// Not looked up because `twice_bypass` says so.
+    Bypass,
+    /// Found, but its lifetime is over: fetched anew.
+    Expired,
+    /// Served from the store.
+    Hit,
+}
+
+impl CacheStatus {
+    /// Every status, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Miss, Self::Bypass, Self::Expired, Self::Hit];
+
+    /// The word itself.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Miss => "MISS",
+            Self::Bypass => "BYPASS",
+            Self::Expired => "EXPIRED",
+            Self::Hit => "HIT",
+        }
+    }
+}
+
+/// What a reason speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasonKind {
+    /// The page was served from the store or went into it.
+    Stored,
+    /// The request was not looked up, and its answer is not stored.
+    NotLookedUp,
+    /// The answer was fetched and not stored.
+    NotStored,
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $help:literal])+ $name:ident = $word:literal, $kind:ident;)+) => {
+        /// The word of `$twice_reason`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason { $($(#[doc = $help])+ $name,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable word for logs, variables, metrics and tests.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// What the reason speaks of.
+            pub const fn kind(self) -> ReasonKind {
+                match self { $(Self::$name => ReasonKind::$kind,)+ }
+            }
+
+            /// One sentence for the documentation.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$name => concat!($($help,)+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Served from the store.
+    Hit = "hit", Stored;
+    /// The answer is being recorded; it is stored when it has come whole.
+    Recording = "recording", Stored;
+    /// The answer was stored.
+    Stored = "stored", Stored;
+    /// The method is not one of `twice_methods`.
+    Method = "method", NotLookedUp;
+    /// A GET or HEAD with a body: the body is not part of the key.
+    RequestBody = "request_body", NotLookedUp;
+    /// The URI and the `Host` header name different hosts: what the origin would see is not what the key says.
+    HostMismatch = "host_mismatch", NotLookedUp;
+    /// The client asks to switch protocols.
+    Upgrade = "upgrade", NotLookedUp;
+    /// The key is longer than 16 KB.
+    KeyTooLong = "key_too_long", NotLookedUp;
+    /// nginx answered before the lookup: a rewrite, a refused access, an error.
+    Early = "early", NotLookedUp;
+    /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store.
+    Head = "head", NotStored;
+    /// `twice_no_store` says so.
+    NoStore = "no_store", NotStored;
+    /// The response states no lifetime and `twice_valid` gives none.
+    NoLifetime = "no_lifetime", NotStored;
+    /// The response states a lifetime that is already over, such as `max-age=0`.
+    ZeroLifetime = "zero_lifetime", NotStored;
+    /// A status that is not stored: 5xx, 206, 304 and most of 3xx and 4xx.
+    Status = "status", NotStored;
+    /// The response says `Cache-Control: no-store`, `private` or `no-cache`.
+    CacheControl = "cache_control", NotStored;
+    /// The response sets a cookie and is not steered by the control header.
+    SetCookie = "set_cookie", NotStored;
+    /// The request has `Authorization` and the response does not say that it may be shared.
+    Authorization = "authorization", NotStored;
+    /// The response depends on request headers (`Vary`), cookies (`Twice-Cookies`) or A/B tests, which are not yet part of the key.
+    Varies = "varies", NotStored;
+    /// The response has a `Content-Encoding`: not every client could read it.
+    ContentEncoding = "content_encoding", NotStored;
+    /// The page is larger than `max_object`.
+    TooLarge = "too_large", NotStored;
+    /// The answer was cut short, or the client left before its end.
+    Incomplete = "incomplete", NotStored;
+    /// No room could be made: all pages are being sent.
+    NoRoom = "no_room", NotStored;
+    /// Memory ran out or an internal error was caught; the error log says more.
+    Failed = "failed", NotStored;
+}

@@ -1,0 +1,203 @@
+//! A page as it lies in the store: the value behind its key.
+//!
+//! ```text
+//! | fixed, 32 bytes | head | slots | code | literals ...
+//!   lengths, status   ready-made headers   program      the page without its tags
+//! ```
+//!
+//! Everything before the literals (the prefix) is read as one piece on a hit; the literals go out as
+//! they lie. A page without tags has neither slots nor code: its literals are the body.
+
+use crate::varint::{self, Cursor};
+
+/// Bytes before the head.
+pub const FIXED: usize = 32;
+
+/// Changes whenever a page's layout does, so that no other version's page is read.
+pub const LAYOUT: u32 = 1;
+
+const TAGGED: u32 = 1;
+const PERSONAL: u32 = 2;
+
+/// What is stored of a response, besides its body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// Response status.
+    pub status: u16,
+    /// Media type without parameters that nginx's charset filter manages.
+    pub content_type: &'a [u8],
+    /// The charset that came with it, else empty.
+    pub charset: &'a [u8],
+    /// `ETag` with its quotes, else empty. Not kept for a personal page.
+    pub etag: &'a [u8],
+    /// `Last-Modified` as it came, else empty. Not kept for a personal page.
+    pub last_modified: &'a [u8],
+    /// The same as seconds since the epoch.
+    pub last_modified_time: i64,
+    /// `Cache-Control` as it goes to the client, else empty.
+    pub cache_control: &'a [u8],
+}
+
+/// The first 32 bytes: what a reader needs to find everything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    flags: u32,
+    head_len: u32,
+    slots_len: u32,
+    code_len: u32,
+    literals_len: u32,
+    /// Header lines besides those of [`Head`].
+    pub headers: u32,
+    status: u32,
+}
+
+impl Fixed {
+    /// Reads the fixed part; `None` if this is no page of this layout.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut words = bytes.get(..FIXED)?.chunks_exact(4).map(|w| {
+            let mut word = [0; 4];
+            word.copy_from_slice(w);
+            u32::from_le_bytes(word)
+        });
+        let mut next = || words.next();
+        if next()? != LAYOUT {
+            return None;
+        }
+        Some(Self {
+            flags: next()?,
+            head_len: next()?,
+            slots_len: next()?,
+            code_len: next()?,
+            literals_len: next()?,
+            headers: next()?,
+            status: next()?,
+        })
+    }
+
+    fn bytes(&self) -> [u8; FIXED] {
+        let words = [
+            LAYOUT,
+            self.flags,
+            self.head_len,
+            self.slots_len,
+            self.code_len,
+            self.literals_len,
+            self.headers,
+            self.status,
+        ];
+        let mut out = [0; FIXED];
+        for (to, word) in out.chunks_exact_mut(4).zip(words) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        out
+    }
+
+    /// Bytes before the literals.
+    pub fn prefix_len(&self) -> usize {
+        FIXED + self.head_len as usize + self.slots_len as usize + self.code_len as usize
+    }
+
+    /// Bytes of the fixed part and the head.
+    pub fn head_len(&self) -> usize {
+        FIXED + self.head_len as usize
+    }
+
+    /// Slots and code, in a prefix of [`Fixed::prefix_len`] bytes.
+    pub fn program<'a>(&self, prefix: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let program = prefix.get(self.head_len()..self.prefix_len())?;
+        program.split_at_checked(self.slots_len as usize)
+    }
+
+    /// Bytes of the literals.
+    pub fn literals_len(&self) -> usize {
+        self.literals_len as usize
+    }
+
+    /// Whether the page has tags.
+    pub fn tagged(&self) -> bool {
+        self.flags & TAGGED != 0
+    }
+
+    /// Whether a tag's value depends on the visitor.
+    pub fn personal(&self) -> bool {
+        self.flags & PERSONAL != 0
+    }
+}
+
+/// A page's program, empty for a page without tags.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Program<'a> {
+    /// The table of distinct values.
+    pub slots: &'a [u8],
+    /// The operations.
+    pub code: &'a [u8],
+    /// Whether a value depends on the visitor.
+    pub personal: bool,
+}
+
+/// Lays out everything before the literals. `None` if a length does not fit its field.
+pub fn encode_prefix<'h>(
+    head: &Head<'_>,
+    headers: impl Iterator<Item = (&'h [u8], &'h [u8])>,
+    program: &Program<'_>,
+    literals_len: usize,
+) -> Option<Vec<u8>> {
+    let mut out = vec![0; FIXED];
+    for part in [head.content_type, head.charset, head.etag, head.last_modified, head.cache_control] {
+        varint::put_bytes(&mut out, part);
+    }
+    varint::put(&mut out, head.last_modified_time as u64);
+    let mut count = 0u32;
+    for (name, value) in headers {
+        varint::put_bytes(&mut out, name);
+        varint::put_bytes(&mut out, value);
+        count = count.checked_add(1)?;
+    }
+    let head_len = u32::try_from(out.len() - FIXED).ok()?;
+    out.extend_from_slice(program.slots);
+    out.extend_from_slice(program.code);
+    let tagged = if program.code.is_empty() { 0 } else { TAGGED };
+    let personal = if program.personal { PERSONAL } else { 0 };
+    let fixed = Fixed {
+        flags: tagged | personal,
+        head_len,
+        slots_len: u32::try_from(program.slots.len()).ok()?,
+        code_len: u32::try_from(program.code.len()).ok()?,
+        literals_len: u32::try_from(literals_len).ok()?,
+        headers: count,
+        status: u32::from(head.status),
+    };
+    out.get_mut(..FIXED)?.copy_from_slice(&fixed.bytes());
+    Some(out)
+}
+
+/// A page's head, read.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    /// Response status, types and validators.
+    pub head: Head<'a>,
+    headers: Cursor<'a>,
+}
+
+impl<'a> View<'a> {
+    /// Reads a head of [`Fixed::head_len`] bytes; `None` if it is not what [`encode_prefix`] wrote.
+    pub fn parse(fixed: &Fixed, head: &'a [u8]) -> Option<Self> {
+        let mut c = Cursor::new(head.get(FIXED..)?);
+        let head = Head {
+            status: u16::try_from(fixed.status).ok()?,
+            content_type: c.bytes()?,
+            charset: c.bytes()?,
+            etag: c.bytes()?,
+            last_modified: c.bytes()?,
+            cache_control: c.bytes()?,
+            last_modified_time: c.number()? as i64,
+        };
+        Some(Self { head, headers: c })
+    }
+
+    /// The other header lines, name and value.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let mut c = self.headers.clone();
+        std::iter::from_fn(move || Some((c.bytes()?, c.bytes()?)))
+    }
+}

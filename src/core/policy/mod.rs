@@ -1,0 +1,156 @@
+//! May a response be stored, for how long, and does it hold tags?
+//!
+//! The border hands over the response's header lines one by one ([`Facts::line`]) and is told what
+//! becomes of each; then [`decide`] gives the verdict. Nothing here knows the time: where a date
+//! counts, `now` is an argument.
+
+mod control;
+mod facts;
+mod names;
+mod valid;
+
+pub use control::{CacheControl, Control, Lifetime};
+pub use facts::{Facts, Fate, Note};
+pub use names::{BadName, HeaderKey, HeaderNames};
+pub use valid::{BadStatus, Valid};
+
+use crate::outcome::Reason;
+
+/// Longest lifetime in seconds: a larger one saturates (RFC 9111 1.2.2 asks for at least 2^31).
+pub const MAX_LIFETIME: u64 = 1 << 31;
+
+/// For how long a 404 with the control header is kept where `twice_valid` does not name 404.
+const NOT_FOUND_LIFETIME: u64 = 30;
+
+/// Statuses that an app stores by its control header.
+const BY_CONTROL: &[u16] = &[200, 203, 204, 300, 301, 302, 308, 404, 410];
+/// Statuses that ordinary caching headers store: an error page that carries its site's usual headers stays out.
+const BY_HEADERS: &[u16] = &[200, 203, 301, 308, 404, 410];
+
+/// Statuses that are never stored, whoever says so: what is not whole, what speaks to one visitor,
+/// what a bad moment of the origin gave.
+pub const fn never_stored(status: u16) -> bool {
+    matches!(status, 0..=199 | 206 | 304 | 307 | 401 | 407 | 408 | 413 | 429 | 431 | 500..)
+}
+
+/// Which responses have tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tags {
+    /// None.
+    Off,
+    /// Those with the control header.
+    Marked,
+    /// Every response of `twice_types` with status 200, and the marked ones.
+    All,
+}
+
+/// What the location and the request say.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// `twice_valid`.
+    pub valid: &'a Valid,
+    /// `twice_tags`.
+    pub tags: Tags,
+    /// Whether the response's type is one of `twice_types`.
+    pub type_has_tags: bool,
+    /// Whether the request had `Authorization`.
+    pub authorization: bool,
+    /// `twice_no_store` is true.
+    pub no_store: bool,
+    /// Seconds since the epoch.
+    pub now: i64,
+}
+
+/// What becomes of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The lifetime in seconds, or why it is not stored.
+    pub store: Result<u64, Reason>,
+    /// Whether its body is read for tags.
+    pub tags: bool,
+}
+
+/// Decides on a response whose header lines were all handed over.
+pub fn decide(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Verdict {
+    Verdict { store: lifetime(status, facts, rules), tags: has_tags(status, facts, rules) }
+}
+
+fn has_tags(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> bool {
+    let marked = facts.control.is_some();
+    let wanted = match rules.tags {
+        Tags::Off => false,
+        Tags::Marked => marked,
+        Tags::All => marked || status == 200,
+    };
+    // An encoded body can't be read, a part of one must not be changed.
+    wanted
+        && rules.type_has_tags
+        && !facts.encoded
+        && status != 206
+        && !facts.control.as_ref().is_some_and(|c| c.no_tags)
+}
+
+fn lifetime(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<u64, Reason> {
+    if rules.no_store {
+        return Err(Reason::NoStore);
+    }
+    if never_stored(status) {
+        return Err(Reason::Status);
+    }
+    if facts.encoded {
+        return Err(Reason::ContentEncoding);
+    }
+    if facts.varies {
+        return Err(Reason::Varies);
+    }
+    if let Some(control) = &facts.control {
+        return by_control(status, control, facts, rules);
+    }
+    let cc = &facts.cache_control;
+    if cc.no_store || cc.private || cc.no_cache {
+        return Err(Reason::CacheControl);
+    }
+    if facts.set_cookie {
+        return Err(Reason::SetCookie);
+    }
+    // RFC 9111 3.5
+    if rules.authorization && !(cc.public || cc.must_revalidate || cc.s_maxage.is_some()) {
+        return Err(Reason::Authorization);
+    }
+    match facts.stated_lifetime(rules.now) {
+        Some(_) if !BY_HEADERS.contains(&status) => Err(Reason::Status),
+        Some(0) => Err(Reason::ZeroLifetime),
+        Some(seconds) => Ok(seconds),
+        None => by_valid(status, rules),
+    }
+}
+
+/// The control header is the app's word on this very response: it outranks everything that is
+/// written for other caches.
+fn by_control(status: u16, control: &Control, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<u64, Reason> {
+    if status == 404 && rules.valid.for_status(404).is_none() {
+        return match control.max_age {
+            Some(0) => Err(Reason::ZeroLifetime),
+            stated => Ok(stated.unwrap_or(NOT_FOUND_LIFETIME).min(NOT_FOUND_LIFETIME)),
+        };
+    }
+    match control.max_age {
+        Some(_) if !BY_CONTROL.contains(&status) => Err(Reason::Status),
+        Some(0) => Err(Reason::ZeroLifetime),
+        Some(seconds) => Ok(seconds),
+        None => {
+            // No lifetime in the control header: the headers of lower rank are asked as if it were not there.
+            let mut plain = facts.clone();
+            plain.control = None;
+            lifetime(status, &plain, rules)
+        }
+    }
+}
+
+fn by_valid(status: u16, rules: &Rules<'_>) -> Result<u64, Reason> {
+    match rules.valid.for_status(status) {
+        None => Err(Reason::NoLifetime),
+        Some(0) => Err(Reason::ZeroLifetime),
+        Some(seconds) => Ok(seconds),
+    }
+}

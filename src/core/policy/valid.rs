@@ -1,0 +1,72 @@
+//! `twice_valid [CODE...] TIME`: lifetimes for responses that state none.
+
+use std::fmt;
+
+use super::{MAX_LIFETIME, never_stored};
+
+/// Why a code is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadStatus {
+    /// Not a status.
+    NotAStatus,
+    /// A status that is never stored.
+    Never,
+}
+
+impl fmt::Display for BadStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAStatus => "is not a status, allowed are codes from 200 to 499 and \"any\"",
+            Self::Never => {
+                "is a status that is never stored (206, 304, 307, 401, 407, 408, 413, 429, 431, 5xx)"
+            }
+        })
+    }
+}
+
+/// The table that the directives make.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Valid {
+    codes: Vec<(u16, u64)>,
+    any: Option<u64>,
+}
+
+impl Valid {
+    /// Codes of a directive that names none, as nginx's `proxy_cache_valid` has them.
+    pub const DEFAULT_CODES: [u16; 3] = [200, 301, 302];
+
+    /// Adds a code as written; the first mention of a code counts, as in nginx.
+    pub fn add(&mut self, code: &str, seconds: u64) -> Result<(), BadStatus> {
+        if code == "any" {
+            self.any.get_or_insert(seconds.min(MAX_LIFETIME));
+            return Ok(());
+        }
+        let status: u16 = match code.parse() {
+            Ok(n @ 100..=599) if code.len() == 3 => n,
+            _ => return Err(BadStatus::NotAStatus),
+        };
+        if never_stored(status) {
+            return Err(BadStatus::Never);
+        }
+        self.add_status(status, seconds);
+        Ok(())
+    }
+
+    /// Adds the codes of a directive that names none.
+    pub fn add_default(&mut self, seconds: u64) {
+        for status in Self::DEFAULT_CODES {
+            self.add_status(status, seconds);
+        }
+    }
+
+    fn add_status(&mut self, status: u16, seconds: u64) {
+        if !self.codes.iter().any(|(s, _)| *s == status) {
+            self.codes.push((status, seconds.min(MAX_LIFETIME)));
+        }
+    }
+
+    /// The lifetime in seconds for a status.
+    pub fn for_status(&self, status: u16) -> Option<u64> {
+        self.codes.iter().find(|(s, _)| *s == status).map(|c| c.1).or(self.any)
+    }
+}

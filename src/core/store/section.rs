@@ -1,0 +1,325 @@
+//! What can be done under the lock.
+//!
+//! Invariants
+//! - The dirty word is set before a section's first change of anything that has to agree with something
+//!   else, and cleared when the section ends well. Whoever takes the lock and finds it set (the holder was
+//!   killed, or panicked) rebuilds the store first: see `recover.rs`.
+//! - Every loop is bounded by the number of units or records: damaged links can't hang a process.
+//! - A section allocates nothing, logs nothing and calls nobody.
+
+use super::entry::{Chain, Entry, Found, Meta, field};
+use super::fill::{Reservation, ReserveError};
+use super::hold::{Held, Pin};
+use super::layout::{Geometry, Mem, at, unit};
+use super::list::List;
+use super::region::{DeadSlot, RawPin, Slot};
+use super::stats::{Counter, Gauge, Stats};
+use super::{Store, evict};
+
+/// A page is moved to the front of the LRU list at most this often: a page that every request asks for would
+/// otherwise be relinked, and its neighbours' lines written, on every hit.
+const MOVE_EVERY_MS: u64 = 1000;
+
+/// The store under its lock.
+#[derive(Debug)]
+pub struct Section<'s> {
+    store: &'s Store,
+    changing: bool,
+    suspect: bool,
+}
+
+impl<'s> Section<'s> {
+    /// Begins a section. The caller holds the lock.
+    pub(super) fn begin(store: &'s Store) -> Section<'s> {
+        let left_dirty = store.mem.region.u32(at::DIRTY) != 0;
+        if left_dirty {
+            store.mem.recover();
+        }
+        Section { store, changing: left_dirty, suspect: false }
+    }
+
+    /// Ends a section that did not panic.
+    pub(super) fn finish(self) {
+        if self.changing && !self.suspect {
+            self.mem().region.store_release(at::DIRTY, 0);
+        }
+    }
+
+    pub(super) fn mem(&self) -> &'s Mem {
+        &self.store.mem
+    }
+
+    /// Says that from here on things may disagree until the section ends.
+    fn change(&mut self) -> &'s Mem {
+        let mem = &self.store.mem;
+        if !self.changing {
+            self.changing = true;
+            mem.region.store_first(at::DIRTY, 1);
+        }
+        mem
+    }
+
+    /// Leaves the dirty word set: what was found can't be, so the next section shall rebuild the store.
+    fn distrust(&mut self) {
+        self.change();
+        self.suspect = true;
+    }
+
+    /// Finds the page of a key and notes that it was used now. A page that nobody used for longer than the
+    /// store keeps such is removed instead. A page that is no longer fresh is found: the caller judges.
+    pub fn lookup(&mut self, hash: u64, key: &[u8], now_ms: u64) -> Option<Found> {
+        let page = self.mem().find(hash, key)?;
+        if self.mem().is_inactive(page, now_ms) {
+            let mem = self.change();
+            mem.retire(page);
+            mem.count(Counter::Inactive);
+            return None;
+        }
+        // In both directions: the clock may have been set back.
+        if self.mem().f64(page, field::LAST_USED).abs_diff(now_ms) >= MOVE_EVERY_MS {
+            let mem = self.mem();
+            if mem.head(List::Lru) != page {
+                self.change();
+                mem.unlink(List::Lru, page);
+                mem.push_front(List::Lru, page);
+            }
+            mem.set_f64(page, field::LAST_USED, now_ms);
+        }
+        Some(self.mem().found(page))
+    }
+
+    /// Finds the page of a key without using it.
+    pub fn peek(&self, hash: u64, key: &[u8]) -> Option<Found> {
+        self.mem().find(hash, key).map(|page| self.mem().found(page))
+    }
+
+    /// Keeps a page readable until the returned value is dropped, which needs no lock. A process can have one
+    /// such hold at a time: `None` while it has one, or if the page is gone.
+    pub fn hold(&mut self, slot: &Slot, entry: Entry) -> Option<Held<'s>> {
+        let mem = self.mem();
+        if !mem.use_slot(slot.number()) || mem.hazard(slot.number()) != 0 {
+            return None;
+        }
+        let page = mem.readable(entry)?;
+        mem.set_hazard(slot.number(), page);
+        Some(Held::assemble(self.store, slot.number(), entry))
+    }
+
+    /// Keeps a page readable until `unpin`. `None` if the page is gone or all pins are in use: the
+    /// caller then copies what it needs.
+    pub fn pin(&mut self, slot: &Slot, entry: Entry) -> Option<Pin> {
+        let page = self.mem().readable(entry)?;
+        if self.mem().pins(page) == u16::MAX || !self.mem().use_slot(slot.number()) {
+            return None;
+        }
+        let record = self.change().add_pin(slot.number(), page)?;
+        let raw = RawPin { unit: page, generation: entry.generation, record };
+        Some(Pin::assemble(self.mem().region, raw))
+    }
+
+    /// Ends a pin.
+    pub fn unpin(&mut self, pin: Pin) {
+        let (region, raw) = pin.take_apart();
+        let names_it = self.mem().pin_of(raw.record).is_some_and(|(page, _)| page == raw.unit);
+        if region == self.mem().region && names_it {
+            self.end_pin(raw.record);
+        }
+    }
+
+    fn end_pin(&mut self, record: u32) {
+        let mem = self.change();
+        if let Some((page, _)) = mem.pin_of(record) {
+            mem.drop_pin(record);
+            mem.bury(page);
+        }
+    }
+
+    /// Makes room for a page, evicting what was least recently used, and gives it to the caller to be filled
+    /// outside the lock. Nobody finds it before it is published.
+    pub fn reserve(
+        &mut self,
+        slot: &Slot,
+        hash: u64,
+        key: &[u8],
+        value_len: usize,
+        now_ms: u64,
+    ) -> Result<Reservation, ReserveError> {
+        let max_page = usize::try_from(self.mem().region.u64(at::MAX_PAGE)).unwrap_or(usize::MAX);
+        let content = key.len().saturating_add(value_len);
+        let key_len = u16::try_from(key.len()).map_err(|_| ReserveError::TooLarge)?;
+        if content > max_page.min(self.mem().geo.largest_page()) {
+            return Err(ReserveError::TooLarge);
+        }
+        let mem = self.change();
+        if !mem.use_slot(slot.number()) {
+            return Err(ReserveError::NoSlot);
+        }
+        mem.bury_some(evict::SWEEP);
+        mem.drop_inactive(evict::SWEEP, now_ms);
+        let generation = mem.next_generation();
+        let Some(page) = self.find_room(content, generation) else {
+            mem.count(Counter::Refused);
+            return Err(ReserveError::NoRoom);
+        };
+
+        mem.set_u16(page, field::KEY_LEN, key_len);
+        mem.set_pins(page, 0);
+        mem.set_f64(page, field::HASH, hash);
+        mem.set_f32(page, field::VALUE_LEN, value_len as u32);
+        mem.set_f32(page, field::CHAIN, slot.number());
+        mem.fill(page, 0, key);
+        // From here on the page exists.
+        mem.set_kind(page, unit::PENDING);
+        mem.push_front(List::Pending, page);
+        mem.raise(Gauge::Pending, 1);
+        mem.raise(Gauge::PendingUnits, u64::from(mem.page_units(page)));
+        Ok(Reservation::assemble(mem.region, Entry { unit: page, generation }, key.len(), value_len))
+    }
+
+    /// Takes units for a page, after evicting as many pages as it needs and no more.
+    fn find_room(&mut self, content: usize, generation: u32) -> Option<u32> {
+        let mem = self.mem();
+        let need = Geometry::units_of(content);
+        if !mem.can_make_room(need) && (mem.bury_some(usize::MAX) == 0 || !mem.can_make_room(need)) {
+            return None;
+        }
+        while mem.free_units() < need.saturating_add(mem.geo.slack()) && mem.evict_one() {}
+        let mut chain = Chain::new(content, generation);
+        loop {
+            let before = chain.units;
+            mem.grow_chain(&mut chain);
+            if chain.is_complete() {
+                return Some(chain.first);
+            }
+            if chain.units == before && mem.free_units() != 0 {
+                // Free units that can't be taken.
+                self.distrust();
+                return None;
+            }
+            // The headers of a page's second and later runs can take more than was counted.
+            if !mem.evict_one() {
+                mem.free_chain(chain.first);
+                return None;
+            }
+        }
+    }
+
+    /// Makes a filled page one that can be found, in place of the one that had its key. `None` if the
+    /// reservation is no longer there.
+    pub fn publish(&mut self, reservation: Reservation, meta: Meta, now_ms: u64) -> Option<Entry> {
+        let entry = reservation.entry_in(self.mem())?;
+        let page = entry.unit;
+        let mem = self.change();
+        mem.set_f64(page, field::CREATED, meta.created_ms);
+        mem.set_f64(page, field::EXPIRES, meta.expires_ms);
+        mem.set_f64(page, field::TAG, meta.tag);
+        mem.set_f64(page, field::LAST_USED, now_ms);
+        if let Some(old) = mem.find_twin(page) {
+            mem.retire(old);
+            mem.count(Counter::Replaced);
+        }
+        let units = u64::from(mem.page_units(page));
+        mem.unlink(List::Pending, page);
+        // From here on the page is live. Its place in the index comes after: until now that field names its slot.
+        mem.set_kind(page, unit::LIVE);
+        mem.push_front(List::Lru, page);
+        mem.link_index(page);
+        mem.lower(Gauge::Pending, 1);
+        mem.lower(Gauge::PendingUnits, units);
+        mem.raise(Gauge::Entries, 1);
+        mem.raise(Gauge::LiveBytes, mem.content_len(page));
+        mem.raise(Gauge::LiveUnits, units);
+        mem.count(Counter::Stores);
+        Some(entry)
+    }
+
+    /// Gives a reservation's units back.
+    pub fn abandon(&mut self, reservation: Reservation) {
+        if let Some(entry) = reservation.entry_in(self.mem()) {
+            self.change().drop_pending(entry.unit);
+        }
+    }
+
+    /// Removes a page. False if it was no longer there.
+    pub fn remove(&mut self, entry: Entry) -> bool {
+        let there = self.mem().kind(entry.unit) == unit::LIVE && self.mem().entry(entry.unit) == entry;
+        if there {
+            let mem = self.change();
+            mem.retire(entry.unit);
+            mem.count(Counter::Removed);
+        }
+        there
+    }
+
+    /// Removes the page of a key. False if there was none.
+    pub fn remove_key(&mut self, hash: u64, key: &[u8]) -> bool {
+        match self.mem().find(hash, key) {
+            Some(page) => self.remove(self.mem().entry(page)),
+            None => false,
+        }
+    }
+
+    /// Removes all pages.
+    pub fn clear(&mut self) {
+        for _ in 0..self.mem().geo.units {
+            let mem = self.change();
+            let page = mem.tail(List::Lru);
+            if mem.kind(page) != unit::LIVE {
+                return;
+            }
+            mem.retire(page);
+            mem.count(Counter::Removed);
+        }
+    }
+
+    /// Takes back what a process held when it ended: its hold, its pins, the pages that it was filling.
+    pub fn release_slot(&mut self, slot: &DeadSlot) {
+        let number = slot.number();
+        if number >= self.mem().geo.slots {
+            return;
+        }
+        let mem = self.change();
+        mem.clear_hazard(number);
+        for _ in 0..mem.geo.pins {
+            let record = mem.first_pin(number);
+            if record == 0 {
+                break;
+            }
+            self.end_pin(record);
+        }
+        let mut page = mem.head(List::Pending);
+        for _ in 0..mem.geo.units {
+            if mem.kind(page) != unit::PENDING {
+                break;
+            }
+            let next = mem.f32(page, field::NEXT);
+            if mem.f32(page, field::CHAIN) == number {
+                mem.drop_pending(page);
+            }
+            page = next;
+        }
+        mem.bury_some(usize::MAX);
+    }
+
+    /// Changes what was set when the store was created: the greatest page, and how long an unused page stays.
+    pub fn set_limits(&mut self, max_page: usize, inactive_ms: u64) {
+        let mem = self.mem();
+        mem.region.set_u64(at::MAX_PAGE, max_page as u64);
+        mem.region.set_u64(at::INACTIVE, inactive_ms);
+    }
+
+    /// The store's figures.
+    pub fn stats(&self) -> Stats {
+        self.mem().stats()
+    }
+
+    /// Looks at everything and accounts for every unit. It takes time in proportion to the store.
+    pub fn check(&self) -> Result<super::Account, super::Damage> {
+        self.mem().check()
+    }
+
+    /// Rebuilds the store at the next section, as if a process had died in this one. For tests.
+    pub fn mark_dirty(&mut self) {
+        self.distrust();
+    }
+}

@@ -1,0 +1,80 @@
+//! How a program is written down.
+//!
+//! A program is a row of operations, each a varint whose low three bits are its kind and whose other bits
+//! its operand (a length or the number of a slot), so that most take one or two bytes:
+//!
+//! ```text
+//!   0 TEXT   n             n bytes of the literals
+//!   1 HTML   s             value s, html-escaped
+//!   2 HTML2  s len         the same; if it is missing, the next len bytes of the literals
+//!   3 GET    s clen chain len   value s through a chain of filters (see filter.rs); if it is missing, the
+//!                          next len bytes. Each `default` step of the chain has a literal of its own
+//!                          behind that one, for a value that an earlier step made empty.
+//!   4 IF     s             opens a block that runs if value s is true
+//!   5 UNLESS s             ... if it is false
+//!   6 MARK   n             n = 0: else, 1: end, 2: opens a block that never runs, 3: one that always does
+//! ```
+//!
+//! There are no jumps: literals are used up from first to last, and a branch that isn't taken moves the
+//! place in them without printing. So whatever bytes stand here, running them takes time in proportion to
+//! their number, and the worst that a damaged program does is to print the wrong part of its own page.
+
+pub(super) const TEXT: usize = 0;
+pub(super) const HTML: usize = 1;
+pub(super) const HTML2: usize = 2;
+pub(super) const GET: usize = 3;
+pub(super) const IF: usize = 4;
+pub(super) const UNLESS: usize = 5;
+pub(super) const MARK: usize = 6;
+
+pub(super) const ELSE: usize = 0;
+pub(super) const END: usize = 1;
+pub(super) const NEVER: usize = 2;
+pub(super) const ALWAYS: usize = 3;
+
+/// Bits of an operation's kind.
+pub(super) const KIND_BITS: u32 = 3;
+
+/// Writes an operation's head.
+pub(super) fn put_op(code: &mut Vec<u8>, kind: usize, operand: usize) {
+    // An operand is a length or a number in memory: far below the bits lost here.
+    put_varint(code, operand << KIND_BITS | kind);
+}
+
+/// Writes a number in LEB128.
+pub(super) fn put_varint(code: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        code.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    code.push(number as u8);
+}
+
+/// Takes a number. `None` if it is cut short or too large for a `usize`.
+#[inline(always)]
+pub(super) fn take_varint(code: &mut &[u8]) -> Option<usize> {
+    let (&first, rest) = code.split_first()?;
+    if first < 0x80 {
+        *code = rest;
+        return Some(usize::from(first));
+    }
+    take_long_varint(code)
+}
+
+fn take_long_varint(code: &mut &[u8]) -> Option<usize> {
+    let mut number = 0;
+    let mut shift = 0;
+    loop {
+        let (&byte, rest) = code.split_first()?;
+        *code = rest;
+        let bits = usize::from(byte & 0x7f);
+        if shift >= usize::BITS || (bits << shift) >> shift != bits {
+            return None;
+        }
+        number |= bits << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+        shift += 7;
+    }
+}

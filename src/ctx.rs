@@ -1,0 +1,97 @@
+//! What Twice knows of one request. Lives in the request's pool; nginx forgets it on an internal
+//! redirect (it clears `r->ctx`), and the request is then a new one for Twice too.
+
+use std::ptr;
+
+use ngx::ffi::ngx_http_handler_pt;
+use twice_core::outcome::{CacheStatus, Reason};
+
+use crate::capture::Capture;
+use crate::deliver::Taken;
+use crate::shm::Zone;
+use crate::sys::Request;
+
+/// Where the request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The answer goes through as it is, but for tags and control headers.
+    Pass,
+    /// The answer may be stored.
+    Fetch,
+    /// Served from the store.
+    Hit,
+}
+
+/// The request's context. All bytes of it but `capture` are plain: nothing needs dropping on a hit.
+pub struct Ctx {
+    /// Where the request stands.
+    pub stage: Stage,
+    /// `$twice_cache_status`; none where the store was not asked.
+    pub status: Option<CacheStatus>,
+    /// `$twice_reason`.
+    pub reason: Reason,
+    /// The key, in the request's pool.
+    pub key: *const [u8],
+    /// Its seeded hash.
+    pub hash: u64,
+    /// The zone of the location.
+    pub zone: *const Zone,
+    /// The page to be served, held until it is rendered.
+    pub held: Option<Taken>,
+    /// When the page that is served was stored, milliseconds since the epoch; 0 if none is.
+    pub created_ms: u64,
+    /// When its lifetime ends, or that of the page just stored.
+    pub expires_ms: u64,
+    /// The location's own content handler, behind ours.
+    pub content_handler: ngx_http_handler_pt,
+    /// The recording, owned by a cleanup of the pool.
+    pub capture: *mut Capture,
+}
+
+impl Ctx {
+    /// A request that Twice only watches so far.
+    pub fn new(zone: &Zone, reason: Reason) -> Self {
+        Self {
+            stage: Stage::Pass,
+            status: None,
+            reason,
+            key: ptr::slice_from_raw_parts(ptr::null(), 0),
+            hash: 0,
+            zone,
+            held: None,
+            created_ms: 0,
+            expires_ms: 0,
+            content_handler: None,
+            capture: ptr::null_mut(),
+        }
+    }
+
+    /// Seconds since the page that is served was stored.
+    pub fn age_seconds(&self, now_ms: u64) -> u64 {
+        if self.stage == Stage::Hit { now_ms.saturating_sub(self.created_ms) / 1000 } else { 0 }
+    }
+
+    /// Seconds for which the page stays fresh, rounded up: a fresh page has at least one.
+    pub fn ttl_seconds(&self, now_ms: u64) -> u64 {
+        self.expires_ms.saturating_sub(now_ms).div_ceil(1000)
+    }
+}
+
+/// The request's context, if Twice has one.
+pub fn get<'a>(request: Request<'a>) -> Option<&'a mut Ctx> {
+    // SAFETY: `r->ctx` has one pointer for each module; ours is null or points to the `Ctx` that
+    // `set` put there, in the pool of this live request. nginx runs one callback at a time, and no
+    // callback of ours calls into nginx while it uses the reference in a way that reaches it again.
+    unsafe { (*(*request.raw()).ctx.add(crate::ctx_index())).cast::<Ctx>().as_mut() }
+}
+
+/// Gives the request a context.
+pub fn set<'a>(request: Request<'a>, ctx: Ctx) -> Option<&'a mut Ctx> {
+    let place = request.alloc_array::<Ctx>(1)?;
+    // SAFETY: fresh, aligned memory of the pool; `r->ctx` has a place for each module.
+    unsafe {
+        place.write(ctx);
+        *(*request.raw()).ctx.add(crate::ctx_index()) = place.cast();
+        Some(&mut *place)
+    }
+}

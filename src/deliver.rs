@@ -1,0 +1,386 @@
+//! A stored page to a response.
+//!
+//! Invariants
+//! - The page's memory may be read while it is held (short pages) or pinned (pages with runs of
+//!   [`LARGE_RUN`] and more). A hold ends when the page is rendered, before nginx sends anything; a pin
+//!   ends with the request's pool, because its large runs are sent from where they lie.
+//! - Header lines are copied to the pool in one piece: logs and filters read them after the hold is gone.
+//! - The body is one joined buffer, but for large runs that go out on their own.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::slice;
+
+use ngx::ffi::{
+    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_OK, NGX_LOG_ALERT, NGX_LOG_WARN, ngx_chain_t,
+    ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_request_t, ngx_http_send_header,
+    ngx_int_t, ngx_pool_cleanup_add,
+};
+use ngx::ngx_log_error;
+use twice_core::page::{FIXED, Fixed, View};
+use twice_core::store::{Found, Held, Page, Pin, Section, Segments};
+use twice_core::template::{Limits, Sink, Slots, State, run};
+
+use crate::ctx::{self, Ctx};
+use crate::guard::guarded;
+use crate::shm::{self, Zone};
+use crate::sys::{self, Chain, ERROR, OK, Request};
+use crate::values::Resolver;
+
+/// A literal run of this length is sent from shared memory instead of being copied: a buffer of its own
+/// costs about what copying 8 KB costs (nginx's chain, one more iovec, the pin's second lock).
+pub const LARGE_RUN: usize = 8 << 10;
+
+/// What a stored page says of itself in its tag ([`twice_core::store::Meta`]): the bytes that are joined
+/// on a hit, and whether there are large runs besides.
+pub fn page_tag(joined: usize, large: bool) -> u64 {
+    (joined as u64) << 1 | u64::from(large)
+}
+
+/// How a page that is served is kept where it is.
+pub enum Taken {
+    /// Until it is rendered.
+    Held(Held<'static>, u64),
+    /// Until the request's end.
+    Pinned(Pin, u64),
+}
+
+/// Keeps a found page where it is; none if it can't be kept. Runs under the zone's lock.
+pub fn take(section: &mut Section<'_>, zone: &Zone, found: &Found) -> Option<Taken> {
+    let tag = found.meta.tag;
+    let slot = zone.slot();
+    let hold = |section: &mut Section<'_>| {
+        let held = section.hold(slot, found.entry)?;
+        // SAFETY: what a hold borrows is the zone's store, which lives as long as its cycle; a hold is
+        // dropped before its request ends, and no cycle ends before its requests.
+        Some(Taken::Held(unsafe { std::mem::transmute::<Held<'_>, Held<'static>>(held) }, tag))
+    };
+    if tag & 1 == 0 {
+        return hold(section).or_else(|| Some(Taken::Pinned(section.pin(slot, found.entry)?, tag)));
+    }
+    match section.pin(slot, found.entry) {
+        Some(pin) => Some(Taken::Pinned(pin, tag)),
+        None => hold(section),
+    }
+}
+
+/// nginx's callback in the content phase.
+pub unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+    guarded(NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
+        // SAFETY: nginx passes a live request to its content handler.
+        deliver(unsafe { Request::new(r) })
+    })
+}
+
+/// Sends the page that the lookup found.
+pub fn deliver(request: Request<'_>) -> ngx_int_t {
+    let failed = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+    let Some(ctx) = ctx::get(request) else { return failed };
+    let Some(taken) = ctx.held.take() else { return failed };
+    // SAFETY: the zone of the request's location, alive as long as its configuration.
+    let zone = unsafe { &*ctx.zone };
+    let body = match taken {
+        Taken::Held(held, tag) => render(request, ctx, held.page(), tag, false),
+        Taken::Pinned(pin, tag) => match keep(request, zone, pin) {
+            Some(pin) => zone.store().and_then(|store| {
+                // SAFETY: the pin lives in the pool's cleanup, until the request's end.
+                let page = store.page(unsafe { &*pin })?;
+                render(request, ctx, page, tag, true)
+            }),
+            None => None,
+        },
+    };
+    let Some(chain) = body else {
+        ngx_log_error!(NGX_LOG_ALERT, request.log(), "twice: a stored page could not be rendered");
+        return failed;
+    };
+    // SAFETY: a live request; the chain is in its pool.
+    unsafe {
+        let rc = ngx_http_discard_request_body(request.raw());
+        if rc != OK {
+            return rc;
+        }
+        let rc = ngx_http_send_header(request.raw());
+        if rc == ERROR || rc > OK || (*request.raw()).header_only() != 0 {
+            return rc;
+        }
+        ngx_http_output_filter(request.raw(), chain)
+    }
+}
+
+/// A pin in the keeping of the request's pool.
+struct Kept {
+    zone: *const Zone,
+    pin: Option<Pin>,
+}
+
+/// Ends a pin with the request's pool.
+fn keep(request: Request<'_>, zone: &Zone, pin: Pin) -> Option<*const Pin> {
+    unsafe extern "C" fn release(data: *mut c_void) {
+        guarded((), || {
+            // SAFETY: the data that `keep` wrote; nginx runs a cleanup once.
+            let kept = unsafe { &mut *data.cast::<Kept>() };
+            if let Some(pin) = kept.pin.take() {
+                // SAFETY: zones outlive the requests of their cycle.
+                unsafe { &*kept.zone }.unpin(pin);
+            }
+        });
+    }
+    // SAFETY: a live pool; the cleanup's data is ours to write.
+    unsafe {
+        let cleanup = ngx_pool_cleanup_add(request.pool(), size_of::<Kept>());
+        if cleanup.is_null() {
+            zone.unpin(pin);
+            return None;
+        }
+        let kept = (*cleanup).data.cast::<Kept>();
+        kept.write(Kept { zone, pin: Some(pin) });
+        (*cleanup).handler = Some(release);
+        (*kept).pin.as_ref().map(ptr::from_ref)
+    }
+}
+
+/// Fills in the response's header and gives its body.
+fn render<'a>(
+    request: Request<'a>,
+    ctx: &Ctx,
+    page: Page<'_>,
+    tag: u64,
+    pinned: bool,
+) -> Option<*mut ngx_chain_t> {
+    // The fixed part is within the first piece: a page's first run holds more than its key and that.
+    let mut fixed = [0; FIXED];
+    gather(page.value_part(0, FIXED), &mut fixed);
+    let fixed = Fixed::parse(&fixed)?;
+    let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
+    let view = View::parse(&fixed, head)?;
+    header(request, ctx, &fixed, &view)?;
+
+    let joined = usize::try_from(tag >> 1).unwrap_or(0);
+    let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
+    let mut body = Body::new(request, literals, pinned);
+    if fixed.tagged() {
+        let prefix = in_one_piece(request, page, fixed.prefix_len())?;
+        let (slots, code) = fixed.program(prefix)?;
+        let slots = Slots::new(slots);
+        let values = Resolver::new(request).all(slots.remaining(), slots.clone())?;
+        // Room for all values as they are; escaping that makes them longer takes another buffer.
+        let room = slots.zip(0..).map(|(slot, n)| slot.uses as usize * values.len_of(n)).sum::<usize>();
+        body.reserve(joined.saturating_add(room.min(64 << 10)).saturating_add(64))?;
+        let limits = Limits::default();
+        let mut state = State::new(&limits);
+        run(code, fixed.literals_len(), &mut state, &values, &mut body).ok()?;
+        if state.truncated() {
+            ngx_log_error!(
+                NGX_LOG_WARN,
+                request.log(),
+                "twice: the values of a page exceed {} bytes, the rest prints nothing",
+                limits.output_max
+            );
+        }
+    } else {
+        body.reserve(if pinned { joined } else { fixed.literals_len() })?;
+        body.literal(0, fixed.literals_len());
+    }
+    let (chain, len) = body.finish()?;
+    // SAFETY: a live request.
+    unsafe { (*request.raw()).headers_out.content_length_n = i64::try_from(len).ok()? };
+    Some(chain)
+}
+
+/// Response header lines of a hit.
+fn header<'a>(request: Request<'a>, ctx: &Ctx, fixed: &Fixed, view: &View<'a>) -> Option<()> {
+    let head = &view.head;
+    let now = shm::now_ms();
+    let r = request.raw();
+    // SAFETY: a live request; all strings are in its pool.
+    unsafe {
+        let out = &raw mut (*r).headers_out;
+        (*out).status = usize::from(head.status);
+        (*out).content_type = sys::ngx_str(head.content_type);
+        (*out).content_type_len = head.content_type.len();
+        (*out).content_type_lowcase = ptr::null_mut();
+        (*out).charset = sys::ngx_str(head.charset);
+        for (name, value) in view.headers() {
+            let line = request.push_out(name, value)?;
+            if name == b"Location" && value.first() != Some(&b'/') {
+                (*out).location = line;
+            }
+        }
+        if !head.cache_control.is_empty() {
+            request.push_out(b"Cache-Control", head.cache_control)?;
+        }
+        if !head.etag.is_empty() {
+            (*out).etag = request.push_out(b"ETag", head.etag)?;
+        }
+        if !head.last_modified.is_empty() {
+            // With the line in place nginx does not format the time again.
+            (*out).last_modified = request.push_out(b"Last-Modified", head.last_modified)?;
+            (*out).last_modified_time = head.last_modified_time;
+        }
+        if (*out).status == NGX_HTTP_OK as usize {
+            (*r).set_allow_ranges(1);
+            (*r).set_single_range(1);
+        }
+        // A personal page has no validator that "*" could match.
+        (*r).set_disable_not_modified(u32::from(fixed.tagged()));
+    }
+    if request.is_main() {
+        request.push_out(b"Age", sys::decimal(request, ctx.age_seconds(now))?)?;
+        let mut text = [0; 48];
+        let mut at = 0;
+        for part in [b"Twice; hit; ttl=", sys::write_decimal(&mut [0; 20], ctx.ttl_seconds(now))] {
+            text[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        request.push_out(b"Cache-Status", request.copy(&text[..at])?)?;
+    }
+    Some(())
+}
+
+fn gather(segments: Segments<'_>, to: &mut [u8]) {
+    let mut at = 0;
+    for piece in segments {
+        if let Some(place) = to.get_mut(at..at + piece.len()) {
+            place.copy_from_slice(piece);
+            at += piece.len();
+        }
+    }
+}
+
+/// A copy of a part of a page in the pool.
+fn copy_out<'a>(request: Request<'a>, segments: Segments<'_>, len: usize) -> Option<&'a [u8]> {
+    let place = request.alloc(len)?;
+    // SAFETY: `len` fresh bytes; zeroed so that a page shorter than it says leaves nothing unwritten.
+    let bytes = unsafe {
+        ptr::write_bytes(place, 0, len);
+        slice::from_raw_parts_mut(place, len)
+    };
+    gather(segments, bytes);
+    Some(bytes)
+}
+
+/// A page's first bytes: where they lie, or copied if they lie in several pieces.
+fn in_one_piece<'p>(request: Request<'p>, page: Page<'p>, len: usize) -> Option<&'p [u8]> {
+    let mut segments = page.value_part(0, len);
+    match segments.next() {
+        Some(first) if first.len() == len => Some(first),
+        _ => copy_out(request, page.value_part(0, len), len),
+    }
+}
+
+/// The response's body as it is rendered.
+struct Body<'a, 'p> {
+    request: Request<'a>,
+    chain: Chain<'a>,
+    /// Pieces of the literals that are still to come, and the one at hand.
+    segments: Segments<'p>,
+    piece: &'p [u8],
+    /// Offset of `piece` in the literals.
+    offset: usize,
+    /// Large runs may be sent from where they lie.
+    pinned: bool,
+    /// The joined buffer: written up to `at`, not yet in the chain from `start`.
+    start: *mut u8,
+    at: *mut u8,
+    room: usize,
+    total: usize,
+    failed: bool,
+}
+
+impl<'a, 'p> Body<'a, 'p> {
+    fn new(request: Request<'a>, segments: Segments<'p>, pinned: bool) -> Self {
+        Self {
+            request,
+            chain: Chain::new(request),
+            segments,
+            piece: &[],
+            offset: 0,
+            pinned,
+            start: ptr::null_mut(),
+            at: ptr::null_mut(),
+            room: 0,
+            total: 0,
+            failed: false,
+        }
+    }
+
+    /// Takes a joined buffer.
+    fn reserve(&mut self, len: usize) -> Option<()> {
+        self.start = self.request.alloc(len)?;
+        self.at = self.start;
+        self.room = len;
+        Some(())
+    }
+
+    /// Puts what was joined so far into the chain.
+    fn flush(&mut self) -> Option<()> {
+        // SAFETY: both point into one allocation, `at` at or behind `start`.
+        let len = unsafe { self.at.offset_from_unsigned(self.start) };
+        if len > 0 {
+            // SAFETY: pool memory, written up to `at` and never again before it.
+            unsafe { self.chain.push(self.start, len) }?;
+            self.start = self.at;
+        }
+        Some(())
+    }
+
+    fn join(&mut self, bytes: &[u8]) -> Option<()> {
+        if bytes.len() > self.room {
+            self.flush()?;
+            self.reserve(bytes.len().max(4 << 10))?;
+        }
+        // SAFETY: `room` bytes are free at `at`, and the two don't overlap: one is new pool memory.
+        unsafe {
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.at, bytes.len());
+            self.at = self.at.add(bytes.len());
+        }
+        self.room -= bytes.len();
+        self.total += bytes.len();
+        Some(())
+    }
+
+    fn run_of(&mut self, mut offset: usize, mut len: usize) -> Option<()> {
+        while len > 0 {
+            let skip = offset - self.offset;
+            if skip >= self.piece.len() {
+                self.offset += self.piece.len();
+                self.piece = self.segments.next()?;
+                continue;
+            }
+            let part = self.piece.get(skip..)?;
+            let part = part.get(..len.min(part.len()))?;
+            if self.pinned && part.len() >= LARGE_RUN {
+                self.flush()?;
+                // SAFETY: the page is pinned until the request's pool is destroyed.
+                unsafe { self.chain.push(part.as_ptr(), part.len()) }?;
+                self.total += part.len();
+            } else {
+                self.join(part)?;
+            }
+            offset += part.len();
+            len -= part.len();
+        }
+        Some(())
+    }
+
+    fn finish(mut self) -> Option<(*mut ngx_chain_t, usize)> {
+        if self.failed {
+            return None;
+        }
+        self.flush()?;
+        Some((self.chain.finish()?, self.total))
+    }
+}
+
+impl Sink for Body<'_, '_> {
+    #[inline]
+    fn literal(&mut self, offset: usize, len: usize) {
+        self.failed |= self.run_of(offset, len).is_none();
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.failed |= self.join(bytes).is_none();
+    }
+}

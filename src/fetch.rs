@@ -1,0 +1,118 @@
+//! A miss: the location's own handler answers, and asks its origin for what can be shared.
+//!
+//! The request's header lines are exchanged for a copy of them: with the mark that asks the app for
+//! template text, without what only Twice may say, and, where the answer may be stored, without what
+//! would make it a part, a condition's or one client's (Range, If-*, Accept-Encoding, Cache-Control).
+//! Upstream handlers build their request before they return, so that the client's own list comes back
+//! right after the call. A request with a body may build it later: there nothing but the marks is
+//! exchanged, for good.
+
+use ngx::ffi::{
+    NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_http_request_t, ngx_int_t, ngx_list_init, ngx_list_t,
+    ngx_table_elt_t, ngx_uint_t,
+};
+use twice_core::policy::HeaderKey;
+use twice_core::template::ngx_key;
+
+use crate::conf::{self, LocConf};
+use crate::ctx::{self, Stage};
+use crate::guard::guarded;
+use crate::sys::{self, DECLINED, OK, Request};
+
+/// Puts Twice in front of the location's own content handler, if it has one: static files come from
+/// nginx's content phase, which reads nothing of what is exchanged here.
+pub fn install(request: Request<'_>) {
+    let Some(ctx) = ctx::get(request) else { return };
+    // SAFETY: a live request.
+    unsafe {
+        ctx.content_handler = (*request.raw()).content_handler;
+        if ctx.content_handler.is_some() {
+            (*request.raw()).content_handler = Some(content_handler);
+        }
+    }
+}
+
+unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
+    guarded(NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
+        // SAFETY: nginx passes a live request to its content handler.
+        let request = unsafe { Request::new(r) };
+        let Some((handler, stage)) = ctx::get(request).and_then(|c| Some((c.content_handler?, c.stage)))
+        else {
+            return DECLINED;
+        };
+        // SAFETY: a live request; a list head is plain memory.
+        let original = unsafe { (*r).headers_in.headers };
+        if !exchange(request, conf::of(request), stage == Stage::Fetch) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+        }
+        // SAFETY: the location's own handler, with its own request. The handler's hold on the request
+        // (its count) outlasts this call, whatever it returned.
+        let rc = unsafe { handler(r) };
+        if stage == Stage::Fetch {
+            // SAFETY: a live request; `last` of the copied head points at the head's own place or into
+            // the pool, where everything still is.
+            unsafe { (*r).headers_in.headers = original };
+        }
+        rc
+    })
+}
+
+/// Header lines that would make the answer another than the page.
+const OWN: [&[u8]; 10] = [
+    b"range",
+    b"if-range",
+    b"if-match",
+    b"if-none-match",
+    b"if-modified-since",
+    b"if-unmodified-since",
+    b"accept-encoding",
+    b"cache-control",
+    b"pragma",
+    b"twice-guard",
+];
+
+/// Exchanges the request's header lines; false when memory ran out.
+fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
+    let names = conf.headers();
+    let (mark, mark_lower) = names.name(HeaderKey::Request);
+    let count = request.lines_in().count();
+    // SAFETY: a list head of zeros is overwritten by ngx_list_init.
+    let Some(list) = (unsafe { request.zeroed::<ngx_list_t>() }) else { return false };
+    // SAFETY: fresh memory of the request's pool; one part with room for every line and the mark.
+    let rc = unsafe { ngx_list_init(list, request.pool(), count + 1, size_of::<ngx_table_elt_t>()) };
+    if rc != OK {
+        return false;
+    }
+    for line in request.lines_in() {
+        // SAFETY: a line of this live request.
+        let (name, _) = unsafe { sys::pair(line) };
+        let ours = matches!(names.find(name), Some(key) if key != HeaderKey::Cookies);
+        if ours || shared && OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            continue;
+        }
+        // SAFETY: the new list has room for it; a line is plain memory.
+        unsafe {
+            let copy = sys::push_line(list, b"", b"");
+            if copy.is_null() {
+                return false;
+            }
+            copy.copy_from(line, 1);
+        }
+    }
+    // The names live as long as the configuration, which outlives the request.
+    // SAFETY: as above.
+    unsafe {
+        let line = sys::push_line(list, mark.as_bytes(), b"true");
+        if line.is_null() {
+            return false;
+        }
+        // nginx's proxy looks lines up by hash and lower-case name.
+        (*line).hash = ngx_key(mark_lower.as_bytes()) as ngx_uint_t;
+        (*line).lowcase_key = mark_lower.as_ptr().cast_mut();
+        (*request.raw()).headers_in.headers = *list;
+        // The list has one part: `last` must be the part inside the request, where lines are added.
+        let head = &raw mut (*request.raw()).headers_in.headers;
+        (*head).last = &raw mut (*head).part;
+    }
+    true
+}

@@ -1,0 +1,239 @@
+//! Where a request meets the store.
+//!
+//! The lookup stands in the PRECONTENT phase: rewrites, access and authentication have run by then, so
+//! that a stored page is served to those only who could have fetched it. It is the first handler of
+//! its phase; a hit returns NGX_OK, which skips the others (try_files, mirror) and goes on to the
+//! content phase, where [`crate::deliver`] answers. A miss goes on as if nothing had been asked, but for
+//! [`crate::fetch`] in front of the location's own handler.
+//!
+//! A `return` ends the request in the REWRITE phase, before access. Locations that begin with one are
+//! looked up there: what nginx lets everybody see may be served to everybody.
+
+use std::ptr;
+
+use ngx::ffi::{
+    NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_array_push, ngx_conf_t, ngx_http_complex_value, ngx_http_conf_ctx_t,
+    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_core_srv_conf_t,
+    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t,
+    ngx_http_test_predicates, ngx_int_t, ngx_str_t, ngx_uint_t,
+};
+use twice_core::key::{MAX_KEY, Parts, Target, port_of_host};
+use twice_core::outcome::{CacheStatus, Reason};
+
+use crate::conf::{self, LocConf};
+use crate::ctx::{self, Ctx, Stage};
+use crate::guard::guarded;
+use crate::shm::{self, Zone};
+use crate::sys::{self, DECLINED, ERROR, OK, Request};
+use crate::{deliver, fetch};
+
+/// Adds the phase handlers.
+///
+/// # Safety
+/// `cf` must be the running configuration, in postconfiguration.
+pub unsafe fn install(cf: *mut ngx_conf_t) -> ngx_int_t {
+    type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
+    let handlers: [(_, Handler); 2] = [
+        (ngx_http_phases_NGX_HTTP_REWRITE_PHASE, rewrite_phase),
+        (ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, precontent_phase),
+    ];
+    for (phase, handler) in handlers {
+        // SAFETY: in postconfiguration the core module's main configuration has its phase arrays.
+        unsafe {
+            let ctx = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();
+            let index = ngx_http_core_module.ctx_index;
+            let main = (*(*ctx).main_conf.add(index)).cast::<ngx_http_core_main_conf_t>();
+            let place = ngx_array_push(&raw mut (*main).phases[phase as usize].handlers);
+            if place.is_null() {
+                return ERROR;
+            }
+            place.cast::<Option<Handler>>().write(Some(handler));
+        }
+    }
+    OK
+}
+
+unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live request to its phase handlers.
+    let request = unsafe { Request::new(r) };
+    guarded(ERROR, || {
+        let conf = conf::of(request);
+        if !conf::returns(request) {
+            return DECLINED;
+        }
+        let Some(zone) = conf.zone() else { return DECLINED };
+        match look_up(request, conf, zone) {
+            // What a phase handler returns here ends the request.
+            Some(Stage::Hit) => deliver::deliver(request),
+            _ => DECLINED,
+        }
+    })
+}
+
+unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live request to its phase handlers.
+    let request = unsafe { Request::new(r) };
+    guarded(ERROR, || {
+        let conf = conf::of(request);
+        let Some(zone) = conf.zone() else { return DECLINED };
+        match look_up(request, conf, zone) {
+            Some(Stage::Hit) => {
+                // SAFETY: a live request.
+                unsafe { (*r).content_handler = Some(deliver::content_handler) };
+                OK
+            }
+            Some(Stage::Fetch | Stage::Pass) => {
+                fetch::install(request);
+                DECLINED
+            }
+            None => DECLINED,
+        }
+    })
+}
+
+/// Gives the request its context and asks the store. None: out of memory, or it was asked before; the
+/// request goes on without Twice.
+fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
+    if ctx::get(request).is_some() {
+        return None;
+    }
+    let ctx = ctx::set(request, Ctx::new(zone, Reason::Failed))?;
+    if let Some(reason) = not_looked_up(request, conf) {
+        ctx.reason = reason;
+        return Some(Stage::Pass);
+    }
+    let key = match key_of(request, conf) {
+        Ok(key) => key,
+        Err(reason) => {
+            ctx.reason = reason;
+            return Some(Stage::Pass);
+        }
+    };
+    let store = zone.store()?;
+    ctx.key = key;
+    ctx.hash = store.hash(key);
+    // SAFETY: nginx's own test of its own array, or null, which it takes as "none is true".
+    ctx.status = Some(match unsafe { ngx_http_test_predicates(request.raw(), conf.bypass) } {
+        OK => ask(ctx, zone, key),
+        DECLINED => CacheStatus::Bypass,
+        _ => return None,
+    });
+    if ctx.status == Some(CacheStatus::Hit) {
+        ctx.stage = Stage::Hit;
+        ctx.reason = Reason::Hit;
+        return Some(Stage::Hit);
+    }
+    // SAFETY: a live request.
+    if unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t {
+        ctx.reason = Reason::Head;
+        return Some(Stage::Pass);
+    }
+    // Until the response says otherwise.
+    ctx.reason = Reason::Incomplete;
+    ctx.stage = Stage::Fetch;
+    // SAFETY: a live request. The client's conditions are about the page, not about this fetch: the
+    // whole answer is wanted. The header filter gives them back where nothing is stored.
+    unsafe { (*request.raw()).set_disable_not_modified(1) };
+    Some(Stage::Fetch)
+}
+
+/// The one lookup of a request, under the one lock. A page that is served is held.
+fn ask(ctx: &mut Ctx, zone: &Zone, key: &[u8]) -> CacheStatus {
+    let now = shm::now_ms();
+    let hash = ctx.hash;
+    let found = zone.with(|section| {
+        let found = section.lookup(hash, key, now)?;
+        if found.meta.expires_ms <= now {
+            return Some((found, None));
+        }
+        Some((found, deliver::take(section, zone, &found)))
+    });
+    match found.flatten() {
+        None => CacheStatus::Miss,
+        Some((found, Some(taken))) => {
+            ctx.held = Some(taken);
+            ctx.created_ms = found.meta.created_ms;
+            ctx.expires_ms = found.meta.expires_ms;
+            CacheStatus::Hit
+        }
+        // Fresh, but it can't be held: as if it were not there.
+        Some((found, None)) if found.meta.expires_ms > now => CacheStatus::Miss,
+        Some((_, None)) => CacheStatus::Expired,
+    }
+}
+
+/// Why a request is none of the cache's business.
+fn not_looked_up(request: Request<'_>, conf: &LocConf) -> Option<Reason> {
+    let r = request.raw();
+    // SAFETY: a live request.
+    unsafe {
+        let method = (*r).method;
+        let known = (NGX_HTTP_GET | NGX_HTTP_HEAD) as ngx_uint_t;
+        if method & known == 0 || method & conf.methods == 0 {
+            return Some(Reason::Method);
+        }
+        // A sub-request has no body of its own: the fields are its parent's.
+        if request.is_main() && ((*r).headers_in.content_length_n > 0 || (*r).headers_in.chunked() != 0) {
+            return Some(Reason::RequestBody);
+        }
+        if !(*r).headers_in.upgrade.is_null() {
+            return Some(Reason::Upgrade);
+        }
+    }
+    None
+}
+
+/// The request's key, in its pool.
+fn key_of<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Reason> {
+    let key = if conf.key.is_null() { default_key(request)? } else { written_key(request, conf)? };
+    if key.len() > MAX_KEY { Err(Reason::KeyTooLong) } else { Ok(key) }
+}
+
+fn written_key<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Reason> {
+    let mut key = ngx_str_t { len: 0, data: ptr::null_mut() };
+    // SAFETY: a compiled value of the configuration; nginx writes the result into the request's pool.
+    unsafe {
+        if ngx_http_complex_value(request.raw(), conf.key, &raw mut key) != OK {
+            return Err(Reason::Failed);
+        }
+        Ok(sys::bytes(key))
+    }
+}
+
+fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
+    let r = request.raw();
+    // SAFETY: a live request; its strings live in its pool or header buffers.
+    let (server, header, path, args, raw) = unsafe {
+        let host = (*r).headers_in.host;
+        let header = if host.is_null() { &b""[..] } else { sys::bytes((*host).value) };
+        let server = sys::bytes((*r).headers_in.server);
+        (server, header, sys::bytes((*r).uri), sys::bytes((*r).args), sys::bytes((*r).unparsed_uri))
+    };
+    // Without `Host` (HTTP/1.0) the server's first name stands for it, as in `$host`.
+    let (host, port) = match (server, header) {
+        (b"", b"") => (server_name(request), &b""[..]),
+        (_, b"") => (server, &b""[..]),
+        _ => (server, port_of_host(server, header).ok_or(Reason::HostMismatch)?),
+    };
+    let target = if request.is_internal() { Target::Internal { path, args } } else { Target::Raw(raw) };
+    let parts = Parts { scheme: request.scheme(), host, port, target };
+    let len = parts.len();
+    let start = request.alloc(len).ok_or(Reason::Failed)?;
+    let mut at = 0;
+    parts.write(|piece| {
+        // SAFETY: `len` bytes were allocated, and the pieces add up to `len`.
+        unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), start.add(at), piece.len()) };
+        at += piece.len();
+    });
+    // SAFETY: all `len` bytes were written just now.
+    Ok(unsafe { std::slice::from_raw_parts(start, len) })
+}
+
+fn server_name<'a>(request: Request<'a>) -> &'a [u8] {
+    // SAFETY: a live request's server; the core module has its place in every one.
+    unsafe {
+        let index = ngx_http_core_module.ctx_index;
+        let server = (*(*request.raw()).srv_conf.add(index)).cast::<ngx_http_core_srv_conf_t>();
+        sys::bytes((*server).server_name)
+    }
+}

@@ -1,0 +1,194 @@
+//! The values of one visitor: what a page's slots stand for in this request.
+//!
+//! All slots of a page are resolved before it is rendered, each once, however often its tag stands in
+//! the page. The values are not copied: they lie in the request's header buffers or its pool.
+
+use std::ptr;
+use std::slice;
+
+use ngx::ffi::{ngx_http_complex_value, ngx_http_get_variable, ngx_str_t, ngx_uint_t};
+use twice_core::language;
+use twice_core::template::{Slot, Target, Values};
+
+use crate::conf;
+use crate::ctx;
+use crate::shm;
+use crate::sys::{self, OK, Request};
+
+/// Cookies that are indexed; a request with more is looked through again for the rest.
+const INDEXED: usize = 48;
+
+/// Values by slot number, in the request's pool.
+#[derive(Clone, Copy)]
+pub struct Resolved<'a> {
+    values: &'a [&'a [u8]],
+}
+
+impl Values for Resolved<'_> {
+    #[inline]
+    fn value(&self, slot: usize) -> Option<&[u8]> {
+        self.values.get(slot).copied()
+    }
+}
+
+impl<'a> Resolved<'a> {
+    /// Bytes of a slot's value.
+    pub fn len_of(&self, slot: usize) -> usize {
+        self.values.get(slot).map_or(0, |value| value.len())
+    }
+
+    /// Values that were found one by one.
+    pub fn of(values: &'a [&'a [u8]]) -> Self {
+        Self { values }
+    }
+}
+
+/// Finds values. Reads the cookies once, when the first one is asked for.
+pub struct Resolver<'a> {
+    request: Request<'a>,
+    cookies: [(&'a [u8], &'a [u8]); INDEXED],
+    count: Option<usize>,
+}
+
+impl<'a> Resolver<'a> {
+    /// Nothing read yet.
+    pub fn new(request: Request<'a>) -> Self {
+        Self { request, cookies: [(b"", b""); INDEXED], count: None }
+    }
+
+    /// Resolves all slots; none when memory ran out.
+    pub fn all<'s>(&mut self, count: usize, slots: impl Iterator<Item = Slot<'s>>) -> Option<Resolved<'a>> {
+        let place = self.request.alloc_array::<&'a [u8]>(count)?;
+        let mut n = 0;
+        for slot in slots.take(count) {
+            // SAFETY: room for `count` slices was allocated, and `n < count`.
+            unsafe { place.add(n).write(self.value(slot)) };
+            n += 1;
+        }
+        // SAFETY: the first `n` were written.
+        Some(Resolved { values: unsafe { slice::from_raw_parts(place, n) } })
+    }
+
+    /// The value of one slot, empty if it is missing.
+    pub fn value(&mut self, slot: Slot<'_>) -> &'a [u8] {
+        match slot.target {
+            Target::Cookie => self.cookie(slot.key),
+            Target::Header => self.request.header_in(slot.key),
+            Target::Arg => self.arg(slot.key),
+            Target::Var => self.variable(slot.key, slot.hash),
+            Target::Lang => self.language(slot.key),
+            Target::Geo => self.geo(),
+            Target::Ip => Some(self.address()),
+            Target::Page => self.page(slot.key),
+        }
+        .unwrap_or_default()
+    }
+
+    fn cookie(&mut self, name: &[u8]) -> Option<&'a [u8]> {
+        let count = match self.count {
+            Some(count) => count,
+            None => self.index_cookies(),
+        };
+        let known = self.cookies.get(..count)?.iter().find(|(n, _)| *n == name).map(|c| c.1);
+        if known.is_none() && count == INDEXED {
+            return cookies(self.request).find(|(n, _)| *n == name).map(|c| c.1);
+        }
+        known
+    }
+
+    fn index_cookies(&mut self) -> usize {
+        let mut count = 0;
+        for (place, cookie) in self.cookies.iter_mut().zip(cookies(self.request)) {
+            *place = cookie;
+            count += 1;
+        }
+        self.count = Some(count);
+        count
+    }
+
+    /// As `$arg_NAME`, but for the case of the name, which counts: as it came, not decoded.
+    fn arg(&self, name: &[u8]) -> Option<&'a [u8]> {
+        // SAFETY: a live request's query.
+        let args = unsafe { sys::bytes((*self.request.raw()).args) };
+        args.split(|&b| b == b'&').find_map(|arg| arg.strip_prefix(name)?.strip_prefix(b"="))
+    }
+
+    fn variable(&self, name: &[u8], hash: u64) -> Option<&'a [u8]> {
+        // nginx may keep the name's pointer in a value that outlives the page's memory.
+        let mut name = sys::ngx_str(self.request.copy(name)?);
+        // SAFETY: the name is in lower case and the hash is nginx's own of it, as the function asks for;
+        // its value lives in the request's pool.
+        unsafe {
+            let value = ngx_http_get_variable(self.request.raw(), &raw mut name, hash as ngx_uint_t);
+            let value = value.as_ref()?;
+            if value.not_found() != 0 || value.valid() == 0 || value.data.is_null() {
+                return None;
+            }
+            Some(slice::from_raw_parts(value.data, value.len() as usize))
+        }
+    }
+
+    /// The language itself for the keys `tag` and `current`; for a language range, the language if it is
+    /// of that range.
+    fn language(&self, key: &[u8]) -> Option<&'a [u8]> {
+        let accepted = self.request.header_in(b"accept-language").unwrap_or_default();
+        let tag = language::preferred(accepted);
+        if key != b"tag" && key != b"current" && !language::matches(tag, key) {
+            return None;
+        }
+        let copy = self.request.alloc(tag.len())?;
+        for (i, byte) in tag.iter().enumerate() {
+            // SAFETY: `tag.len()` bytes were allocated.
+            unsafe { copy.add(i).write(byte.to_ascii_lowercase()) };
+        }
+        // SAFETY: all of them were written.
+        Some(unsafe { slice::from_raw_parts(copy, tag.len()) })
+    }
+
+    fn geo(&self) -> Option<&'a [u8]> {
+        let conf = conf::of(self.request);
+        if conf.geo.is_null() {
+            return None;
+        }
+        let mut value = ngx_str_t { len: 0, data: ptr::null_mut() };
+        // SAFETY: a compiled value of the configuration; nginx writes into the request's pool.
+        unsafe {
+            (ngx_http_complex_value(self.request.raw(), conf.geo, &raw mut value) == OK)
+                .then(|| sys::bytes(value))
+        }
+    }
+
+    /// As `$remote_addr`: behind trusted proxies nginx's realip module has set it right.
+    fn address(&self) -> &'a [u8] {
+        // SAFETY: a live request has its connection, whose address text lives as long as it.
+        unsafe { sys::bytes((*(*self.request.raw()).connection).addr_text) }
+    }
+
+    fn page(&self, key: &[u8]) -> Option<&'a [u8]> {
+        let number = if key == b"status" {
+            // SAFETY: a live request.
+            unsafe { (*self.request.raw()).headers_out.status as u64 }
+        } else {
+            ctx::get(self.request).map_or(0, |ctx| ctx.age_seconds(shm::now_ms()))
+        };
+        sys::decimal(self.request, number)
+    }
+}
+
+/// The cookies of a request in order, over all its `Cookie` lines.
+fn cookies<'a>(request: Request<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    request
+        .lines_in()
+        .filter_map(|line| {
+            // SAFETY: a line of this live request.
+            let (name, value) = unsafe { sys::pair(line) };
+            (name.len() == 6 && name.eq_ignore_ascii_case(b"cookie")).then_some(value)
+        })
+        .flat_map(|line| line.split(|&b| b == b';'))
+        .filter_map(|cookie| {
+            let cookie = cookie.trim_ascii();
+            let at = cookie.iter().position(|&b| b == b'=')?;
+            let (name, value) = cookie.split_at_checked(at)?;
+            Some((name, value.get(1..)?))
+        })
+}

@@ -1,0 +1,100 @@
+//! `$twice_cache_status`, `$twice_reason`, `$twice_key`, `$twice_age`, `$twice_ttl`.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use ngx::ffi::{
+    NGX_HTTP_VAR_NOCACHEABLE, ngx_conf_t, ngx_http_add_variable, ngx_http_request_t,
+    ngx_http_variable_value_t, ngx_int_t, ngx_str_t,
+};
+use ngx::ngx_string;
+
+use crate::ctx::{self, Ctx, Stage};
+use crate::guard::guarded;
+use crate::shm;
+use crate::sys::{self, ERROR, OK, Request};
+
+#[derive(Clone, Copy)]
+#[repr(usize)]
+enum Variable {
+    Status,
+    Reason,
+    Key,
+    Age,
+    Ttl,
+}
+
+const TABLE: [(ngx_str_t, Variable); 5] = [
+    (ngx_string!("twice_cache_status"), Variable::Status),
+    (ngx_string!("twice_reason"), Variable::Reason),
+    (ngx_string!("twice_key"), Variable::Key),
+    (ngx_string!("twice_age"), Variable::Age),
+    (ngx_string!("twice_ttl"), Variable::Ttl),
+];
+
+/// Adds the variables.
+///
+/// # Safety
+/// `cf` must be the running configuration, in preconfiguration.
+pub unsafe fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
+    for (mut name, which) in TABLE {
+        // SAFETY: nginx copies the name; the variable it returns is ours to fill.
+        unsafe {
+            // Not cacheable: they change while the answer is produced.
+            let variable = ngx_http_add_variable(cf, &raw mut name, NGX_HTTP_VAR_NOCACHEABLE as usize);
+            if variable.is_null() {
+                return ERROR;
+            }
+            (*variable).get_handler = Some(get);
+            (*variable).data = which as usize;
+        }
+    }
+    OK
+}
+
+unsafe extern "C" fn get(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_http_variable_value_t,
+    data: usize,
+) -> ngx_int_t {
+    guarded(ERROR, || {
+        // SAFETY: nginx passes a live request.
+        let request = unsafe { Request::new(r) };
+        let value = ctx::get(request).and_then(|ctx| value(request, ctx, data));
+        // SAFETY: nginx passes a value to be filled.
+        let v = unsafe { &mut *v };
+        match value {
+            Some(text) => {
+                v.set_len(text.len() as u32);
+                v.set_valid(1);
+                v.set_no_cacheable(0);
+                v.set_not_found(0);
+                v.data = text.as_ptr().cast_mut();
+            }
+            None => {
+                v.set_len(0);
+                v.set_valid(0);
+                v.set_not_found(1);
+                v.data = ptr::null_mut::<c_char>().cast();
+            }
+        }
+        OK
+    })
+}
+
+fn value<'a>(request: Request<'a>, ctx: &Ctx, which: usize) -> Option<&'a [u8]> {
+    let now = shm::now_ms();
+    if which == Variable::Status as usize {
+        Some(ctx.status?.as_str().as_bytes())
+    } else if which == Variable::Reason as usize {
+        Some(ctx.reason.as_str().as_bytes())
+    } else if which == Variable::Key as usize {
+        // SAFETY: null and empty, or a key in the pool of this live request.
+        let key: &'a [u8] = if ctx.key.is_null() { return None } else { unsafe { &*ctx.key } };
+        (!key.is_empty()).then_some(key)
+    } else if which == Variable::Age as usize {
+        (ctx.stage == Stage::Hit).then(|| sys::decimal(request, ctx.age_seconds(now)))?
+    } else {
+        (ctx.expires_ms > 0).then(|| sys::decimal(request, ctx.ttl_seconds(now)))?
+    }
+}
