@@ -162,10 +162,8 @@ fn render<'a>(
     if fixed.tagged() {
         let prefix = in_one_piece(request, page, fixed.prefix_len())?;
         let (slots, code) = fixed.program(prefix)?;
-        let slots = Slots::new(slots);
-        let values = Resolver::new(request).all(slots.remaining(), slots.clone())?;
         // Room for all values as they are; escaping that makes them longer takes another buffer.
-        let room = slots.zip(0..).map(|(slot, n)| slot.uses as usize * values.len_of(n)).sum::<usize>();
+        let (values, room) = Resolver::new(request).all(Slots::new(slots))?;
         body.reserve(joined.saturating_add(room.min(64 << 10)).saturating_add(64))?;
         let limits = Limits::default();
         let mut state = State::new(&limits);
@@ -251,13 +249,17 @@ fn gather(segments: Segments<'_>, to: &mut [u8]) {
 /// A copy of a part of a page in the pool.
 fn copy_out<'a>(request: Request<'a>, segments: Segments<'_>, len: usize) -> Option<&'a [u8]> {
     let place = request.alloc(len)?;
-    // SAFETY: `len` fresh bytes; zeroed so that a page shorter than it says leaves nothing unwritten.
-    let bytes = unsafe {
-        ptr::write_bytes(place, 0, len);
-        slice::from_raw_parts_mut(place, len)
-    };
-    gather(segments, bytes);
-    Some(bytes)
+    let mut at = 0;
+    for piece in segments {
+        if piece.len() > len - at {
+            return None;
+        }
+        // SAFETY: `len` fresh bytes, of which `len - at` are left.
+        unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), place.add(at), piece.len()) };
+        at += piece.len();
+    }
+    // SAFETY: all `len` bytes were written, or the page is shorter than it says.
+    (at == len).then(|| unsafe { slice::from_raw_parts(place, len) })
 }
 
 /// A page's first bytes: where they lie, or copied if they lie in several pieces.

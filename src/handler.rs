@@ -196,7 +196,8 @@ fn written_key<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Rea
         if ngx_http_complex_value(request.raw(), conf.key, &raw mut key) != OK {
             return Err(Reason::Failed);
         }
-        Ok(sys::bytes(key))
+        let key = sys::bytes(key);
+        Ok(key.strip_suffix(b"?").unwrap_or(key))
     }
 }
 

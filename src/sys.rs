@@ -257,7 +257,18 @@ impl<'a> Request<'a> {
         self.lines_in().find_map(|line| {
             // SAFETY: a line of this live request.
             let (name, value) = unsafe { pair(line) };
-            (name.len() == lower.len() && name.eq_ignore_ascii_case(lower)).then_some(value)
+            if name.len() != lower.len() {
+                return None;
+            }
+            // nginx has made the lower-case name already, but for lines that a module added.
+            // SAFETY: `lowcase_key` is null or as long as the name.
+            let same = unsafe {
+                match (*line).lowcase_key {
+                    made if made.is_null() => name.eq_ignore_ascii_case(lower),
+                    made => slice::from_raw_parts(made, lower.len()) == lower,
+                }
+            };
+            same.then_some(value)
         })
     }
 }

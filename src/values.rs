@@ -7,8 +7,9 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{ngx_http_complex_value, ngx_http_get_variable, ngx_str_t, ngx_uint_t};
+use twice_core::cookies;
 use twice_core::language;
-use twice_core::template::{Slot, Target, Values};
+use twice_core::template::{Slot, Slots, Target, Values};
 
 use crate::conf;
 use crate::ctx;
@@ -16,7 +17,7 @@ use crate::shm;
 use crate::sys::{self, OK, Request};
 
 /// Cookies that are indexed; a request with more is looked through again for the rest.
-const INDEXED: usize = 48;
+const INDEXED: usize = 24;
 
 /// Values by slot number, in the request's pool.
 #[derive(Clone, Copy)]
@@ -32,11 +33,6 @@ impl Values for Resolved<'_> {
 }
 
 impl<'a> Resolved<'a> {
-    /// Bytes of a slot's value.
-    pub fn len_of(&self, slot: usize) -> usize {
-        self.values.get(slot).map_or(0, |value| value.len())
-    }
-
     /// Values that were found one by one.
     pub fn of(values: &'a [&'a [u8]]) -> Self {
         Self { values }
@@ -56,17 +52,21 @@ impl<'a> Resolver<'a> {
         Self { request, cookies: [(b"", b""); INDEXED], count: None }
     }
 
-    /// Resolves all slots; none when memory ran out.
-    pub fn all<'s>(&mut self, count: usize, slots: impl Iterator<Item = Slot<'s>>) -> Option<Resolved<'a>> {
+    /// Resolves all slots, and adds up the bytes that their tags print before filters; none when memory
+    /// ran out.
+    pub fn all(&mut self, slots: Slots<'_>) -> Option<(Resolved<'a>, usize)> {
+        let count = slots.remaining();
         let place = self.request.alloc_array::<&'a [u8]>(count)?;
-        let mut n = 0;
+        let (mut n, mut bytes) = (0, 0usize);
         for slot in slots.take(count) {
+            let value = self.value(slot);
+            bytes = bytes.saturating_add(value.len().saturating_mul(slot.uses as usize));
             // SAFETY: room for `count` slices was allocated, and `n < count`.
-            unsafe { place.add(n).write(self.value(slot)) };
+            unsafe { place.add(n).write(value) };
             n += 1;
         }
         // SAFETY: the first `n` were written.
-        Some(Resolved { values: unsafe { slice::from_raw_parts(place, n) } })
+        Some((Resolved { values: unsafe { slice::from_raw_parts(place, n) } }, bytes))
     }
 
     /// The value of one slot, empty if it is missing.
@@ -91,14 +91,14 @@ impl<'a> Resolver<'a> {
         };
         let known = self.cookies.get(..count)?.iter().find(|(n, _)| *n == name).map(|c| c.1);
         if known.is_none() && count == INDEXED {
-            return cookies(self.request).find(|(n, _)| *n == name).map(|c| c.1);
+            return all_cookies(self.request).find(|(n, _)| *n == name).map(|c| c.1);
         }
         known
     }
 
     fn index_cookies(&mut self) -> usize {
         let mut count = 0;
-        for (place, cookie) in self.cookies.iter_mut().zip(cookies(self.request)) {
+        for (place, cookie) in self.cookies.iter_mut().zip(all_cookies(self.request)) {
             *place = cookie;
             count += 1;
         }
@@ -176,7 +176,7 @@ impl<'a> Resolver<'a> {
 }
 
 /// The cookies of a request in order, over all its `Cookie` lines.
-fn cookies<'a>(request: Request<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+fn all_cookies<'a>(request: Request<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     request
         .lines_in()
         .filter_map(|line| {
@@ -184,11 +184,5 @@ fn cookies<'a>(request: Request<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8]
             let (name, value) = unsafe { sys::pair(line) };
             (name.len() == 6 && name.eq_ignore_ascii_case(b"cookie")).then_some(value)
         })
-        .flat_map(|line| line.split(|&b| b == b';'))
-        .filter_map(|cookie| {
-            let cookie = cookie.trim_ascii();
-            let at = cookie.iter().position(|&b| b == b'=')?;
-            let (name, value) = cookie.split_at_checked(at)?;
-            Some((name, value.get(1..)?))
-        })
+        .flat_map(cookies::pairs)
 }

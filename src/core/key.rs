@@ -69,6 +69,10 @@ impl Parts<'_> {
 /// `server` is nginx's idea of the host (lower case, no port; an absolute target wins, RFC 9112 3.2.2),
 /// `host_header` the header as it came. Returns the port, with its colon, that the header names.
 pub fn port_of_host<'a>(server: &[u8], host_header: &'a [u8]) -> Option<&'a [u8]> {
+    // What nearly every client sends: compared at once.
+    if host_header == server {
+        return Some(b"");
+    }
     let (name, port) = host_header.split_at_checked(server.len())?;
     // nginx strips one trailing dot from the host.
     let port = port.strip_prefix(b".").unwrap_or(port);

@@ -1,7 +1,7 @@
 //! A page in the arena: its header, its key and its value, over one run or several.
 //!
 //! ```text
-//! first run    0 next run | 4 units | 8 generation | 12 key len (16) | 14 pins (16)
+//! first run    0 next run | 4 units | 8 generation | 12 key len, pins (16 bits each)
 //!             16 hash | 24 created | 32 expires | 40 last used | 48 tag
 //!             56 value len | 60 chain | 64 previous | 68 next | 72 key ... value ...
 //! other runs   0 next run | 4 units | 8 generation | 12 value, continued ...
@@ -28,8 +28,7 @@ pub(super) mod field {
     pub const NEXT_RUN: usize = 0;
     pub const UNITS: usize = 4;
     pub const GENERATION: usize = 8;
-    pub const KEY_LEN: usize = 12;
-    pub const PINS: usize = 14;
+    pub const KEY_LEN_AND_PINS: usize = 12;
     pub const HASH: usize = 16;
     pub const CREATED: usize = 24;
     pub const EXPIRES: usize = 32;
@@ -130,7 +129,7 @@ impl Mem {
     }
 
     pub fn key_len(&self, page: u32) -> usize {
-        usize::from(self.region.u16(offset(page, field::KEY_LEN)))
+        (self.f32(page, field::KEY_LEN_AND_PINS) & 0xffff) as usize
     }
 
     pub fn value_len(&self, page: u32) -> usize {
@@ -138,17 +137,16 @@ impl Mem {
     }
 
     pub fn pins(&self, page: u32) -> u16 {
-        self.region.u16(offset(page, field::PINS))
+        (self.f32(page, field::KEY_LEN_AND_PINS) >> 16) as u16
+    }
+
+    /// One word for both, as the length is read without the lock while the count changes.
+    pub fn set_key_len_and_pins(&self, page: u32, key_len: u16, pins: u16) {
+        self.set_f32(page, field::KEY_LEN_AND_PINS, u32::from(key_len) | u32::from(pins) << 16);
     }
 
     pub fn set_pins(&self, page: u32, pins: u16) {
-        self.set_u16(page, field::PINS, pins);
-    }
-
-    pub fn set_u16(&self, page: u32, field: usize, value: u16) {
-        let [low, high] = value.to_ne_bytes();
-        self.region.set_u8(offset(page, field), low);
-        self.region.set_u8(offset(page, field + 1), high);
+        self.set_key_len_and_pins(page, self.key_len(page) as u16, pins);
     }
 
     pub fn entry(&self, page: u32) -> Entry {

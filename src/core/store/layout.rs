@@ -42,7 +42,7 @@ pub(super) mod at {
     pub const LEN: usize = 16;
     pub const SEED: usize = 24;
     pub const SLOTS: usize = 40;
-    pub const UNIT: usize = 128;
+    pub const UNIT: usize = 44;
     pub const MAX_PAGE: usize = 48;
     pub const INACTIVE: usize = 56;
     pub const GENERATION: usize = 64;
@@ -147,13 +147,18 @@ impl Geometry {
         self.arena_bytes().saturating_sub(super::entry::ENTRY_BYTES).min(u32::MAX as usize)
     }
 
+    /// The parts of the region's tables that a rebuild makes again whatever is in them, for tests that spoil them.
+    pub fn rebuilt(&self) -> [std::ops::Range<usize>; 3] {
+        [at::FREE_PIN..at::COUNTERS, at::BIN_BITS..at::END, self.buckets_at..self.map_at]
+    }
+
     /// Free units that an eviction leaves: with some to choose from, a page needs fewer runs.
-    pub(super) fn slack(&self) -> u32 {
+    pub fn slack(&self) -> u32 {
         self.arena_units() / SLACK
     }
 
     /// Units that a page takes when it lies in one run.
-    pub(super) fn units_of(content: usize) -> u32 {
+    pub fn units_of(content: usize) -> u32 {
         let bytes = content.saturating_add(super::entry::ENTRY_BYTES);
         u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
     }

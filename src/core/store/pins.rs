@@ -12,7 +12,6 @@
 //! - A record with a unit in it is a pin; the page's count and the lists can be rebuilt from the records.
 //!   Records are numbered from 1; 0 ends a list.
 
-use super::entry::field;
 use super::layout::{Mem, PIN_BYTES, SLOT_BYTES, SLOTS_AT, at};
 use super::stats::Gauge;
 
@@ -171,7 +170,7 @@ impl Mem {
             match self.pin_of(number) {
                 Some((page, slot)) if slot < self.geo.slots && is_page(page) => {
                     self.attach_pin(number, slot);
-                    self.set_u16(page, field::PINS, self.pins(page).saturating_add(1));
+                    self.set_pins(page, self.pins(page).saturating_add(1));
                     sum += 1;
                 }
                 _ => self.free_record(number),

@@ -4,7 +4,8 @@
 //! Invariants
 //! - No access leaves `base .. base + len`: a read outside gives 0, a write outside is dropped. So an
 //!   offset read from damaged memory can cost a page, never the process.
-//! - Words are read and written as relaxed atomics (plain moves on the machine). Only the bytes of
+//! - Words are read and written as relaxed atomics (plain moves on the machine), and every word of a
+//!   unit in one size only, whatever the unit is at the time. Only the bytes of
 //!   pages are touched plainly, and those are owned: a page that is being filled belongs to its
 //!   [`Reservation`](super::Reservation), a published one is never written again before the last
 //!   hold on it has ended. `bytes` and `copy_in` are private to the store for that reason.
@@ -103,11 +104,6 @@ impl Region {
     #[inline(always)]
     pub(super) fn u8(&self, at: usize) -> u8 {
         self.a8(at).map_or(0, |w| w.load(Ordering::Relaxed))
-    }
-
-    #[inline(always)]
-    pub(super) fn u16(&self, at: usize) -> u16 {
-        u16::from_ne_bytes([self.u8(at), self.u8(at.saturating_add(1))])
     }
 
     #[inline(always)]

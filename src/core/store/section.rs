@@ -162,8 +162,7 @@ impl<'s> Section<'s> {
             return Err(ReserveError::NoRoom);
         };
 
-        mem.set_u16(page, field::KEY_LEN, key_len);
-        mem.set_pins(page, 0);
+        mem.set_key_len_and_pins(page, key_len, 0);
         mem.set_f64(page, field::HASH, hash);
         mem.set_f32(page, field::VALUE_LEN, value_len as u32);
         mem.set_f32(page, field::CHAIN, slot.number());

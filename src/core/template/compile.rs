@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Invariants: every byte of `literals` belongs to exactly one operation, in order (or waits behind
-//! `flushed`); blocks are balanced when the page is finished; code and literals are at most
-//! [`MAX_TEXT_GROWTH`] times the body and a constant.
+//! `flushed`); blocks are balanced when the page is finished; code, literals and slots are at most
+//! [`MAX_TEXT_GROWTH`] + 1 times the body and a constant.
 
 use super::delimiters::Delimiters;
 use super::error::{ErrorKind, Errors, TagError, excerpt};

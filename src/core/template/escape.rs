@@ -34,8 +34,43 @@ fn html_entity(byte: u8) -> &'static [u8] {
     }
 }
 
-/// `< > & " '`. The text is put in runs, one call if nothing is to be escaped: the common case of a hit.
+/// Whether [`is_html`] is true for one of eight bytes, all looked at at once. `&` and `'` differ in one
+/// bit, `<` and `>` in another, so three comparisons do.
+#[inline(always)]
+fn any_html(bytes: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    // The high bit of each byte that is zero; of others only behind such a byte.
+    let zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
+    const QUOTE: u64 = ONES * b'"' as u64;
+    const APOSTROPHE: u64 = ONES * b'\'' as u64;
+    const GREATER: u64 = ONES * b'>' as u64;
+    const SECOND: u64 = ONES << 1;
+    let (quote, and, angle) = (bytes ^ QUOTE, (bytes | ONES) ^ APOSTROPHE, (bytes | SECOND) ^ GREATER);
+    (zero(quote) | zero(and) | zero(angle)) & (ONES << 7) != 0
+}
+
+/// Whether `html` leaves the text as it is. Short texts without anything special are what visitors have.
+#[inline(always)]
+fn is_clean(text: &[u8]) -> bool {
+    let dirty = |bytes: &[u8; 8]| any_html(u64::from_le_bytes(*bytes));
+    if let Some(last) = text.last_chunk() {
+        // The last chunk overlaps the others, so that no byte is looked at alone.
+        let (chunks, _) = text.as_chunks();
+        return !chunks.iter().any(dirty) && !dirty(last);
+    }
+    match (text.first_chunk(), text.last_chunk()) {
+        (Some(&[a, b, c, d]), Some(&[e, f, g, h])) => !dirty(&[a, b, c, d, e, f, g, h]),
+        _ => !text.iter().any(|&byte| is_html(byte)),
+    }
+}
+
+/// `< > & " '`. The text is put in runs, one call if nothing is to be escaped.
+#[inline(always)]
 pub(super) fn html(text: &[u8], mut put: impl FnMut(&[u8])) {
+    if is_clean(text) { put(text) } else { html_runs(text, put) }
+}
+
+fn html_runs(text: &[u8], mut put: impl FnMut(&[u8])) {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|&byte| is_html(byte)) {
         let (clean, special) = rest.split_at(at);

@@ -44,25 +44,26 @@ pub(super) enum Step<T> {
     Default(T),
 }
 
-/// Names and codes of the filters that have no argument. Codes are stored in programs.
-const PLAIN: [(&[u8], u8, Filter); 9] = [
-    (b"html", 1, Filter::Html),
-    (b"attr", 2, Filter::Attr),
-    (b"js", 3, Filter::Js),
-    (b"json", 4, Filter::Json),
-    (b"url", 5, Filter::Url),
-    (b"comma", 6, Filter::Comma),
-    (b"upper", 7, Filter::Upper),
-    (b"lower", 8, Filter::Lower),
-    (b"trim", 9, Filter::Trim),
+/// Names of the filters that have no argument. A stored program has a filter's place in this table, so rows
+/// are only ever added at the end.
+const PLAIN: [(&[u8], Filter); 9] = [
+    (b"html", Filter::Html),
+    (b"attr", Filter::Attr),
+    (b"js", Filter::Js),
+    (b"json", Filter::Json),
+    (b"url", Filter::Url),
+    (b"comma", Filter::Comma),
+    (b"upper", Filter::Upper),
+    (b"lower", Filter::Lower),
+    (b"trim", Filter::Trim),
 ];
-const TRUNCATE: u8 = 10;
-const DEFAULT: u8 = 11;
+const TRUNCATE: u8 = 254;
+const DEFAULT: u8 = 255;
 
 impl Filter {
     pub(super) fn parse(name: &[u8], argument: Option<&[u8]>) -> Option<Filter> {
         match argument {
-            None => PLAIN.iter().find(|row| row.0 == name).map(|row| row.2),
+            None => PLAIN.iter().find(|row| row.0 == name).map(|row| row.1),
             Some(digits) if name == b"truncate" => {
                 let digits = str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'))?;
                 Some(Filter::Truncate(digits.parse().ok().filter(|&n| n <= MAX_TRUNCATE)?))
@@ -90,8 +91,8 @@ impl Filter {
             Filter::Url => escape::url(text, out),
             Filter::Comma => comma(text, out),
             // Only ASCII: what other bytes are depends on a character set that nobody told us.
-            Filter::Upper => out.extend(text.iter().map(u8::to_ascii_uppercase)),
-            Filter::Lower => out.extend(text.iter().map(u8::to_ascii_lowercase)),
+            Filter::Upper => added(text, out).make_ascii_uppercase(),
+            Filter::Lower => added(text, out).make_ascii_lowercase(),
             Filter::Trim => out.extend_from_slice(trim(text)),
             Filter::Truncate(most) => out.extend_from_slice(truncate(text, most as usize)),
         }
@@ -105,7 +106,10 @@ impl Step<usize> {
                 code.push(TRUNCATE);
                 put_varint(code, most as usize);
             }
-            Step::Map(filter) => code.extend(PLAIN.iter().find(|row| row.2 == filter).map(|row| row.1)),
+            Step::Map(filter) => {
+                let place = PLAIN.iter().position(|row| row.1 == filter);
+                code.push(place.map_or(u8::MAX, |place| place as u8));
+            }
             Step::Default(len) => {
                 code.push(DEFAULT);
                 put_varint(code, len);
@@ -120,9 +124,16 @@ impl Step<usize> {
         match code {
             TRUNCATE => Some(Step::Map(Filter::Truncate(u32::try_from(take_varint(chain)?).ok()?))),
             DEFAULT => Some(Step::Default(take_varint(chain)?)),
-            _ => PLAIN.iter().find(|row| row.1 == code).map(|row| Step::Map(row.2)),
+            _ => PLAIN.get(usize::from(code)).map(|row| Step::Map(row.1)),
         }
     }
+}
+
+/// Writes `text` and gives what was written.
+fn added<'a>(text: &[u8], out: &'a mut Vec<u8>) -> &'a mut [u8] {
+    let start = out.len();
+    out.extend_from_slice(text);
+    out.get_mut(start..).unwrap_or_default()
 }
 
 /// Without white space at both ends.

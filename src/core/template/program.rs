@@ -58,9 +58,17 @@ pub(super) fn take_varint(code: &mut &[u8]) -> Option<usize> {
         *code = rest;
         return Some(usize::from(first));
     }
-    take_long_varint(code)
+    // Lengths of texts mostly have two bytes.
+    match rest.split_first() {
+        Some((&second, rest)) if second < 0x80 => {
+            *code = rest;
+            Some(usize::from(first & 0x7f) | usize::from(second) << 7)
+        }
+        _ => take_long_varint(code),
+    }
 }
 
+#[cold]
 fn take_long_varint(code: &mut &[u8]) -> Option<usize> {
     let mut number = 0;
     let mut shift = 0;

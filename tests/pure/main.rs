@@ -1,0 +1,5 @@
+//! Tests of the core: tables, properties against naive models, vectors.
+
+mod policy;
+mod store;
+mod template;

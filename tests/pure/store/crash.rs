@@ -1,0 +1,247 @@
+//! Death at every single write: whatever a process was doing, the next one finds every page that was not being
+//! changed, whole, and every unit accounted for.
+
+use super::*;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use twice_core::store::{DeadSlot, Section, fault};
+
+const LEN: usize = 64 * 1024;
+
+fn die() {
+    resume_unwind(Box::new("dead"));
+}
+
+/// Does something and dies at the nth write into the region. True if it died.
+fn dies_at(n: u64, work: impl FnOnce()) -> bool {
+    fault::arm(n, die);
+    let died = catch_unwind(AssertUnwindSafe(work)).is_err();
+    let armed = fault::disarm();
+    assert!(died != armed);
+    died
+}
+
+/// The process that dies has slot 1; slot 0 looks on.
+struct Scene {
+    memory: Memory,
+    store: Store,
+    lock: Lock,
+}
+
+/// Many pages, some of them in several runs, tag = key; the arena is full, so that the next page evicts.
+fn scene() -> Scene {
+    let memory = Memory::new(LEN);
+    let store = memory.create(&OPTIONS);
+    let scene = Scene { memory, store, lock: Lock::default() };
+    for key in 0..30u8 {
+        scene.put(slot(0), key, 800 + 97 * usize::from(key % 7), u64::from(key));
+    }
+    // Holes of one unit and more.
+    for key in (0..30).step_by(3) {
+        let hash = scene.store.hash(&[key]);
+        scene.with(|s| s.remove_key(hash, &[key]));
+    }
+    for key in 60..85u8 {
+        scene.put(slot(0), key, 1900, u64::from(key));
+    }
+    assert!(scene.with(|s| s.stats()).evicted > 0);
+    let account = scene.with(|s| s.check()).unwrap();
+    assert!(account.runs > account.entries + 2);
+    scene
+}
+
+impl Scene {
+    fn copy(&self) -> Scene {
+        let memory = self.memory.copy();
+        let store = Store::attach(memory.region()).unwrap();
+        Scene { memory, store, lock: Lock::default() }
+    }
+
+    fn with<'s, T>(&'s self, work: impl FnOnce(&mut Section<'s>) -> T) -> T {
+        self.store.with(&self.lock, work)
+    }
+
+    fn put(&self, slot: Slot, key: u8, len: usize, tag: u64) {
+        assert!(put(&self.store, &self.lock, &slot, &[key], len, tag, 1000 * tag));
+    }
+
+    fn pages(&self) -> Vec<(u8, u64, usize)> {
+        let keys = 0..=255u8;
+        keys.filter_map(|key| {
+            let found = find(&self.store, &self.lock, &[key])?;
+            assert!(is_whole(&self.store, &self.lock, &slot(7), &[key], found.meta.tag, found.value_len));
+            Some((key, found.meta.tag, found.value_len))
+        })
+        .collect()
+    }
+
+    /// What the next process does: takes the dead one's slot back. Then everything must be in order.
+    fn survive(&self, context: &str) -> Vec<(u8, u64, usize)> {
+        // SAFETY: slot 1 is dead by the test's order.
+        self.with(|s| s.release_slot(&unsafe { DeadSlot::new(1) }));
+        let account = self.with(|s| s.check()).unwrap_or_else(|damage| panic!("{context}: {damage:?}"));
+        let stats = self.with(|s| s.stats());
+        assert_eq!((stats.lost, stats.pending, stats.pins), (0, 0, 0), "{context}");
+        assert_eq!(account.zombie, 0, "{context}");
+        self.pages()
+    }
+}
+
+/// Kills `work` at each of its writes in turn. `changes` tells the keys that it may change; those that it
+/// evicts when it lives may go as well.
+fn at_each_write(name: &str, changes: &[u8], prepare: impl Fn(&Scene), work: impl Fn(&Scene)) {
+    let step = if cfg!(miri) { 17 } else { 1 };
+    let start = scene();
+    prepare(&start);
+    let before = start.pages();
+    let undisturbed = start.copy();
+    work(&undisturbed);
+    let kept: Vec<_> = undisturbed.pages();
+    for n in (0..).step_by(step) {
+        let scene = start.copy();
+        let died = dies_at(n, || work(&scene));
+        let after = scene.survive(&format!("{name}, write {n}"));
+        for page in &before {
+            let may_go = changes.contains(&page.0) || !kept.contains(page);
+            assert!(may_go || after.contains(page), "{name}, write {n}: lost {page:?}");
+        }
+        for page in &after {
+            assert!(changes.contains(&page.0) || before.contains(page), "{name}, write {n}: made {page:?}");
+        }
+        if !died {
+            return;
+        }
+    }
+}
+
+#[test]
+fn storing_a_page_in_many_runs_and_evicting_for_it() {
+    at_each_write("put", &[200], |_| (), |scene| scene.put(slot(1), 200, 7_000, 200));
+}
+
+#[test]
+fn replacing_a_page() {
+    at_each_write("replace", &[70], |_| (), |scene| scene.put(slot(1), 70, 700, 170));
+}
+
+#[test]
+fn replacing_a_page_that_is_held() {
+    let held = |scene: &Scene| {
+        let entry = find(&scene.store, &scene.lock, &[70]).unwrap().entry;
+        let _ = scene.with(|s| s.pin(&slot(1), entry)).unwrap();
+    };
+    at_each_write("replace held", &[70], held, |scene| scene.put(slot(1), 70, 700, 170));
+}
+
+#[test]
+fn looking_up_and_removing() {
+    let hash = |scene: &Scene, key: u8| scene.store.hash(&[key]);
+    at_each_write(
+        "lookup",
+        &[],
+        |_| (),
+        |scene| {
+            let found = scene.with(|s| s.lookup(hash(scene, 61), &[61], 1_000_000));
+            assert!(found.is_some());
+        },
+    );
+    at_each_write(
+        "remove",
+        &[61],
+        |_| (),
+        |scene| {
+            assert!(scene.with(|s| s.remove_key(hash(scene, 61), &[61])));
+        },
+    );
+    at_each_write("clear", &[], |_| (), |scene| scene.with(|s| s.clear()));
+}
+
+#[test]
+fn reserving_pinning_and_being_released() {
+    let hoard = |scene: &Scene| {
+        let hash = scene.store.hash(&[201]);
+        let page = scene.with(|s| s.reserve(&slot(1), hash, &[201], 3000, 1)).unwrap();
+        let other = scene.with(|s| s.reserve(&slot(1), hash, &[201], 10, 1)).unwrap();
+        scene.with(|s| s.abandon(page));
+        drop(other);
+        let entry = find(&scene.store, &scene.lock, &[70]).unwrap().entry;
+        std::mem::forget(scene.with(|s| s.hold(&slot(1), entry)));
+        let pins: Vec<_> = (0..3).map(|_| scene.with(|s| s.pin(&slot(1), entry))).collect();
+        let hash = scene.store.hash(&[70]);
+        scene.with(|s| s.remove_key(hash, &[70]));
+        for pin in pins.into_iter().flatten().take(2) {
+            scene.with(|s| s.unpin(pin));
+        }
+    };
+    at_each_write("hoard", &[70, 201], |_| (), hoard);
+    // The one who takes back may die as well.
+    at_each_write("release", &[70, 201], hoard, |scene| {
+        // SAFETY: slot 1 does nothing more.
+        scene.with(|s| s.release_slot(&unsafe { DeadSlot::new(1) }));
+    });
+}
+
+#[test]
+fn rebuilding_itself() {
+    let load = |scene: &Scene| {
+        let entry = find(&scene.store, &scene.lock, &[70]).unwrap().entry;
+        let _ = scene.with(|s| s.pin(&slot(1), entry)).unwrap();
+        let _ = scene.with(|s| s.reserve(&slot(1), 5, b"201", 3000, 1)).unwrap();
+    };
+    let start = scene();
+    load(&start);
+    let before = start.pages();
+    start.with(|s| s.mark_dirty());
+    let step = if cfg!(miri) { 100 } else { 1 };
+    for n in (0..).step_by(step) {
+        let scene = start.copy();
+        let died = dies_at(n, || scene.with(|_| ()));
+        assert_eq!(scene.survive(&format!("rebuild, write {n}")), before);
+        if !died {
+            return;
+        }
+    }
+}
+
+#[test]
+fn spoilt_tables_are_made_again_from_the_map() {
+    let start = scene();
+    let before = start.pages();
+    let order = drain_order(&start.copy());
+    for seed in 0..if cfg!(miri) { 1 } else { 30u64 } {
+        let scene = start.copy();
+        scene.with(|s| s.mark_dirty());
+        let mut random = seed | 1;
+        for range in scene.store.geometry().rebuilt() {
+            scene.memory.spoil(range, || {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed);
+                // Small numbers look like units.
+                if seed % 2 == 0 { (random >> 40) as u8 } else { (random >> 62) as u8 }
+            });
+        }
+        let after = scene.survive("spoilt");
+        assert_eq!(before, after);
+        assert_eq!(scene.with(|s| s.stats()).recoveries, 1);
+        assert_eq!(drain_order(&scene), order, "the order of use is the same");
+    }
+}
+
+/// The tags of all pages in the order in which they are evicted.
+fn drain_order(scene: &Scene) -> Vec<u64> {
+    let mut left = scene.pages();
+    let mut order = Vec::new();
+    for n in 0.. {
+        if left.is_empty() {
+            break;
+        }
+        let key = [250, (n % 256) as u8, (n / 256) as u8];
+        assert!(put(&scene.store, &scene.lock, &slot(0), &key, 100, 1, 10_000_000 + n));
+        left.retain(|(key, tag, _)| {
+            let there = find(&scene.store, &scene.lock, &[*key]).is_some();
+            if !there {
+                order.push(*tag);
+            }
+            there
+        });
+    }
+    order
+}

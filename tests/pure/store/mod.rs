@@ -1,0 +1,134 @@
+//! Tests of the core's store.
+
+mod crash;
+mod hold;
+mod model;
+mod naive;
+mod pages;
+mod recency;
+mod threads;
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use twice_core::store::{Found, Held, Meta, Options, Page, RawLock, Region, Slot, Store};
+
+/// A spinning lock: what nginx's is, without its sleep.
+#[derive(Default)]
+pub struct Lock(AtomicBool);
+
+// SAFETY: a swap with acquire and a store with release: one holder at a time, and it sees what the last one wrote.
+unsafe impl RawLock for Lock {
+    fn lock(&self) {
+        while self.0.swap(true, Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+    }
+
+    fn unlock(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Memory as a shared zone would be: zeroed, aligned, at one place.
+pub struct Memory {
+    base: *mut u8,
+    layout: Layout,
+}
+
+impl Memory {
+    pub fn new(len: usize) -> Memory {
+        let layout = Layout::from_size_align(len, 4096).unwrap();
+        // SAFETY: no test asks for no memory.
+        Memory { base: unsafe { alloc_zeroed(layout) }, layout }
+    }
+
+    pub fn region(&self) -> Region {
+        // SAFETY: the tests drop the memory last, and use one lock with it.
+        unsafe { Region::new(self.base, self.layout.size()) }.unwrap()
+    }
+
+    /// The same bytes at another place.
+    pub fn copy(&self) -> Memory {
+        let copy = Memory::new(self.layout.size());
+        // SAFETY: both have this length, and no section is open.
+        unsafe { copy.base.copy_from_nonoverlapping(self.base, self.layout.size()) };
+        copy
+    }
+
+    pub fn create(&self, options: &Options) -> Store {
+        // SAFETY: done once, before anything else.
+        unsafe { Store::create(self.region(), options) }.unwrap()
+    }
+
+    /// Writes bytes where no page lies.
+    pub fn spoil(&self, range: std::ops::Range<usize>, mut byte: impl FnMut() -> u8) {
+        for at in range {
+            assert!(at < self.layout.size());
+            // SAFETY: in bounds, and no section is open.
+            unsafe { self.base.add(at).write(byte()) };
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(self.base, self.layout) };
+    }
+}
+
+pub const OPTIONS: Options = Options { seed: [7, 11], slots: 8, max_page: 1 << 20, inactive_ms: 0 };
+
+pub fn slot(number: u32) -> Slot {
+    // SAFETY: each test uses a number for one user at a time.
+    unsafe { Slot::new(number) }
+}
+
+/// Bytes that tell which page they are of, and where in it.
+pub fn content(tag: u64, len: usize) -> Vec<u8> {
+    let mut state = tag.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..len)
+        .map(|i| {
+            if i % 7 == 0 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(i as u64);
+            }
+            (state >> (8 * (i % 7))) as u8
+        })
+        .collect()
+}
+
+/// Stores a page whose bytes follow from its tag.
+pub fn put(store: &Store, lock: &Lock, slot: &Slot, key: &[u8], len: usize, tag: u64, now: u64) -> bool {
+    let hash = store.hash(key);
+    let Ok(mut page) = store.with(lock, |s| s.reserve(slot, hash, key, len, now)) else { return false };
+    store.write(&mut page, 0, &content(tag, len)).unwrap();
+    let meta = Meta { created_ms: now, expires_ms: now + 1, tag };
+    store.with(lock, |s| s.publish(page, meta, now)).is_some()
+}
+
+pub fn find(store: &Store, lock: &Lock, key: &[u8]) -> Option<Found> {
+    let hash = store.hash(key);
+    store.with(lock, |s| s.peek(hash, key))
+}
+
+pub fn hold<'s>(store: &'s Store, lock: &Lock, slot: &Slot, key: &[u8]) -> Option<Held<'s>> {
+    let hash = store.hash(key);
+    store.with(lock, |s| {
+        let found = s.peek(hash, key)?;
+        s.hold(slot, found.entry)
+    })
+}
+
+pub fn bytes<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    pieces.flatten().copied().collect()
+}
+
+pub fn holds(page: Page<'_>, key: &[u8], tag: u64, len: usize) -> bool {
+    bytes(page.key()) == key && bytes(page.value()) == content(tag, len)
+}
+
+/// Whether the page of a key is there with all its bytes.
+pub fn is_whole(store: &Store, lock: &Lock, slot: &Slot, key: &[u8], tag: u64, len: usize) -> bool {
+    let Some(held) = hold(store, lock, slot, key) else { return false };
+    holds(held.page(), key, tag, len)
+}

@@ -1,0 +1,47 @@
+//! Sequences of operations against a naive model: a vector of pages, most recently used first.
+//!
+//! The model doesn't know how the store lays pages out. What it demands: what goes is always the tail of its
+//! vector; no more goes than is needed; all else is there, byte for byte; every unit is accounted for.
+
+use super::naive::{Op, run};
+use proptest::prelude::*;
+
+fn op() -> impl Strategy<Value = Op> {
+    let key = 0..24u8;
+    let size = prop_oneof![3 => 0..300u32, 4 => 300..12_000u32, 1 => 12_000..100_000u32];
+    let slot = 0..3u8;
+    prop_oneof![
+        8 => (key.clone(), size.clone()).prop_map(|(key, size)| Op::Put { key, size }),
+        2 => (slot.clone(), key.clone(), size).prop_map(|(slot, key, size)| Op::Begin { slot, key, size }),
+        2 => any::<u8>().prop_map(|n| Op::Finish { n }),
+        1 => any::<u8>().prop_map(|n| Op::Abandon { n }),
+        8 => key.clone().prop_map(|key| Op::Get { key }),
+        2 => key.clone().prop_map(|key| Op::Remove { key }),
+        2 => (slot.clone(), key.clone()).prop_map(|(slot, key)| Op::Hold { slot, key }),
+        2 => slot.clone().prop_map(|slot| Op::Release { slot }),
+        2 => (slot.clone(), key).prop_map(|(slot, key)| Op::Pin { slot, key }),
+        2 => any::<u8>().prop_map(|n| Op::Unpin { n }),
+        4 => (0..5000u32).prop_map(|ms| Op::Tick { ms }),
+        1 => Just(Op::Rebuild),
+        1 => slot.prop_map(|slot| Op::Die { slot }),
+        1 => (0..20u8).prop_map(|n| if n == 0 { Op::Clear } else { Op::Rebuild }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 2 } else { 64 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_store_does_what_the_model_does(ops in prop::collection::vec(op(), 1..120)) {
+        run(&ops, 0);
+    }
+
+    #[test]
+    fn also_when_unused_pages_go(ops in prop::collection::vec(op(), 1..120)) {
+        run(&ops, 20_000);
+    }
+}

@@ -1,0 +1,46 @@
+//! The order of eviction against the `lru` crate: pages of one size, so that its capacity is a number of pages.
+
+use super::*;
+use lru::LruCache;
+use proptest::prelude::*;
+use std::num::NonZeroUsize;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 48 }, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn eviction_takes_what_was_least_recently_used(
+        ops in prop::collection::vec((any::<bool>(), 0..60u8), 1..300),
+        len in 2000..9000usize,
+    ) {
+        let memory = Memory::new(128 * 1024);
+        let (store, lock) = (memory.create(&OPTIONS), Lock::default());
+        let units = u64::from(twice_core::store::Geometry::units_of(1 + len));
+        let arena = store.with(&lock, |s| s.stats()).arena_units;
+        let mut oracle: LruCache<u8, u64> = LruCache::unbounded();
+        prop_assert!(NonZeroUsize::new(oracle.len()).is_none());
+        for (i, (is_put, key)) in ops.into_iter().enumerate() {
+            let now = 1000 * (i as u64 + 1);
+            let hash = store.hash(&[key]);
+            if is_put {
+                // A page in more runs than one has more headers, which may take units more than `units`:
+                // the number that fits is therefore seen, and the order alone is told by the oracle.
+                prop_assert!(put(&store, &lock, &slot(0), &[key], len, now, now));
+                oracle.put(key, now);
+                let entries = store.with(&lock, |s| s.stats()).entries as usize;
+                prop_assert!(entries as u64 * units <= arena);
+                while oracle.len() > entries {
+                    oracle.pop_lru();
+                }
+            } else {
+                let found = store.with(&lock, |s| s.lookup(hash, &[key], now)).map(|f| f.meta.tag);
+                prop_assert_eq!(found, oracle.get(&key).copied());
+            }
+            for key in 0..60u8 {
+                let found = find(&store, &lock, &[key]).map(|f| f.meta.tag);
+                prop_assert_eq!(found, oracle.peek(&key).copied(), "key {}", key);
+            }
+        }
+        store.with(&lock, |s| s.check()).unwrap();
+    }
+}

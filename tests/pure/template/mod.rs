@@ -1,0 +1,12 @@
+//! Tests of the core's templates: tables for the language, properties against a naive model and a
+//! regular expression, hostile values, limits.
+
+mod cuts;
+mod delimiters;
+mod errors;
+mod filters;
+mod garbage;
+mod language;
+mod limits;
+mod naive;
+mod rig;

@@ -1,0 +1,365 @@
+//! The language of tags once more, in the plainest way: the whole page at once, a tree, recursion, a new
+//! string for everything. It shares nothing with the core and is what the core is held against.
+
+mod filters;
+
+use filters::{Filter, Raw, all_texts, apply, chain, chain_bounded, check_filters};
+use std::collections::HashSet;
+
+/// Values by target and key, and what can be configured.
+pub struct World<'a> {
+    pub open: &'a [u8],
+    pub close: &'a [u8],
+    pub escape: bool,
+    pub tag_max: usize,
+    pub slots_max: usize,
+    pub lookup: &'a dyn Fn(&str, &[u8]) -> Vec<u8>,
+}
+
+/// A page printed, and the names of what is wrong with it, sorted.
+pub struct Page {
+    pub bytes: Vec<u8>,
+    pub errors: Vec<&'static str>,
+}
+
+enum Token {
+    Text(Vec<u8>),
+    Tag { whole: Vec<u8>, inside: Vec<u8> },
+}
+
+enum Node {
+    Text(Vec<u8>),
+    Get { name: (String, Vec<u8>), default: Vec<u8>, filters: Vec<Filter> },
+    Block { name: Option<(String, Vec<u8>)>, negate: bool, then: Vec<Node>, otherwise: Vec<Node> },
+}
+
+pub fn render(page: &[u8], world: &World<'_>) -> Page {
+    let mut reader =
+        Reader { world, errors: Vec::new(), tokens: Vec::new(), slots: HashSet::new(), too_deep: 0 };
+    reader.split(page);
+    reader.tokens.reverse();
+    let mut nodes = Vec::new();
+    while !reader.tokens.is_empty() {
+        // A stray end stops a block: at the outermost level it is text.
+        let (more, stop) = reader.block(0);
+        nodes.extend(more);
+        if let Some((error, whole)) = stop {
+            reader.errors.push(error);
+            nodes.push(Node::Text(whole));
+        }
+    }
+    let mut bytes = Vec::new();
+    for node in &nodes {
+        print(node, world, &mut bytes);
+    }
+    reader.errors.sort();
+    Page { bytes, errors: reader.errors }
+}
+
+struct Reader<'a> {
+    world: &'a World<'a>,
+    errors: Vec<&'static str>,
+    tokens: Vec<Token>,
+    slots: HashSet<(String, Vec<u8>)>,
+    too_deep: u32,
+}
+
+impl Reader<'_> {
+    fn split(&mut self, page: &[u8]) {
+        let World { open, close, tag_max, .. } = *self.world;
+        let mut text = Vec::new();
+        let mut at = 0;
+        while at < page.len() {
+            if !page[at..].starts_with(open) {
+                text.push(page[at]);
+                at += 1;
+                continue;
+            }
+            let start = at + open.len();
+            let limit = start + tag_max + close.len();
+            let mut i = start;
+            let end = loop {
+                if i >= limit {
+                    self.errors.push("tag too long");
+                    break start + tag_max;
+                }
+                if i >= page.len() {
+                    self.errors.push("unterminated tag");
+                    break page.len();
+                }
+                if page[i..].starts_with(close) && i + close.len() <= limit {
+                    self.tokens.push(Token::Text(std::mem::take(&mut text)));
+                    let whole = page[at..i + close.len()].to_vec();
+                    self.tokens.push(Token::Tag { whole, inside: page[start..i].to_vec() });
+                    at = i + close.len();
+                    break at;
+                }
+                if page[i] == b'\n' {
+                    self.errors.push("unterminated tag");
+                    break i + 1;
+                }
+                i += 1;
+            };
+            text.extend_from_slice(&page[at..end]);
+            at = end;
+        }
+        self.tokens.push(Token::Text(text));
+    }
+
+    /// Nodes up to an `else`, an `end` (given back) or the page's end.
+    fn block(&mut self, depth: u32) -> (Vec<Node>, Option<(&'static str, Vec<u8>)>) {
+        let mut nodes = Vec::new();
+        while let Some(token) = self.tokens.pop() {
+            match token {
+                Token::Text(text) => nodes.push(Node::Text(text)),
+                Token::Tag { whole, inside } => match self.tag(&whole, &inside, depth) {
+                    Ok(Some(node)) => nodes.push(node),
+                    Ok(None) => (),
+                    Err("else") => return (nodes, Some(("else without block", whole))),
+                    Err("end") => return (nodes, Some(("end without block", whole))),
+                    Err(error) => {
+                        if !error.is_empty() {
+                            self.errors.push(error);
+                        }
+                        nodes.push(Node::Text(whole));
+                    }
+                },
+            }
+        }
+        (nodes, None)
+    }
+
+    fn tag(&mut self, whole: &[u8], inside: &[u8], depth: u32) -> Result<Option<Node>, &'static str> {
+        let (words, filters) = words(inside)?;
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_slice()).collect();
+        let word = |n: usize| words.get(n).map_or(Vec::new(), |word| word.to_vec());
+        match words[0] {
+            b"else" | b"end" if words.len() > 1 || filters.is_some() => return Err("too many words"),
+            b"else" | b"end" if self.too_deep > 0 => {
+                if words[0] == b"end" {
+                    self.too_deep -= 1;
+                }
+                return Err("");
+            }
+            b"else" => return Err("else"),
+            b"end" => return Err("end"),
+            _ => (),
+        }
+        let most = if matches!(words[0], b"if" | b"unless") { 5 } else { 4 };
+        if words.len() > most {
+            return Err("too many words");
+        }
+        if word(1).is_empty() || word(2).is_empty() {
+            return Err("missing word");
+        }
+        let (filters, mut wrong) = check_filters(filters.unwrap_or_default());
+        let name = (String::from_utf8_lossy(&word(1)).into_owned(), word(2));
+        let node = match words[0] {
+            b"get" => {
+                all_texts(&word(3), &filters, 8 * whole.len())?;
+                match self.name(name, &mut wrong)? {
+                    Some(name) => Node::Get { name, default: word(3), filters },
+                    None => Node::Text(chain(word(3), &filters)),
+                }
+            }
+            b"pop" => {
+                chain_bounded(word(3), &filters, 8 * whole.len())?;
+                wrong.push(if known(&name.0) { "target is not a source" } else { "unknown target" });
+                Node::Text(chain(word(3), &filters))
+            }
+            b"incr" | b"decr" => {
+                wrong.push(if known(&name.0) { "target is not a source" } else { "unknown target" });
+                Node::Text(Vec::new())
+            }
+            _ if words.len() > 3 => {
+                let room = 8 * whole.len();
+                let then = chain_bounded(word(3), &filters, room)?;
+                let otherwise = chain_bounded(word(4), &filters, room - then.len())?;
+                let negate = words[0] == b"unless";
+                let name = self.name(name, &mut wrong)?;
+                Node::Block {
+                    name,
+                    negate,
+                    then: vec![Node::Text(then)],
+                    otherwise: vec![Node::Text(otherwise)],
+                }
+            }
+            _ if depth == 16 => {
+                self.too_deep += 1;
+                return Err("blocks nested too deep");
+            }
+            _ => {
+                let negate = words[0] == b"unless";
+                let name = self.name(name, &mut wrong).unwrap_or_else(|error| {
+                    wrong.push(error);
+                    None
+                });
+                self.errors.append(&mut wrong);
+                return Ok(Some(self.rest_of_block(name, negate, depth + 1)));
+            }
+        };
+        self.errors.append(&mut wrong);
+        Ok(Some(node))
+    }
+
+    fn rest_of_block(&mut self, name: Option<(String, Vec<u8>)>, negate: bool, depth: u32) -> Node {
+        let mut branches = [Vec::new(), Vec::new()];
+        let mut branch = 0;
+        loop {
+            let (nodes, stop) = self.block(depth);
+            branches[branch].extend(nodes);
+            match stop {
+                None => {
+                    self.errors.push("block without end");
+                    break;
+                }
+                Some(("end without block", _)) => break,
+                Some(_) if branch == 0 => branch = 1,
+                Some((_, whole)) => {
+                    self.errors.push("second else");
+                    branches[1].push(Node::Text(whole));
+                }
+            }
+        }
+        let [then, otherwise] = branches;
+        Node::Block { name, negate, then, otherwise }
+    }
+
+    /// The value's name as it is looked up, `None` if it can't be there.
+    fn name(
+        &mut self,
+        (target, key): (String, Vec<u8>),
+        wrong: &mut Vec<&'static str>,
+    ) -> Result<Option<(String, Vec<u8>)>, &'static str> {
+        if !known(&target) {
+            wrong.push("unknown target");
+            return Ok(None);
+        }
+        if key.len() > 1024 {
+            return Err("key too long");
+        }
+        let key = match target.as_str() {
+            "header" | "var" | "lang" => key.to_ascii_lowercase(),
+            _ => key,
+        };
+        let bad = match target.as_str() {
+            "geo" => key != b"ip",
+            "ip" => key != b"current",
+            "page" => key != b"status" && key != b"age",
+            _ => false,
+        };
+        if bad {
+            wrong.push("unknown key");
+            return Ok(None);
+        }
+        let name = (target, key);
+        if !self.slots.contains(&name) && self.slots.len() == self.world.slots_max {
+            return Err("too many different values");
+        }
+        self.slots.insert(name.clone());
+        Ok(Some(name))
+    }
+}
+
+fn known(target: &str) -> bool {
+    ["cookie", "header", "arg", "var", "lang", "geo", "ip", "page"].contains(&target)
+}
+
+fn print(node: &Node, world: &World<'_>, out: &mut Vec<u8>) {
+    match node {
+        Node::Text(text) => out.extend(text),
+        Node::Get { name, default, filters } => {
+            let value = (world.lookup)(&name.0, &name.1);
+            if value.is_empty() {
+                return out.extend(chain(default.clone(), filters));
+            }
+            let mut text = value;
+            for (n, filter) in filters.iter().enumerate() {
+                if filter.name == "default" && text.is_empty() {
+                    // From here on it is the author's.
+                    return out.extend(chain(text, &filters[n..]));
+                }
+                text = apply(filter, text);
+            }
+            let escaping = ["html", "attr", "js", "json", "url", "raw"];
+            if world.escape && !filters.iter().any(|filter| escaping.contains(&filter.name.as_str())) {
+                text = apply(&Filter { name: "html".into(), argument: None }, text);
+            }
+            out.extend(text);
+        }
+        Node::Block { name, negate, then, otherwise } => {
+            let value = name.as_ref().map_or(Vec::new(), |name| (world.lookup)(&name.0, &name.1));
+            let is = !value.is_empty() && value != b"0";
+            for node in if is != *negate { then } else { otherwise } {
+                print(node, world, out);
+            }
+        }
+    }
+}
+
+/// The words before the filters, and the filters if there is a `|`.
+fn words(inside: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Raw>), &'static str> {
+    let space = |byte: u8| b" \t\n\r\x0b\x0c".contains(&byte);
+    let quote = |byte: u8| byte == b'"' || byte == b'\'';
+    let mut words: Vec<Vec<u8>> = Vec::new();
+    let mut filters: Option<Raw> = None;
+    let mut i = 0;
+    let quoted = |i: &mut usize| {
+        let start = *i + 1;
+        let len = inside[start..].iter().position(|&byte| byte == inside[*i]).ok_or("quote not closed")?;
+        *i = start + len + 1;
+        Ok::<_, &'static str>(inside[start..start + len].to_vec())
+    };
+    while i < inside.len() {
+        if space(inside[i]) {
+            i += 1;
+            continue;
+        }
+        if quote(inside[i]) {
+            let word = quoted(&mut i)?;
+            match &mut filters {
+                Some(filters) => filters.push((word, None)),
+                None => words.push(word),
+            }
+        } else {
+            let start = i;
+            while i < inside.len() && !space(inside[i]) && (filters.is_none() || inside[i] != b':') {
+                i += 1;
+            }
+            let word = inside[start..i].to_vec();
+            let mut argument = None;
+            if filters.is_some() && i < inside.len() && inside[i] == b':' {
+                i += 1;
+                if i < inside.len() && quote(inside[i]) {
+                    argument = Some(quoted(&mut i)?);
+                } else {
+                    let start = i;
+                    while i < inside.len() && !space(inside[i]) {
+                        i += 1;
+                    }
+                    argument = Some(inside[start..i].to_vec());
+                }
+            }
+            if word == b"|" && argument.is_none() {
+                filters.get_or_insert_default();
+            } else {
+                match &mut filters {
+                    Some(filters) => filters.push((word, argument)),
+                    None => words.push(word),
+                }
+            }
+        }
+        let commands = ["get", "if", "unless", "else", "end", "incr", "decr", "pop"];
+        if words.len() == 1 && !commands.iter().any(|command| command.as_bytes() == words[0]) {
+            return Err("unknown command");
+        }
+        if words.len() > 5 {
+            return Err("too many words");
+        }
+    }
+    match (words.is_empty(), &filters) {
+        (true, None) => Err("empty tag"),
+        (true, Some(_)) => Err("unknown command"),
+        _ => Ok((words, filters)),
+    }
+}

@@ -1,0 +1,185 @@
+//! Compiles and runs pages in every way that must give the same, for the tests and the fuzz target.
+
+use super::naive::{self, World};
+use std::sync::Arc;
+use twice_core::template::*;
+
+/// Looks a value up: target, key (in lower case where case doesn't matter). Empty: missing.
+pub type Lookup<'a> = &'a dyn Fn(&str, &[u8]) -> Vec<u8>;
+
+/// The values of one visitor, by slot.
+pub struct Visitor(pub Vec<Vec<u8>>);
+
+impl Visitor {
+    pub fn new<'a>(slots: impl Iterator<Item = Slot<'a>>, lookup: Lookup<'_>) -> Self {
+        Visitor(slots.map(|slot| lookup(slot.target.as_str(), slot.key)).collect())
+    }
+}
+
+impl Values for Visitor {
+    fn value(&self, slot: usize) -> Option<&[u8]> {
+        self.0.get(slot).map(Vec::as_slice)
+    }
+}
+
+/// The page as printed.
+pub struct Printed<'a> {
+    pub literals: &'a [u8],
+    pub bytes: Vec<u8>,
+}
+
+impl Sink for Printed<'_> {
+    fn literal(&mut self, offset: usize, len: usize) {
+        assert!(len > 0, "an empty run of literals");
+        self.bytes.extend_from_slice(&self.literals[offset..offset + len]);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        assert!(!bytes.is_empty(), "an empty write");
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// How a page is compiled.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub open: Vec<u8>,
+    pub close: Vec<u8>,
+    pub escape: Escape,
+    pub limits: Limits,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup { open: b"<&".into(), close: b"&>".into(), escape: Escape::Html, limits: Limits::default() }
+    }
+}
+
+impl Setup {
+    pub fn compiler(&self) -> Compiler {
+        let delimiters = Delimiters::strings(&self.open, &self.close).unwrap();
+        Compiler::new(Arc::new(delimiters), self.escape, self.limits)
+    }
+
+    pub fn compile<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Compiler {
+        let mut compiler = self.compiler();
+        for piece in pieces {
+            compiler.feed(piece);
+        }
+        compiler.finish();
+        compiler
+    }
+
+    /// Streams a page by: each piece is printed as far as it can be, then forgotten if `drain` says so.
+    pub fn stream<'a>(
+        &self,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+        lookup: Lookup<'_>,
+        drain: bool,
+    ) -> (Vec<u8>, Compiler) {
+        let mut compiler = self.compiler();
+        let mut state = State::new(&self.limits);
+        let mut bytes = Vec::new();
+        let mut step = |compiler: &mut Compiler| {
+            let visitor = Visitor::new(compiler.slots(), lookup);
+            let mut printed = Printed { literals: compiler.literals(), bytes: std::mem::take(&mut bytes) };
+            compiler.run(&mut state, &visitor, &mut printed).unwrap();
+            bytes = printed.bytes;
+            if drain {
+                compiler.drain(&mut state);
+                assert_eq!(compiler.literals().len(), 0);
+            }
+        };
+        for piece in pieces {
+            compiler.feed(piece);
+            step(&mut compiler);
+        }
+        compiler.finish();
+        step(&mut compiler);
+        (bytes, compiler)
+    }
+
+    /// Everything that must hold for any page, cut anywhere. Gives the page as printed.
+    pub fn check(&self, page: &[u8], cuts: &[usize], lookup: Lookup<'_>) -> Vec<u8> {
+        let whole = self.compile([page]);
+        let printed = print(&whole, &self.limits, lookup);
+        let naive = naive::render(
+            page,
+            &World {
+                open: &self.open,
+                close: &self.close,
+                escape: self.escape == Escape::Html,
+                tag_max: self.limits.tag_max,
+                slots_max: self.limits.slots_max,
+                lookup,
+            },
+        );
+        same("the naive model", &naive.bytes, &printed);
+        assert_eq!(naive.errors.len() as u64, whole.error_count(), "{:?} {:?}", naive.errors, whole.errors());
+        if naive.errors.len() <= MAX_ERRORS {
+            let mut errors: Vec<_> = whole.errors().iter().map(|error| error.kind.as_str()).collect();
+            errors.sort();
+            assert_eq!(naive.errors, errors);
+        }
+        assert!(whole.size() <= 9 * page.len() + 16, "{} bytes of {}", whole.size(), page.len());
+
+        let pieces = cut(page, cuts);
+        let cut = self.compile(pieces.iter().copied());
+        same_program(&whole, &cut);
+        let (streamed, kept) = self.stream(pieces.iter().copied(), lookup, false);
+        same("streaming", &printed, &streamed);
+        same_program(&whole, &kept);
+        let (streamed, drained) = self.stream(pieces.iter().copied(), lookup, true);
+        same("streaming and forgetting", &printed, &streamed);
+        assert_eq!(whole.errors(), drained.errors());
+        assert!(drained.parts().is_none());
+        printed
+    }
+}
+
+/// Prints a finished page as a hit does: from what is stored.
+pub fn print(compiler: &Compiler, limits: &Limits, lookup: Lookup<'_>) -> Vec<u8> {
+    let parts = compiler.parts().unwrap();
+    let slots = Slots::new(parts.slots);
+    assert_eq!(slots.clone().collect::<Vec<_>>(), compiler.slots().collect::<Vec<_>>());
+    assert_eq!(slots.remaining(), compiler.slots().len());
+    let visitor = Visitor::new(slots, lookup);
+    let mut printed = Printed { literals: parts.literals, bytes: Vec::new() };
+    let mut state = State::new(limits);
+    run(parts.code, parts.literals.len(), &mut state, &visitor, &mut printed).unwrap();
+    printed.bytes
+}
+
+/// The pieces of a page that is cut at these places (taken modulo its length).
+pub fn cut<'a>(page: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (page.len() + 1)).collect();
+    cuts.sort();
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    for cut in cuts {
+        pieces.push(&page[at..cut]);
+        at = cut;
+    }
+    pieces.push(&page[at..]);
+    pieces
+}
+
+pub fn same_program(a: &Compiler, b: &Compiler) {
+    let (a_parts, b_parts) = (a.parts().unwrap(), b.parts().unwrap());
+    same("literals", a_parts.literals, b_parts.literals);
+    same("code", a_parts.code, b_parts.code);
+    same("slots", a_parts.slots, b_parts.slots);
+    assert_eq!((a_parts.personal, a_parts.tags), (b_parts.personal, b_parts.tags));
+    assert_eq!(a.errors(), b.errors());
+    assert_eq!(a.error_count(), b.error_count());
+}
+
+/// As `assert_eq!`, in a form that can be read.
+pub fn same(what: &str, expected: &[u8], got: &[u8]) {
+    assert!(
+        expected == got,
+        "{what}:\nexpected \"{}\"\ngot      \"{}\"",
+        expected.escape_ascii(),
+        got.escape_ascii()
+    );
+}

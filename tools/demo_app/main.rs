@@ -1,0 +1,109 @@
+//! The demo's application: a small site that knows nothing of its visitors. It answers with template text, says by
+//! `X-Twice-Control` how long a page may be kept, and takes its time, so that one feels the cache.
+//!
+//! usage: demo-app ADDRESS (port 0: any). Prints the address it listens on as its first line.
+
+use std::env;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fixture::server::Server;
+use fixture::{Answer, Received};
+
+/// What rendering a page from a database might take.
+const WORK: Duration = Duration::from_millis(300);
+
+fn main() -> ExitCode {
+    let Some(address) = env::args().nth(1) else {
+        eprintln!("usage: demo-app ADDRESS:PORT");
+        return ExitCode::FAILURE;
+    };
+    let listener = match TcpListener::bind(&address) {
+        Ok(listener) => listener,
+        Err(error) => {
+            eprintln!("demo-app can't listen on {address}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let server = Server::start(listener, answer);
+    println!("{}", server.address());
+    // Whoever waits for the line reads it from a file.
+    let _ = io::stdout().flush();
+    server.wait();
+    ExitCode::SUCCESS
+}
+
+fn answer(request: &Received) -> Answer {
+    match request.path() {
+        "/" => page(60, "Twice", FRONT),
+        "/offer" => page(60, "An offer", OFFER),
+        "/style.css" => Answer::ok(STYLE)
+            .header("Content-Type", "text/css")
+            .header("X-Twice-Control", "max-age=3600, no-tags"),
+        "/time" => Answer::html(format!("{}\n", clock())),
+        _ => page(10, "Not found", "<h1>Not found</h1><p><a href=\"/\">Back to the front page</a></p>")
+            .status(404),
+    }
+}
+
+fn page(max_age: u32, title: &str, body: &str) -> Answer {
+    let html = LAYOUT.replace("{title}", title).replace("{body}", body).replace("{time}", &clock());
+    Answer::html(html)
+        .header("X-Twice-Control", format!("max-age={max_age}"))
+        .header("Cache-Control", "no-cache")
+        .delay(WORK)
+}
+
+/// The time of day, to the second, in UTC.
+fn clock() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()) % 86_400;
+    format!("{:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+const LAYOUT: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="stylesheet" href="/style.css">
+</head>
+<body>
+<nav><a href="/">Front page</a> <a href="/offer">An offer</a> <a href="/time">Never cached</a></nav>
+<main>
+{body}
+</main>
+<footer>Rendered by the application at {time}, in a third of a second.
+For you it is a <b><& get var twice_cache_status &></b>, <& get page age 0 &> s old.</footer>
+</body>
+</html>
+"#;
+
+const FRONT: &str = r#"<h1>Hello, <& get cookie username Guest &>!</h1>
+<p>The application wrote this page once, for everyone. Your name was filled in just now, inside nginx.</p>
+<& if cookie username &><p>You are signed in as <b><& get cookie username &></b>
+(<& get cookie username | upper &> in capitals).</p>
+<& else &><p>You are not signed in: send a cookie <code>username</code>.</p>
+<& end &><table>
+<tr><th>Your address</th><td><& get ip current &></td></tr>
+<tr><th>Your languages</th><td><& get header Accept-Language "not told" | truncate:60 &></td></tr>
+<tr><th>Your program</th><td><& get header User-Agent "not told" | truncate:60 &></td></tr>
+<tr><th>Query argument <code>q</code></th><td><& get arg q none &></td></tr>
+<tr><th>This request's number</th><td><& get var request_id &></td></tr>
+</table>"#;
+
+const OFFER: &str = r#"<h1>An offer</h1>
+<& if cookie plan &><p>You have the plan <b><& get cookie plan | trim &></b>: everything is yours already.</p>
+<& else &><p>You have no plan yet. Send a cookie <code>plan=gold</code> and this same stored page says something else.</p>
+<& end &><& unless cookie username &><p>Sign in first: a cookie <code>username</code> will do.</p>
+<& end &>"#;
+
+const STYLE: &str = "body { margin: 0 auto; max-width: 42rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; color: #222 }
+nav a { margin-right: 1rem }
+h1 { font-weight: 600 }
+th { text-align: left; padding-right: 1.5rem; font-weight: 400; color: #666 }
+td { font-family: ui-monospace, monospace; overflow-wrap: anywhere }
+footer { margin-top: 2rem; padding-top: .5rem; border-top: 1px solid #ddd; font-size: .85rem; color: #666 }
+";
