@@ -7,6 +7,7 @@
 //! - Header lines are copied to the pool in one piece: logs and filters read them after the hold is gone.
 //! - The body is one joined buffer, but for large runs that go out on their own.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
 use std::slice;
@@ -166,9 +167,11 @@ fn render<'a>(
         let (values, room) = Resolver::new(request).all(Slots::new(slots))?;
         body.reserve(joined.saturating_add(room.min(64 << 10)).saturating_add(64))?;
         let limits = Limits::default();
-        let mut state = State::new(&limits);
-        run(code, fixed.literals_len(), &mut state, &values, &mut body).ok()?;
-        if state.truncated() {
+        let (result, truncated) = with_state(&limits, |state| {
+            (run(code, fixed.literals_len(), state, &values, &mut body), state.truncated())
+        });
+        result.ok()?;
+        if truncated {
             ngx_log_error!(
                 NGX_LOG_WARN,
                 request.log(),
@@ -184,6 +187,18 @@ fn render<'a>(
     // SAFETY: a live request.
     unsafe { (*request.raw()).headers_out.content_length_n = i64::try_from(len).ok()? };
     Some(chain)
+}
+
+/// Lends the worker's one state of a rendering, so that no hit allocates what filters need.
+fn with_state<T>(limits: &Limits, work: impl FnOnce(&mut State) -> T) -> T {
+    thread_local! {
+        static STATE: Cell<Option<State>> = const { Cell::new(None) };
+    }
+    let mut state = STATE.take().unwrap_or_else(|| State::new(limits));
+    state.restart(limits);
+    let result = work(&mut state);
+    STATE.set(Some(state));
+    result
 }
 
 /// Response header lines of a hit.

@@ -76,7 +76,10 @@ pub fn port_of_host<'a>(server: &[u8], host_header: &'a [u8]) -> Option<&'a [u8]
     let (name, port) = host_header.split_at_checked(server.len())?;
     // nginx strips one trailing dot from the host.
     let port = port.strip_prefix(b".").unwrap_or(port);
-    let port_ok =
-        port.is_empty() || port.strip_prefix(b":").is_some_and(|p| p.iter().all(u8::is_ascii_digit));
-    (name.eq_ignore_ascii_case(server) && port_ok).then_some(port)
+    let port_ok = match port.split_first() {
+        None => true,
+        Some((b':', digits)) => digits.iter().all(u8::is_ascii_digit),
+        Some(_) => false,
+    };
+    ((name == server || name.eq_ignore_ascii_case(server)) && port_ok).then_some(port)
 }

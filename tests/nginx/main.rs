@@ -1,5 +1,11 @@
 //! Stories on a real nginx. `scripts/test` runs them on each nginx version; `scripts/test NAME` only those whose
 //! name holds NAME.
 
+mod broken_origins;
+mod conf;
+mod delivery;
 mod fixture_self;
 mod hit;
+mod keys;
+mod steering;
+mod zone;

@@ -1,5 +1,10 @@
 //! Tests of the core: tables, properties against naive models, vectors.
 
+mod cookies;
+mod key;
+mod language;
+mod outcome;
+mod page;
 mod policy;
 mod store;
 mod template;

@@ -26,6 +26,8 @@ struct Options {
     cpu: bool,
     instructions: bool,
     json: Option<String>,
+    /// KB and tags of the one page to be measured.
+    only: Option<(usize, usize)>,
 }
 
 /// One page one way.
@@ -46,6 +48,9 @@ fn main() {
     let mut rows = Vec::new();
     for size in SIZES {
         for tags in TAGS {
+            if options.only.is_some_and(|only| only != (size / 1000, tags)) {
+                continue;
+            }
             let page = Page::new(size, tags);
             let mut unit: Vec<Row> = PEERS
                 .iter()
@@ -71,7 +76,8 @@ fn main() {
 }
 
 fn options() -> Options {
-    let mut options = Options { rounds: 5, seconds: 2, cpu: true, instructions: true, json: None };
+    let mut options =
+        Options { rounds: 5, seconds: 2, cpu: true, instructions: true, json: None, only: None };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|n| n.parse().ok()).filter(|&n: &usize| n > 0);
@@ -82,10 +88,16 @@ fn options() -> Options {
             }
             "--cpu-only" => options.instructions = false,
             "--instructions-only" => options.cpu = false,
+            "--only" => {
+                let page = args.next().unwrap_or_default();
+                let page =
+                    page.split_once(':').and_then(|(kb, tags)| Some((kb.parse().ok()?, tags.parse().ok()?)));
+                options.only = Some(page.unwrap_or_else(|| fail("--only takes KB:TAGS, such as 10:5")));
+            }
             "--json" => options.json = Some(args.next().unwrap_or_else(|| fail("--json takes a file"))),
             _ => fail(&format!(
                 "unknown option {arg}; allowed are --rounds N, --seconds N, --cpu-only, --instructions-only, \
-                 --json FILE"
+                 --only KB:TAGS, --json FILE"
             )),
         }
     }
@@ -143,20 +155,28 @@ fn print_table(options: &Options, rows: &[Row]) {
     let version = version.map(|o| String::from_utf8_lossy(&o.stderr).trim().to_owned()).unwrap_or_default();
     println!("{version}; {} rounds of {} s", options.rounds, options.seconds);
     println!();
-    println!("| page | tags | way | CPU time / return 200 | us a request | instructions a request | / return 200 |");
+    println!(
+        "| page | tags | way | CPU time / return 200 | us a request | instructions a request | / return 200 |"
+    );
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     let mut base = None;
     for row in rows {
         if row.peer == PEERS[0].name {
             base = row.instructions;
         }
-        let cpu = row.cpu.map_or_else(String::new, |(m, least, most)| format!("{m:.3} ({least:.3}..{most:.3})"));
+        let cpu =
+            row.cpu.map_or_else(String::new, |(m, least, most)| format!("{m:.3} ({least:.3}..{most:.3})"));
         let us = row.cpu_us.map_or_else(String::new, |us| format!("{us:.2}"));
         let count = row.instructions.map_or_else(String::new, |n| format!("{n:.0}"));
         let ratio = match (row.instructions, base) {
             (Some(n), Some(base)) => format!("{:.3}", n / base),
             _ => String::new(),
         };
-        println!("| {} KB | {} | {} | {cpu} | {us} | {count} | {ratio} |", row.size / 1000, row.tags, row.peer);
+        println!(
+            "| {} KB | {} | {} | {cpu} | {us} | {count} | {ratio} |",
+            row.size / 1000,
+            row.tags,
+            row.peer
+        );
     }
 }

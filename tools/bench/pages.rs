@@ -20,7 +20,8 @@ const VALUES: [(&str, &str); 5] = [
 /// What the benchmark's client sends.
 pub const QUERY: &str = "q=hats&ref=mail";
 /// Its header lines.
-pub const HEADERS: [&str; 3] = ["Cookie: sid=0123456789abcdef; user=Ann; lang=fr; theme=dark", "X-Country: FR", "Accept: text/html"];
+pub const HEADERS: [&str; 3] =
+    ["Cookie: sid=0123456789abcdef; user=Ann; lang=fr; theme=dark", "X-Country: FR", "Accept: text/html"];
 
 const BLOCK: usize = 1_000;
 const PLACES: usize = 20;

@@ -75,7 +75,12 @@ impl Server {
             assert!(!ended && Instant::now() < end, "nginx did not start:\n{}", folder.read("stderr"));
             std::thread::sleep(Duration::from_millis(5));
         }
-        let worker = process::children(child.id()).first().map_or(child.id(), |(pid, _)| *pid);
+        // Under callgrind there is no worker: one process does all.
+        let worker = if wrapper.is_empty() {
+            fixture::until_some("the worker is there", || process::children(child.id()).first().map(|c| c.0))
+        } else {
+            child.id()
+        };
         Self { folder, port, child, worker }
     }
 
@@ -134,7 +139,8 @@ impl Server {
         process::signal(self.child.id(), process::SIGTERM);
         process::wait_end(&mut self.child, Duration::from_secs(60)).expect("nginx ends");
         let text = self.folder.read("callgrind.out");
-        let line = text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("summary: ").or(line.strip_prefix("totals: ")));
         line.and_then(|n| n.trim().parse().ok()).expect("callgrind writes its sum")
     }
 }
@@ -148,7 +154,8 @@ impl Drop for Server {
 
 /// Nanoseconds that a process has run.
 fn cpu_ns(pid: u32) -> u64 {
-    let text = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("schedstat")).unwrap_or_default();
+    let text =
+        fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("schedstat")).unwrap_or_default();
     text.split(' ').next().and_then(|n| n.parse().ok()).expect("the kernel keeps schedstat")
 }
 

@@ -15,7 +15,7 @@
 
 use super::Limits;
 use super::escape;
-use super::filter::{MAX_GROWTH, Step};
+use super::filter::{Filter, MAX_GROWTH, Step};
 use super::program::*;
 use std::fmt;
 use std::mem;
@@ -84,6 +84,17 @@ impl State {
             truncated: false,
             scratch: [Vec::new(), Vec::new()],
         }
+    }
+
+    /// Back at the beginning of a page, for another run: what was allocated for filters is kept, up to a
+    /// bound, so that a process that renders one page after another allocates nothing.
+    pub fn restart(&mut self, limits: &Limits) {
+        let mut scratch = mem::take(&mut self.scratch);
+        for buffer in &mut scratch {
+            buffer.clear();
+            buffer.shrink_to(limits.value_max);
+        }
+        *self = State { scratch, ..State::new(limits) };
     }
 
     /// Whether values were left out because the page printed [`Limits::output_max`] bytes of them.
@@ -193,6 +204,15 @@ impl State {
             let input = if filtered { text.as_slice() } else { value };
             match Step::decode(&mut chain).ok_or(Corrupt)? {
                 Step::Map(_) if filtered && input.len() > most => break,
+                // The last filter of nearly every chain: written without being put together first.
+                Step::Map(Filter::Html) if chain.is_empty() => {
+                    // An earlier step may have left nothing.
+                    if !input.is_empty() {
+                        self.html(input, sink);
+                    }
+                    self.scratch = [text, next];
+                    return Ok(());
+                }
                 Step::Map(filter) => {
                     next.clear();
                     filter.apply(input, &mut next);

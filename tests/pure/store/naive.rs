@@ -87,7 +87,7 @@ fn key_bytes(key: u8) -> Vec<u8> {
 }
 
 fn hash_of(store: &Store, key: u8) -> u64 {
-    if key % 4 == 0 { 0xABCD } else { store.hash(&key_bytes(key)) }
+    if key.is_multiple_of(4) { 0xABCD } else { store.hash(&key_bytes(key)) }
 }
 
 fn value_bytes(version: u64, size: usize) -> Vec<u8> {
@@ -143,7 +143,6 @@ pub fn run(ops: &[Op], inactive_ms: u64) {
         machine.compare();
     }
     machine.end();
-    drop(store);
     // SAFETY: allocated with this layout.
     unsafe { dealloc(base, layout) };
 }

@@ -8,7 +8,7 @@ fn readers_see_whole_pages_while_writers_evict_them() {
     let (rounds, len) = if cfg!(miri) { (15, 100_000) } else { (1500, 400_000) };
     let memory = Memory::new(len);
     let lock = Lock::default();
-    drop(memory.create(&OPTIONS));
+    memory.create(&OPTIONS);
     let region = memory.region();
     std::thread::scope(|scope| {
         for worker in 0..4u32 {
