@@ -251,6 +251,33 @@ fn header<'a>(request: Request<'a>, ctx: &Ctx, fixed: &Fixed, view: &View<'a>) -
     Some(())
 }
 
+/// Copies bytes; most are a few, and for those a call of memcpy costs more than the copy.
+///
+/// # Safety
+/// `to` must have room for them and not overlap them.
+#[inline(always)]
+unsafe fn copy(bytes: &[u8], to: *mut u8) {
+    let len = bytes.len();
+    // SAFETY: the first and the last chunk lie within `bytes`, and together they are all of it.
+    unsafe {
+        match (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
+            (Some(first), Some(last)) if len <= 32 => {
+                to.cast::<[u8; 16]>().write(*first);
+                to.add(len - 16).cast::<[u8; 16]>().write(*last);
+                return;
+            }
+            _ => {}
+        }
+        match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (Some(first), Some(last)) if len <= 8 => {
+                to.cast::<[u8; 4]>().write(*first);
+                to.add(len - 4).cast::<[u8; 4]>().write(*last);
+            }
+            _ => ptr::copy_nonoverlapping(bytes.as_ptr(), to, len),
+        }
+    }
+}
+
 fn gather(segments: Segments<'_>, to: &mut [u8]) {
     let mut at = 0;
     for piece in segments {
@@ -342,14 +369,14 @@ impl<'a, 'p> Body<'a, 'p> {
         Some(())
     }
 
+    #[inline(always)]
     fn join(&mut self, bytes: &[u8]) -> Option<()> {
         if bytes.len() > self.room {
-            self.flush()?;
-            self.reserve(bytes.len().max(4 << 10))?;
+            self.make_room(bytes.len())?;
         }
         // SAFETY: `room` bytes are free at `at`, and the two don't overlap: one is new pool memory.
         unsafe {
-            ptr::copy_nonoverlapping(bytes.as_ptr(), self.at, bytes.len());
+            copy(bytes, self.at);
             self.at = self.at.add(bytes.len());
         }
         self.room -= bytes.len();
@@ -357,6 +384,14 @@ impl<'a, 'p> Body<'a, 'p> {
         Some(())
     }
 
+    #[cold]
+    fn make_room(&mut self, len: usize) -> Option<()> {
+        self.flush()?;
+        self.reserve(len.max(4 << 10))
+    }
+
+    /// A run of the literals that lies in several pieces or is sent from where it lies.
+    #[cold]
     fn run_of(&mut self, mut offset: usize, mut len: usize) -> Option<()> {
         while len > 0 {
             let skip = offset - self.offset;
@@ -393,7 +428,12 @@ impl<'a, 'p> Body<'a, 'p> {
 impl Sink for Body<'_, '_> {
     #[inline]
     fn literal(&mut self, offset: usize, len: usize) {
-        self.failed |= self.run_of(offset, len).is_none();
+        let skip = offset - self.offset;
+        let done = match self.piece.get(skip..skip + len) {
+            Some(run) if len < LARGE_RUN => self.join(run),
+            _ => self.run_of(offset, len),
+        };
+        self.failed |= done.is_none();
     }
 
     #[inline]

@@ -4,11 +4,11 @@
 //! Invariants
 //! - No access leaves `base .. base + len`: a read outside gives 0, a write outside is dropped. So an
 //!   offset read from damaged memory can cost a page, never the process.
-//! - Words are read and written as relaxed atomics (plain moves on the machine), and every word of a
-//!   unit in one size only, whatever the unit is at the time. Only the bytes of
-//!   pages are touched plainly, and those are owned: a page that is being filled belongs to its
-//!   [`Reservation`](super::Reservation), a published one is never written again before the last
-//!   hold on it has ended. `bytes` and `copy_in` are private to the store for that reason.
+//! - Words are read and written as relaxed atomics (plain moves on the machine), and every word of a unit in one
+//!   size only, whatever the unit is at the time. Only the bytes of pages are touched plainly, and those are
+//!   owned: a page that is being filled belongs to its [`Reservation`](super::Reservation), a published one is
+//!   never written again before the last hold on it has ended. `bytes` and `copy_in` are private to the store for
+//!   that reason.
 //! - Every pointer is derived from `base`, so the region needs no other provenance.
 
 use std::ptr::NonNull;

@@ -229,7 +229,7 @@ fn who_is_denied_gets_no_hit() {
         .location("= /open", &both)
         .location("= /closed", format!("deny all; {both}"))
         .location("= /checked", format!("auth_request /check; {both}"))
-        .location("= /check", "if ($arg_ok) { return 204; } return 403;")
+        .location("= /check", "if ($http_x_ok) { return 204; } return 403;")
         .start();
     nginx.get("/open").warm();
     for path in ["/closed", "/checked"] {
@@ -238,5 +238,5 @@ fn who_is_denied_gets_no_hit() {
         assert!(!closed.text().contains("secret"));
     }
     nginx.expect_log("access forbidden by rule");
-    nginx.get("/checked?ok=1").send().assert(200, "HIT", "secret");
+    nginx.get("/checked").header("X-Ok", "1").send().assert(200, "HIT", "secret");
 }
