@@ -7,6 +7,8 @@
 //! - Header lines are copied to the pool in one piece: logs and filters read them after the hold is gone.
 //! - The body is one joined buffer, but for large runs that go out on their own.
 
+mod body;
+
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
@@ -22,10 +24,12 @@ use twice_core::page::{FIXED, Fixed, View};
 use twice_core::store::{Found, Held, Page, Pin, Section, Segments};
 use twice_core::template::{Limits, Sink, Slots, State, run};
 
+use body::Body;
+
 use crate::ctx::{self, Ctx};
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
-use crate::sys::{self, Chain, ERROR, OK, Request};
+use crate::sys::{self, ERROR, OK, Request};
 use crate::values::Resolver;
 
 /// A literal run of this length is sent from shared memory instead of being copied: a buffer of its own
@@ -215,10 +219,10 @@ fn header<'a>(request: Request<'a>, ctx: &Ctx, fixed: &Fixed, view: &View<'a>) -
         (*out).content_type_lowcase = ptr::null_mut();
         (*out).charset = sys::ngx_str(head.charset);
         for (name, value) in view.headers() {
-            let line = request.push_out(name, value)?;
-            if name == b"Location" && value.first() != Some(&b'/') {
-                (*out).location = line;
-            }
+            request.push_out(name, value)?;
+        }
+        if !head.location.is_empty() {
+            (*out).location = request.push_out(b"Location", head.location)?;
         }
         if !head.cache_control.is_empty() {
             request.push_out(b"Cache-Control", head.cache_control)?;
@@ -249,33 +253,6 @@ fn header<'a>(request: Request<'a>, ctx: &Ctx, fixed: &Fixed, view: &View<'a>) -
         request.push_out(b"Cache-Status", request.copy(&text[..at])?)?;
     }
     Some(())
-}
-
-/// Copies bytes; most are a few, and for those a call of memcpy costs more than the copy.
-///
-/// # Safety
-/// `to` must have room for them and not overlap them.
-#[inline(always)]
-unsafe fn copy(bytes: &[u8], to: *mut u8) {
-    let len = bytes.len();
-    // SAFETY: the first and the last chunk lie within `bytes`, and together they are all of it.
-    unsafe {
-        match (bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
-            (Some(first), Some(last)) if len <= 32 => {
-                to.cast::<[u8; 16]>().write(*first);
-                to.add(len - 16).cast::<[u8; 16]>().write(*last);
-                return;
-            }
-            _ => {}
-        }
-        match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-            (Some(first), Some(last)) if len <= 8 => {
-                to.cast::<[u8; 4]>().write(*first);
-                to.add(len - 4).cast::<[u8; 4]>().write(*last);
-            }
-            _ => ptr::copy_nonoverlapping(bytes.as_ptr(), to, len),
-        }
-    }
 }
 
 fn gather(segments: Segments<'_>, to: &mut [u8]) {
@@ -310,134 +287,5 @@ fn in_one_piece<'p>(request: Request<'p>, page: Page<'p>, len: usize) -> Option<
     match segments.next() {
         Some(first) if first.len() == len => Some(first),
         _ => copy_out(request, page.value_part(0, len), len),
-    }
-}
-
-/// The response's body as it is rendered.
-struct Body<'a, 'p> {
-    request: Request<'a>,
-    chain: Chain<'a>,
-    /// Pieces of the literals that are still to come, and the one at hand.
-    segments: Segments<'p>,
-    piece: &'p [u8],
-    /// Offset of `piece` in the literals.
-    offset: usize,
-    /// Large runs may be sent from where they lie.
-    pinned: bool,
-    /// The joined buffer: written up to `at`, not yet in the chain from `start`.
-    start: *mut u8,
-    at: *mut u8,
-    room: usize,
-    total: usize,
-    failed: bool,
-}
-
-impl<'a, 'p> Body<'a, 'p> {
-    fn new(request: Request<'a>, segments: Segments<'p>, pinned: bool) -> Self {
-        Self {
-            request,
-            chain: Chain::new(request),
-            segments,
-            piece: &[],
-            offset: 0,
-            pinned,
-            start: ptr::null_mut(),
-            at: ptr::null_mut(),
-            room: 0,
-            total: 0,
-            failed: false,
-        }
-    }
-
-    /// Takes a joined buffer.
-    fn reserve(&mut self, len: usize) -> Option<()> {
-        self.start = self.request.alloc(len)?;
-        self.at = self.start;
-        self.room = len;
-        Some(())
-    }
-
-    /// Puts what was joined so far into the chain.
-    fn flush(&mut self) -> Option<()> {
-        // SAFETY: both point into one allocation, `at` at or behind `start`.
-        let len = unsafe { self.at.offset_from_unsigned(self.start) };
-        if len > 0 {
-            // SAFETY: pool memory, written up to `at` and never again before it.
-            unsafe { self.chain.push(self.start, len) }?;
-            self.start = self.at;
-        }
-        Some(())
-    }
-
-    #[inline(always)]
-    fn join(&mut self, bytes: &[u8]) -> Option<()> {
-        if bytes.len() > self.room {
-            self.make_room(bytes.len())?;
-        }
-        // SAFETY: `room` bytes are free at `at`, and the two don't overlap: one is new pool memory.
-        unsafe {
-            copy(bytes, self.at);
-            self.at = self.at.add(bytes.len());
-        }
-        self.room -= bytes.len();
-        self.total += bytes.len();
-        Some(())
-    }
-
-    #[cold]
-    fn make_room(&mut self, len: usize) -> Option<()> {
-        self.flush()?;
-        self.reserve(len.max(4 << 10))
-    }
-
-    /// A run of the literals that lies in several pieces or is sent from where it lies.
-    #[cold]
-    fn run_of(&mut self, mut offset: usize, mut len: usize) -> Option<()> {
-        while len > 0 {
-            let skip = offset - self.offset;
-            if skip >= self.piece.len() {
-                self.offset += self.piece.len();
-                self.piece = self.segments.next()?;
-                continue;
-            }
-            let part = self.piece.get(skip..)?;
-            let part = part.get(..len.min(part.len()))?;
-            if self.pinned && part.len() >= LARGE_RUN {
-                self.flush()?;
-                // SAFETY: the page is pinned until the request's pool is destroyed.
-                unsafe { self.chain.push(part.as_ptr(), part.len()) }?;
-                self.total += part.len();
-            } else {
-                self.join(part)?;
-            }
-            offset += part.len();
-            len -= part.len();
-        }
-        Some(())
-    }
-
-    fn finish(mut self) -> Option<(*mut ngx_chain_t, usize)> {
-        if self.failed {
-            return None;
-        }
-        self.flush()?;
-        Some((self.chain.finish()?, self.total))
-    }
-}
-
-impl Sink for Body<'_, '_> {
-    #[inline]
-    fn literal(&mut self, offset: usize, len: usize) {
-        let skip = offset - self.offset;
-        let done = match self.piece.get(skip..skip + len) {
-            Some(run) if len < LARGE_RUN => self.join(run),
-            _ => self.run_of(offset, len),
-        };
-        self.failed |= done.is_none();
-    }
-
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        self.failed |= self.join(bytes).is_none();
     }
 }

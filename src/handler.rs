@@ -216,7 +216,12 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
         (_, b"") => (server, &b""[..]),
         _ => (server, port_of_host(server, header).ok_or(Reason::HostMismatch)?),
     };
-    let target = if request.is_internal() { Target::Internal { path, args } } else { Target::Raw(raw) };
+    // SAFETY: a live request.
+    let status = unsafe { (*r).err_status };
+    let mut digits = [0; 20];
+    let error = if status == 0 { &b""[..] } else { sys::write_decimal(&mut digits, status as u64) };
+    let target =
+        if request.is_internal() { Target::Internal { path, args, error } } else { Target::Raw(raw) };
     let parts = Parts { scheme: request.scheme(), host, port, target };
     let len = parts.len();
     let start = request.alloc(len).ok_or(Reason::Failed)?;

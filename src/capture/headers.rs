@@ -19,6 +19,7 @@ pub struct Snapshot {
     last_modified: Vec<u8>,
     last_modified_time: i64,
     cache_control: Vec<u8>,
+    location: Vec<u8>,
     lines: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -40,6 +41,10 @@ impl Snapshot {
         for &line in kept {
             // SAFETY: lines of this live request.
             let (name, value) = unsafe { sys::pair(line) };
+            if std::ptr::eq(line, out.location) {
+                snapshot.location = value.to_vec();
+                continue;
+            }
             match name.to_ascii_lowercase().as_slice() {
                 b"etag" => snapshot.etag = value.to_vec(),
                 b"last-modified" => snapshot.last_modified = value.to_vec(),
@@ -76,6 +81,7 @@ impl Snapshot {
             etag: if plain { &self.etag } else { b"" },
             last_modified: if plain { &self.last_modified } else { b"" },
             last_modified_time: if plain { self.last_modified_time } else { -1 },
+            location: &self.location,
             cache_control: if program.personal { PRIVATE } else { &self.cache_control },
         };
         let lines = self

@@ -66,6 +66,7 @@ impl Outgoing {
             (*buf).shadow = ptr::null_mut();
             (*buf).set_temporary(1);
             (*buf).set_flush(0);
+            (*buf).set_recycled(0);
             (*buf).set_sync(0);
             (*buf).set_last_buf(0);
             (*buf).set_last_in_chain(0);
@@ -135,6 +136,9 @@ impl Outgoing {
                 return Some(());
             }
             (*ours).shadow = buf;
+            // nginx waits for this buffer to come back: ours must not wait for more to send
+            // (ngx_http_write_filter, postpone_output).
+            (*ours).set_recycled((*buf).recycled());
         }
         Some(())
     }

@@ -10,6 +10,7 @@ use super::outgoing::Outgoing;
 use super::save;
 use crate::conf::LocConf;
 use crate::ctx;
+use crate::shm::PAGE_EXTRA;
 use crate::sys::Request;
 use crate::values::{Resolved, Resolver};
 
@@ -110,7 +111,8 @@ impl Recording {
             }
             Body::Tagged(tagged) => {
                 tagged.compiler.feed(data);
-                if tagged.compiler.size() > self.max {
+                // The program of a page full of tags is larger than the page.
+                if self.seen > self.max as u64 || tagged.compiler.size() > self.max + PAGE_EXTRA {
                     self.give_up(request, Reason::TooLarge);
                 }
             }
@@ -125,7 +127,7 @@ impl Recording {
         if let Body::Tagged(tagged) = &mut self.body {
             tagged.compiler.finish();
             log_errors(request, &tagged.compiler);
-            if tagged.compiler.size() > self.max {
+            if tagged.compiler.size() > self.max + PAGE_EXTRA {
                 self.give_up(request, Reason::TooLarge);
             }
         }

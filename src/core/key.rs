@@ -4,7 +4,7 @@
 //! came. Its parts are joined so that no two different requests give one key: a scheme has no colon,
 //! a host no slash (nginx refuses both), and the two forms of the target differ in their first byte,
 //! a slash for the raw target of a client's request and a NUL for the decoded URI of an internal one
-//! (nginx refuses a NUL in a URI, so the second NUL ends the path for sure).
+//! (nginx refuses a NUL in a URI, so the third NUL ends the path for sure).
 
 /// Longest key that is looked up, in bytes. nginx's own request line is bounded by
 /// `large_client_header_buffers` (8 KB by default).
@@ -21,6 +21,9 @@ pub enum Target<'a> {
         path: &'a [u8],
         /// The query without `?`.
         args: &'a [u8],
+        /// The status that an error page gives its answer, in digits; else empty. The same page is
+        /// another answer without it.
+        error: &'a [u8],
     },
 }
 
@@ -38,12 +41,13 @@ pub struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn pieces(&self) -> [&[u8]; 8] {
-        let (a, b, c, d): (&[u8], &[u8], &[u8], &[u8]) = match self.target {
-            Target::Raw(raw) => (raw.strip_suffix(b"?").unwrap_or(raw), b"", b"", b""),
-            Target::Internal { path, args } => (b"\0", path, b"\0", args),
+    fn pieces(&self) -> [&[u8]; 10] {
+        let target: [&[u8]; 6] = match self.target {
+            Target::Raw(raw) => [raw.strip_suffix(b"?").unwrap_or(raw), b"", b"", b"", b"", b""],
+            Target::Internal { path, args, error } => [b"\0", error, b"\0", path, b"\0", args],
         };
-        [self.scheme, b"://", self.host, self.port, a, b, c, d]
+        let [a, b, c, d, e, f] = target;
+        [self.scheme, b"://", self.host, self.port, a, b, c, d, e, f]
     }
 
     /// Bytes that [`Parts::write`] gives.

@@ -36,6 +36,8 @@ pub struct Head<'a> {
     pub last_modified_time: i64,
     /// `Cache-Control` as it goes to the client, else empty.
     pub cache_control: &'a [u8],
+    /// `Location` where nginx may still make it absolute, else empty.
+    pub location: &'a [u8],
 }
 
 /// The first 32 bytes: what a reader needs to find everything else.
@@ -143,7 +145,9 @@ pub fn encode_prefix<'h>(
     literals_len: usize,
 ) -> Option<Vec<u8>> {
     let mut out = vec![0; FIXED];
-    for part in [head.content_type, head.charset, head.etag, head.last_modified, head.cache_control] {
+    let parts =
+        [head.content_type, head.charset, head.etag, head.last_modified, head.cache_control, head.location];
+    for part in parts {
         varint::put_bytes(&mut out, part);
     }
     varint::put(&mut out, head.last_modified_time as u64);
@@ -190,6 +194,7 @@ impl<'a> View<'a> {
             etag: c.bytes()?,
             last_modified: c.bytes()?,
             cache_control: c.bytes()?,
+            location: c.bytes()?,
             last_modified_time: c.number()? as i64,
         };
         Some(Self { head, headers: c })

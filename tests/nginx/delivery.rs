@@ -1,5 +1,5 @@
-//! What a visitor may ask of a stored page: parts of it, its head alone, whether it has changed, another encoding or
-//! protocol. What nginx does to a fetched answer it does to a stored one.
+//! What a visitor may ask of a stored page: a part of it, its head alone, whether it has changed, another encoding
+//! or protocol. What nginx does to a fetched answer it does to a stored one.
 
 mod large;
 mod routes;
@@ -358,11 +358,11 @@ fn a_pages_own_charset_is_kept() {
         origin.on(&format!("/{number}"), page("x", kind));
     }
     let nginx = cached(&origin).start();
-    for number in 0..types.len() {
+    for (number, kind) in types.iter().enumerate() {
         let path = format!("/{number}");
         let miss = nginx.get(&path).send();
         let hit = nginx.get(&path).warm();
-        assert_eq!(plain(&miss), types[number].replace(['"', ' '], ""));
+        assert_eq!(plain(&miss), kind.replace(['"', ' '], ""));
         assert_eq!(plain(&hit), plain(&miss));
     }
     assert_eq!(nginx.get("/0").send().header("Content-Type"), Some(types[0]));

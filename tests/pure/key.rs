@@ -1,1 +1,183 @@
-//! .
+//! No two requests that an origin could tell apart have one key.
+
+use proptest::prelude::*;
+use twice_core::key::{Parts, Target, port_of_host};
+
+fn key(parts: &Parts<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    parts.write(|piece| out.extend_from_slice(piece));
+    assert_eq!(out.len(), parts.len());
+    assert!(!parts.is_empty());
+    out
+}
+
+fn raw(scheme: &str, host: &str, port: &str, target: &str) -> Vec<u8> {
+    let parts = Parts {
+        scheme: scheme.as_bytes(),
+        host: host.as_bytes(),
+        port: port.as_bytes(),
+        target: Target::Raw(target.as_bytes()),
+    };
+    key(&parts)
+}
+
+fn internal(host: &str, path: &str, args: &str) -> Vec<u8> {
+    let target = Target::Internal { path: path.as_bytes(), args: args.as_bytes(), error: b"" };
+    key(&Parts { scheme: b"http", host: host.as_bytes(), port: b"", target })
+}
+
+#[test]
+fn a_key_reads_as_a_url() {
+    assert_eq!(raw("http", "a.example", "", "/u?x=1"), b"http://a.example/u?x=1");
+    assert_eq!(raw("https", "a.example", ":8443", "/"), b"https://a.example:8443/");
+}
+
+#[test]
+fn an_empty_query_is_none() {
+    const TABLE: &[(&str, &str, bool)] = &[
+        ("/u", "/u?", true),
+        ("/", "/?", true),
+        // What follows the first question mark is the query, question marks too.
+        ("/u?", "/u??", false),
+        ("/u", "/u??", false),
+        ("/u?a", "/u?a?", false),
+        ("/u?a=1", "/u?a=1?", false),
+        ("/u", "/u%3F", false),
+    ];
+    for (one, other, same) in TABLE {
+        assert_eq!(raw("http", "h", "", one) == raw("http", "h", "", other), *same, "{one} {other}");
+    }
+}
+
+#[test]
+fn pairs_that_must_be_apart() {
+    let table = [
+        (raw("http", "h", "", "/u"), raw("https", "h", "", "/u"), "scheme"),
+        (raw("http", "h", "", "/u"), raw("http", "i", "", "/u"), "host"),
+        (raw("http", "h", "", "/u"), raw("http", "h", ":80", "/u"), "port"),
+        (raw("http", "h", "", "/u"), raw("http", "h", "", "/U"), "case of the path"),
+        (raw("http", "h", "", "/u"), raw("http", "h", "", "/%75"), "encoding"),
+        (raw("http", "h", "", "/a/../u"), raw("http", "h", "", "/u"), "dots"),
+        (raw("http", "h", "", "//u"), raw("http", "h", "", "/u"), "slashes"),
+        (raw("http", "h", "", "/u"), internal("h", "/u", ""), "raw and internal"),
+        (internal("h", "/u", "a"), internal("h", "/u?a", ""), "path and query of an internal one"),
+        (internal("h", "/u?", "a"), internal("h", "/u", "?a"), "path and query of an internal one"),
+        (raw("http", "h", "", "/u?a"), internal("h", "/u", "a"), "raw and internal"),
+        // nginx takes such a host, and an absolute target may have no path: one text, cut in two places.
+        (raw("http", "b?x=1", "", "/y"), raw("http", "b", "", "?x=1/y"), "host and query"),
+        (raw("http", "b", ":80", "?x"), raw("http", "b?x", ":80", "/"), "host, port and query"),
+    ];
+    for (one, other, what) in table {
+        assert!(one != other, "{what}: {}", one.escape_ascii());
+    }
+}
+
+#[test]
+fn the_host_that_is_named_twice() {
+    type Row = (&'static str, &'static str, Option<&'static str>, &'static str);
+    const TABLE: &[Row] = &[
+        ("a.example", "a.example", Some(""), ""),
+        ("a.example", "A.Example", Some(""), "any case"),
+        ("a.example", "a.example.", Some(""), "nginx takes one dot away"),
+        ("a.example", "a.example:8080", Some(":8080"), ""),
+        ("a.example", "a.example.:8080", Some(":8080"), ""),
+        ("a.example", "a.example:", Some(":"), "a port without digits"),
+        ("[::1]", "[::1]", Some(""), ""),
+        ("[::1]", "[::1]:80", Some(":80"), ""),
+        ("a.example", "b.example", None, "RFC 9112 3.2.2"),
+        ("a.example", "a.example.b", None, ""),
+        ("a.example", "a.examplex", None, ""),
+        ("a.example", "xa.example", None, ""),
+        ("a.example", "a.exampl", None, ""),
+        ("a.example", "", None, ""),
+        ("a.example", "a.example:80x", None, ""),
+        ("a.example", "a.example:80:80", None, ""),
+        ("a.example", "a.example..", None, ""),
+        ("a.example", "a.example@b", None, ""),
+    ];
+    for (server, header, expected, why) in TABLE {
+        let port = port_of_host(server.as_bytes(), header.as_bytes());
+        assert_eq!(port, expected.map(str::as_bytes), "{server} {header} {why}");
+    }
+}
+
+type Request = (String, String, String, Result<String, (String, String)>);
+
+/// Hosts as nginx lets them through (no slash, no control byte), and the targets that it takes: a raw one begins
+/// with a slash or, where an absolute one has no path, with its question mark.
+fn request() -> impl Strategy<Value = Request> {
+    let scheme = prop_oneof![Just("http".to_owned()), Just("https".to_owned())];
+    let host = "[ab?#.]{0,3}";
+    let port = prop_oneof![Just(String::new()), "(:[08]{0,2})"];
+    let target =
+        prop_oneof!["[/?][ab?/:]{0,4}".prop_map(Ok), ("/[ab?/:]{0,4}", "[ab?/]{0,3}").prop_map(Err),];
+    (scheme, host, port, target)
+}
+
+/// One text behind the scheme, cut into host, port and target in two ways.
+fn two_cuts() -> impl Strategy<Value = (Request, Request)> {
+    let cut = |text: &str, at: usize, port: bool| {
+        let (host, target) = text.split_at(at % text.len());
+        let (host, port) = match host.find(':') {
+            Some(colon) if port => host.split_at(colon),
+            _ => (host, ""),
+        };
+        ("http".to_owned(), host.to_owned(), port.to_owned(), Ok(target.to_owned()))
+    };
+    let possible = |(_, host, port, target): &Request| {
+        let target = target.as_ref().unwrap();
+        !host.contains([':', '/'])
+            && port.bytes().skip(1).all(|b| b.is_ascii_digit())
+            && target.starts_with(['/', '?'])
+    };
+    ("[a8?/:]{2,7}", any::<usize>(), any::<usize>())
+        .prop_map(move |(text, one, other)| (cut(&text, one, true), cut(&text, other, true)))
+        .prop_filter("nginx takes both", move |(one, other)| possible(one) && possible(other))
+}
+
+fn key_of((scheme, host, port, target): &Request) -> Vec<u8> {
+    let target = match target {
+        Ok(raw) => Target::Raw(raw.as_bytes()),
+        Err((path, args)) => Target::Internal { path: path.as_bytes(), args: args.as_bytes(), error: b"" },
+    };
+    key(&Parts { scheme: scheme.as_bytes(), host: host.as_bytes(), port: port.as_bytes(), target })
+}
+
+/// What the origin is asked for: an empty path is a slash, an empty query is none.
+fn asked(request: &Request) -> Request {
+    let mut asked = request.clone();
+    if let Ok(raw) = &mut asked.3 {
+        if raw.starts_with('?') {
+            raw.insert(0, '/');
+        }
+        if raw.find('?') == Some(raw.len() - 1) {
+            raw.pop();
+        }
+    }
+    asked
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+    #[test]
+    fn one_key_is_one_request(one in request(), other in request()) {
+        prop_assert_eq!(key_of(&one) == key_of(&other), asked(&one) == asked(&other), "{:?} {:?}", one, other);
+    }
+
+    #[test]
+    fn a_text_that_is_cut_elsewhere_is_another_key((one, other) in two_cuts()) {
+        prop_assert_eq!(key_of(&one) == key_of(&other), asked(&one) == asked(&other), "{:?} {:?}", one, other);
+    }
+
+    #[test]
+    fn any_host_line_ends(
+        server in prop::collection::vec(any::<u8>(), 0..20),
+        header in prop::collection::vec(any::<u8>(), 0..30),
+    ) {
+        if let Some(port) = port_of_host(&server, &header) {
+            prop_assert!(port.is_empty() || port[0] == b':');
+            prop_assert!(header.to_ascii_lowercase().starts_with(&server.to_ascii_lowercase()));
+        }
+    }
+}

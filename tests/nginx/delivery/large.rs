@@ -189,6 +189,11 @@ fn clients_that_leave_in_the_middle_keep_no_memory() {
             if number % 2 == 0 { client.reset() } else { drop(client) }
         }
         until("nginx has seen them leave", || nginx.access_log().lines().count() == before + 8);
+        for line in nginx.access_log().lines().skip(before) {
+            let sent =
+                line.split("\" 200 ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
+            assert!(sent.is_some_and(|sent| sent < 600_000), "it had the whole page: {line}");
+        }
         nginx.get(next).warm();
     }
 }

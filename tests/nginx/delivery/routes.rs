@@ -1,4 +1,5 @@
-//! The ways inside nginx that lead to a stored page: sub-requests, redirects, error pages; and what stands before it.
+//! The ways inside nginx that lead to a stored page (sub-requests, redirects, error pages), and what stands before
+//! it.
 
 use fixture::{Answer, Nginx, Origin};
 

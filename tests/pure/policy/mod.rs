@@ -1,1 +1,7 @@
-//! Tests of the core's policy.
+//! Tests of the core's policy: tables, one case a row.
+
+mod control;
+mod decide;
+mod fates;
+mod names;
+mod valid;

@@ -1,0 +1,166 @@
+//! The README, taken at its word: its commands do what it says, its examples run.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fixture::folder::free_port;
+use fixture::process;
+use twice_core::outcome::Reason;
+use twice_core::template::{Compiler, Delimiters, Escape, Limits};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The code blocks of one language.
+fn blocks(language: &str) -> Vec<String> {
+    let text = readme();
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.strip_prefix("```") == Some(language) {
+            found.push(
+                lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect(),
+            );
+        }
+    }
+    assert!(!found.is_empty(), "the README has no {language} block");
+    found
+}
+
+/// scripts/demo, running.
+struct Demo {
+    child: Child,
+    /// The lines worth trying.
+    tries: Vec<String>,
+}
+
+impl Demo {
+    fn start(port: u16) -> Self {
+        let mut command = Command::new(root().join("scripts/demo"));
+        command.arg("--port").arg(port.to_string()).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = process::end_with_us(&mut command).spawn().unwrap();
+        // It ends its output when it ends, so that a demo that does not start can't hold us.
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let tries: Vec<_> = lines.filter(|line| line.trim().starts_with("curl ")).take(5).collect();
+        assert_eq!(tries.len(), 5, "the demo did not start");
+        Self { child, tries }
+    }
+
+    /// Ends it by a signal; true: it ended clean.
+    fn end(mut self, signal: i32) -> bool {
+        process::signal(self.child.id(), signal);
+        process::wait_end(&mut self.child, Duration::from_secs(20)) == Some(0)
+    }
+}
+
+/// Runs a line of shell.
+fn shell(line: &str) -> String {
+    let output = Command::new("timeout").args(["60", "sh", "-c", line]).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_demo_does_what_the_readme_shows() {
+    let port = free_port();
+    let demo = Demo::start(port);
+    for block in blocks("console") {
+        let block = block.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
+        let mut output = String::new();
+        for line in block.lines() {
+            match line.strip_prefix("$ ") {
+                Some(command) => output = shell(&command.replace("curl ", "curl -sS ")),
+                None => assert!(output.contains(line), "{block}gives no {line:?} but:\n{output}"),
+            }
+        }
+    }
+    for line in &demo.tries {
+        assert!(!shell(&line.replace("curl ", "curl -sS ")).is_empty(), "{line}");
+    }
+    assert!(demo.end(process::SIGINT));
+}
+
+#[test]
+fn a_taken_port_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let output =
+        Command::new(root().join("scripts/demo")).args(["--port", &port.to_string()]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("port {port}")), "{output:?}");
+}
+
+#[test]
+fn the_build_prints_the_modules_path_last() {
+    let output = Command::new(root().join("scripts/build")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(Path::new(text.lines().last().unwrap()).is_file(), "{text}");
+}
+
+#[test]
+fn the_benchmark_runs_and_prints_its_table() {
+    let output = Command::new(root().join("scripts/bench"))
+        .args(["--cpu-only", "--rounds", "1", "--seconds", "1", "--only", "1:5"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for way in ["return 200", "twice", "static file", "proxy_cache"] {
+        assert!(text.contains(&format!("| 1 KB | 5 | {way} |")), "{text}");
+    }
+}
+
+#[test]
+fn every_configuration_of_the_readme_is_good() {
+    let output = Command::new(root().join("scripts/build")).output().unwrap();
+    let module = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
+    let folder = fixture::folder::Folder::new();
+    for block in blocks("nginx") {
+        let conf = block.replace("modules/ngx_http_twice_module.so", &module);
+        folder.write("nginx.conf", format!("pid nginx.pid;\n{conf}"));
+        let output = Command::new("nginx")
+            .env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap()))
+            .args(["-t", "-c", "nginx.conf", "-e", "stderr", "-p"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        // Debian's own folders belong to root: for anybody else that is the one thing nginx may say.
+        let told = text.lines().filter(|line| !line.contains("/var/l"));
+        let errors: Vec<_> =
+            told.filter(|line| line.contains("[emerg]") || line.contains("[error]")).collect();
+        assert!(errors.is_empty(), "{block}{text}");
+        assert!(output.status.success() || text.contains("/var/l"), "{block}{text}");
+    }
+}
+
+#[test]
+fn every_tag_of_the_readme_compiles() {
+    let mut compiler = Compiler::new(Arc::new(Delimiters::default()), Escape::Html, Limits::default());
+    let html: String = blocks("html").concat();
+    let text = readme();
+    let rows = text.lines().filter(|line| line.starts_with("| `<& ")).map(|line| format!("{line}\n"));
+    let page: String = rows.chain([html]).collect();
+    compiler.feed(page.as_bytes());
+    compiler.finish();
+    assert!(compiler.tags() >= 6 && compiler.errors().is_empty(), "{:?}", compiler.errors());
+}
+
+#[test]
+fn the_readme_has_every_reason() {
+    let text = readme();
+    for reason in Reason::ALL {
+        let row = format!("| `{}` | {} |\n", reason.as_str(), reason.help());
+        assert!(text.contains(&row), "the README lacks {row}");
+    }
+}
