@@ -137,6 +137,7 @@ fn answer(request: Request<'_>, conf: &LocConf, ctx: &mut Ctx) -> Option<()> {
     // SAFETY: the zone of the request's location.
     let max = unsafe { (*ctx.zone).max_object() };
     let lifetime = match (ctx.stage, verdict.store) {
+        (Stage::Fetch, Ok(_)) if request.upstream_lengths() > 1 => Err(Reason::Framing),
         (Stage::Fetch, Ok(_)) if u64::try_from(length).is_ok_and(|n| n > max as u64) => Err(Reason::TooLarge),
         (Stage::Fetch, verdict) => verdict,
         _ => Err(ctx.reason),

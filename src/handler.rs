@@ -13,9 +13,9 @@ use std::ptr;
 
 use ngx::ffi::{
     NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_array_push, ngx_conf_t, ngx_http_complex_value, ngx_http_conf_ctx_t,
-    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_core_srv_conf_t,
-    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t,
-    ngx_http_test_predicates, ngx_int_t, ngx_str_t, ngx_uint_t,
+    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t, ngx_http_test_predicates, ngx_int_t,
+    ngx_str_t, ngx_uint_t,
 };
 use twice_core::key::{MAX_KEY, Parts, Target, port_of_host};
 use twice_core::outcome::{CacheStatus, Reason};
@@ -196,8 +196,7 @@ fn written_key<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Rea
         if ngx_http_complex_value(request.raw(), conf.key, &raw mut key) != OK {
             return Err(Reason::Failed);
         }
-        let key = sys::bytes(key);
-        Ok(key.strip_suffix(b"?").unwrap_or(key))
+        Ok(sys::bytes(key))
     }
 }
 
@@ -210,11 +209,11 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
         let server = sys::bytes((*r).headers_in.server);
         (server, header, sys::bytes((*r).uri), sys::bytes((*r).args), sys::bytes((*r).unparsed_uri))
     };
-    // Without `Host` (HTTP/1.0) the server's first name stands for it, as in `$host`.
-    let (host, port) = match (server, header) {
-        (b"", b"") => (server_name(request), &b""[..]),
-        (_, b"") => (server, &b""[..]),
-        _ => (server, port_of_host(server, header).ok_or(Reason::HostMismatch)?),
+    let port = match header {
+        // Without `Host` (HTTP/1.0): what the origin is told then is not what it is told of clients who
+        // name this host. No port has this form.
+        b"" => b":-",
+        _ => port_of_host(server, header).ok_or(Reason::HostMismatch)?,
     };
     // SAFETY: a live request.
     let status = unsafe { (*r).err_status };
@@ -222,7 +221,7 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
     let error = if status == 0 { &b""[..] } else { sys::write_decimal(&mut digits, status as u64) };
     let target =
         if request.is_internal() { Target::Internal { path, args, error } } else { Target::Raw(raw) };
-    let parts = Parts { scheme: request.scheme(), host, port, target };
+    let parts = Parts { scheme: request.scheme(), host: server, port, target };
     let len = parts.len();
     let start = request.alloc(len).ok_or(Reason::Failed)?;
     let mut at = 0;
@@ -233,13 +232,4 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
     });
     // SAFETY: all `len` bytes were written just now.
     Ok(unsafe { std::slice::from_raw_parts(start, len) })
-}
-
-fn server_name<'a>(request: Request<'a>) -> &'a [u8] {
-    // SAFETY: a live request's server; the core module has its place in every one.
-    unsafe {
-        let index = ngx_http_core_module.ctx_index;
-        let server = (*(*request.raw()).srv_conf.add(index)).cast::<ngx_http_core_srv_conf_t>();
-        sys::bytes((*server).server_name)
-    }
 }

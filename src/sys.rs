@@ -245,6 +245,20 @@ impl<'a> Request<'a> {
         unsafe { lines(&raw const (*self.r).headers_out.headers) }
     }
 
+    /// How many `Content-Length` lines the origin sent: nginx before 1.23 takes the last of several.
+    pub fn upstream_lengths(self) -> usize {
+        // SAFETY: a live request; its upstream, if it has one, lives in the same pool, and its header list
+        // is made before the first byte of a header is read.
+        unsafe {
+            let upstream = (*self.r).upstream;
+            if upstream.is_null() || (*upstream).headers_in.headers.last.is_null() {
+                return 0;
+            }
+            let all = lines(&raw const (*upstream).headers_in.headers);
+            all.filter(|&line| pair(line).0.eq_ignore_ascii_case(b"content-length")).count()
+        }
+    }
+
     /// Adds a response header line whose bytes live in the pool or for ever.
     pub fn push_out(self, name: &'a [u8], value: &'a [u8]) -> Option<*mut ngx_table_elt_t> {
         // SAFETY: a live request's list.

@@ -82,6 +82,23 @@ unsafe extern "C" fn get(
     })
 }
 
+/// A key that can stand in a header or a log line: internal requests have NUL in theirs, and a decoded
+/// path may hold anything.
+fn printable<'a>(request: Request<'a>, key: &'a [u8]) -> Option<&'a [u8]> {
+    if !key.iter().any(u8::is_ascii_control) {
+        return Some(key);
+    }
+    let mut text = Vec::with_capacity(key.len() + 16);
+    for byte in key {
+        if byte.is_ascii_control() {
+            text.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+        } else {
+            text.push(*byte);
+        }
+    }
+    request.copy(&text)
+}
+
 fn value<'a>(request: Request<'a>, ctx: &Ctx, which: usize) -> Option<&'a [u8]> {
     let now = shm::now_ms();
     if which == Variable::Status as usize {
@@ -91,7 +108,7 @@ fn value<'a>(request: Request<'a>, ctx: &Ctx, which: usize) -> Option<&'a [u8]> 
     } else if which == Variable::Key as usize {
         // SAFETY: null and empty, or a key in the pool of this live request.
         let key: &'a [u8] = if ctx.key.is_null() { return None } else { unsafe { &*ctx.key } };
-        (!key.is_empty()).then_some(key)
+        if key.is_empty() { None } else { printable(request, key) }
     } else if which == Variable::Age as usize {
         (ctx.stage == Stage::Hit).then(|| sys::decimal(request, ctx.age_seconds(now)))?
     } else {

@@ -105,6 +105,8 @@ pub unsafe fn set<C>(
         // SAFETY: the caller's promise: `conf` is the structure that the command's `conf` field names.
         let result = unsafe { Directive::new(cf).and_then(|d| setter(&mut *conf.cast::<C>(), &d)) };
         let Err(why) = result else { return ptr::null_mut() };
+        // One error is one line of the log, whatever the value holds.
+        let why = why.replace(['\n', '\r'], " ");
         // SAFETY: a command of our table.
         let name = unsafe { sys::bytes((*cmd).name) };
         ngx_conf_log_error!(NGX_LOG_EMERG, cf, "\"{}\" {}", name.escape_ascii(), why);

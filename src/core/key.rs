@@ -1,10 +1,11 @@
 //! The identity of a page.
 //!
 //! The default key is what the origin is asked: scheme, host with port, and the request target as it
-//! came. Its parts are joined so that no two different requests give one key: a scheme has no colon,
-//! a host no slash (nginx refuses both), and the two forms of the target differ in their first byte,
-//! a slash for the raw target of a client's request and a NUL for the decoded URI of an internal one
-//! (nginx refuses a NUL in a URI, so the third NUL ends the path for sure).
+//! came. Its parts are joined so that no two different requests give one key: a scheme has no colon, a
+//! host neither slash nor space (nginx refuses them), and behind it stands a slash (the raw target of a
+//! client's request, as nearly all are), a space (a raw target that begins otherwise, as that of
+//! `GET http://host?query` does) or a NUL (the decoded URI of an internal request; nginx refuses a NUL in
+//! a URI, so the third NUL ends the path for sure).
 
 /// Longest key that is looked up, in bytes. nginx's own request line is bounded by
 /// `large_client_header_buffers` (8 KB by default).
@@ -13,7 +14,7 @@ pub const MAX_KEY: usize = 16 * 1024;
 /// The request target.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
-    /// As the client sent it, with its query. A trailing `?` is dropped.
+    /// As the client sent it, with its query. An empty query is none: its `?` is dropped.
     Raw(&'a [u8]),
     /// Path and query of an internal redirect or a sub-request.
     Internal {
@@ -43,7 +44,10 @@ pub struct Parts<'a> {
 impl Parts<'_> {
     fn pieces(&self) -> [&[u8]; 10] {
         let target: [&[u8]; 6] = match self.target {
-            Target::Raw(raw) => [raw.strip_suffix(b"?").unwrap_or(raw), b"", b"", b"", b"", b""],
+            Target::Raw(raw) => {
+                let apart: &[u8] = if raw.first() == Some(&b'/') { b"" } else { b" " };
+                [apart, without_empty_query(raw), b"", b"", b"", b""]
+            }
             Target::Internal { path, args, error } => [b"\0", error, b"\0", path, b"\0", args],
         };
         let [a, b, c, d, e, f] = target;
@@ -65,6 +69,15 @@ impl Parts<'_> {
         for piece in self.pieces() {
             out(piece);
         }
+    }
+}
+
+/// A request target without the `?` of an empty query.
+fn without_empty_query(target: &[u8]) -> &[u8] {
+    match target.split_last() {
+        // A second `?` is a byte of the query, which is then not empty.
+        Some((b'?', rest)) if memchr::memchr(b'?', rest).is_none() => rest,
+        _ => target,
     }
 }
 

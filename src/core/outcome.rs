@@ -109,6 +109,8 @@ reasons! {
     Varies = "varies", NotStored;
     /// The response has a `Content-Encoding`: not every client could read it.
     ContentEncoding = "content_encoding", NotStored;
+    /// The origin's answer has two lengths: where it ends is anybody's guess.
+    Framing = "framing", NotStored;
     /// The page is larger than `max_object`.
     TooLarge = "too_large", NotStored;
     /// The answer was cut short, or the client left before its end.

@@ -280,13 +280,13 @@ fn a_client_that_leaves_leaves_nothing_partial() {
             Answer::page(body.clone()).header("X-Twice-Control", "no-tags")
         };
         origin.on(path, answer.clone().gate_at(20_000, &gate));
-        let left = nginx.log_count("prematurely closed connection");
+        let left = nginx.log_count("Connection reset by peer");
         let mut raw = nginx.raw();
         raw.get(path);
         gate.wait_arrived(1);
         raw.reset();
         if !path.starts_with("/stays") {
-            until("nginx sees it leave", || nginx.log_count("prematurely closed connection") > left);
+            until("nginx sees it leave", || nginx.log_count("Connection reset by peer") > left);
         }
         gate.open();
         origin.on(path, answer);

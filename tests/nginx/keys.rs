@@ -342,6 +342,7 @@ fn an_internal_redirect_has_a_page_of_its_own() {
     let nginx = Nginx::twice()
         .location("/", format!("twice pages; {pass}"))
         .location("= /moved", "rewrite ^ /page last;")
+        .location("= /moved-too", "rewrite ^ /page last;")
         .location("= /args", "rewrite ^ /page?from=args last;")
         .location("= /missing", "error_page 404 =200 /page; return 404;")
         .location("= /decoded", "rewrite ^ /a%2Fb? last;")
@@ -353,10 +354,13 @@ fn an_internal_redirect_has_a_page_of_its_own() {
         nginx.get("/args").send().assert(200, cache, "/page?from=args");
         nginx.get("/page?from=args").send().assert(200, cache, "/page?from=args");
     }
-    // What leads to one place inside shares a page.
-    nginx.get("/missing").send().assert(200, "HIT", "/page");
-    let total = origin.total();
-    assert_eq!(total, 4);
+    assert_eq!(origin.total(), 4);
+    // What leads to one place inside shares a page, but for an error's: its status is another.
+    nginx.get("/moved-too").send().assert(200, "HIT", "/page");
+    for cache in ["MISS", "HIT"] {
+        nginx.get("/missing").send().assert(200, cache, "/page");
+    }
+    assert_eq!(origin.total(), 5);
     let inner = nginx.get("/decoded").send();
     let outer = nginx.get("/a%2Fb").send();
     assert_eq!(

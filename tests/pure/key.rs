@@ -22,7 +22,12 @@ fn raw(scheme: &str, host: &str, port: &str, target: &str) -> Vec<u8> {
 }
 
 fn internal(host: &str, path: &str, args: &str) -> Vec<u8> {
-    let target = Target::Internal { path: path.as_bytes(), args: args.as_bytes(), error: b"" };
+    error_page(host, path, args, "")
+}
+
+fn error_page(host: &str, path: &str, args: &str, error: &str) -> Vec<u8> {
+    let (path, args, error) = (path.as_bytes(), args.as_bytes(), error.as_bytes());
+    let target = Target::Internal { path, args, error };
     key(&Parts { scheme: b"http", host: host.as_bytes(), port: b"", target })
 }
 
@@ -63,6 +68,8 @@ fn pairs_that_must_be_apart() {
         (internal("h", "/u", "a"), internal("h", "/u?a", ""), "path and query of an internal one"),
         (internal("h", "/u?", "a"), internal("h", "/u", "?a"), "path and query of an internal one"),
         (raw("http", "h", "", "/u?a"), internal("h", "/u", "a"), "raw and internal"),
+        (internal("h", "/u", ""), error_page("h", "/u", "", "404"), "an error's page"),
+        (error_page("h", "/u", "", "404"), error_page("h", "/u", "", "500"), "two errors' page"),
         // nginx takes such a host, and an absolute target may have no path: one text, cut in two places.
         (raw("http", "b?x=1", "", "/y"), raw("http", "b", "", "?x=1/y"), "host and query"),
         (raw("http", "b", ":80", "?x"), raw("http", "b?x", ":80", "/"), "host, port and query"),

@@ -31,6 +31,46 @@ const TABLE: [(HeaderKey, &str, &str); 7] = [
     (HeaderKey::Geo, "geo", "X-Geo"),
 ];
 
+/// Names that HTTP gives a meaning to and that nginx or Twice act upon.
+const RESERVED: [&str; 36] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "accept-ranges",
+    "age",
+    "authorization",
+    "cache-control",
+    "cache-status",
+    "connection",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "date",
+    "etag",
+    "expect",
+    "expires",
+    "host",
+    "keep-alive",
+    "last-modified",
+    "location",
+    "pragma",
+    "range",
+    "referer",
+    "server",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "vary",
+    "via",
+    "www-authenticate",
+];
+
 /// Why a name is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadName {
@@ -84,19 +124,7 @@ impl HeaderNames {
         }
         let lower = name.to_ascii_lowercase();
         let other = self.names.iter().enumerate().any(|(i, (_, _, l))| i != at && *l == lower);
-        let reserved = matches!(
-            lower.as_str(),
-            "host"
-                | "cookie"
-                | "set-cookie"
-                | "content-type"
-                | "content-length"
-                | "transfer-encoding"
-                | "connection"
-                | "cache-control"
-                | "date"
-                | "age"
-        );
+        let reserved = lower.starts_with("if-") || RESERVED.contains(&lower.as_str());
         if other || reserved {
             return Err(BadName::Taken);
         }
