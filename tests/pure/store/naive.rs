@@ -261,7 +261,7 @@ impl<'s> Machine<'s> {
         let found = found.expect("the model has the page");
         let meta = Meta { created_ms: known.created, expires_ms: known.created + 5, tag: known.version };
         assert_eq!((found.meta, found.value_len, Some(found.entry)), (meta, known.size, known.entry));
-        if self.now - known.used >= 1000 {
+        if self.now > known.used {
             self.take(key);
             known.used = self.now;
             self.live.insert(0, known);
