@@ -11,10 +11,13 @@ mod outgoing;
 mod record;
 mod save;
 
+use std::ffi::c_void;
+
 use ngx::ffi::{
-    NGX_LOG_ERR, NGX_LOG_WARN, ngx_buf_t, ngx_chain_t, ngx_http_output_body_filter_pt,
+    NGX_LOG_ERR, NGX_LOG_WARN, ngx_buf_t, ngx_chain_t, ngx_http_cleanup_add, ngx_http_output_body_filter_pt,
     ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_test_content_type,
     ngx_http_test_predicates, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
+    ngx_table_elt_t,
 };
 use ngx::ngx_log_error;
 use twice_core::outcome::{CacheStatus, Reason};
@@ -30,6 +33,7 @@ pub use record::Capture;
 use record::Recording;
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
+static mut NEXT_OUTWARD: ngx_http_output_header_filter_pt = None;
 static mut NEXT_BODY: ngx_http_output_body_filter_pt = None;
 
 /// Puts the header filter in front of all others.
@@ -44,13 +48,15 @@ pub unsafe fn install_header_filter() {
     }
 }
 
-/// Puts the body filter at the place of its module.
+/// Puts the body filter, and the one that looks at what leaves, at the place of their module.
 ///
 /// # Safety
 /// Only in postconfiguration.
 pub unsafe fn install_body_filter() {
     // SAFETY: as above.
     unsafe {
+        NEXT_OUTWARD = ngx_http_top_header_filter;
+        ngx_http_top_header_filter = Some(outward_filter);
         NEXT_BODY = ngx_http_top_body_filter;
         ngx_http_top_body_filter = Some(body_filter);
     }
@@ -71,31 +77,62 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     let request = unsafe { Request::new(r) };
     let ok = guarded(false, || {
         let conf = conf::of(request);
-        let ctx = match ctx::get(request) {
+        let answered = match ctx::get(request) {
             Some(ctx) if ctx.stage == Stage::Hit => return true,
-            Some(ctx) => ctx,
+            Some(ctx) => std::mem::replace(&mut ctx.answered, true),
             None => {
                 let Some(zone) = conf.zone() else { return true };
                 // Not asked for by the phase handler: an answer of nginx itself, or of a handler that
                 // stands before it. Its tags are filled; it is not stored.
-                match ctx::set(request, Ctx::new(zone, Reason::Early)) {
-                    Some(ctx) => ctx,
-                    None => return false,
+                let early = Ctx { answered: true, ..Ctx::new(zone, Reason::Early) };
+                if ctx::set(request, early).is_none() {
+                    return false;
                 }
+                false
             }
         };
-        answer(request, conf, ctx).is_some()
+        if answered { second_answer(request, conf).is_some() } else { answer(request, conf).is_some() }
     });
-    if ok { next_header(request) } else { ERROR }
+    if !ok {
+        return ERROR;
+    }
+    next_header(request)
 }
 
-/// Reads and decides on an origin's answer; none when memory ran out.
-fn answer(request: Request<'_>, conf: &LocConf, ctx: &mut Ctx) -> Option<()> {
-    let r = request.raw();
-    let names = conf.headers();
-    let mut facts = Facts::new(names);
+/// What `expires` and `add_header` say of a page that holds a visitor's values is not for other caches.
+unsafe extern "C" fn outward_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live request to its filters.
+    let request = unsafe { Request::new(r) };
+    let ok = guarded(false, || {
+        let personal = ctx::get(request).is_some_and(|ctx| ctx.personal);
+        // SAFETY: a live request.
+        if personal && unsafe { sys::has_cache_control(r) || !(*r).headers_out.expires.is_null() } {
+            return headers::keep_private(request).is_some();
+        }
+        true
+    });
+    if !ok {
+        return ERROR;
+    }
+    // SAFETY: set at configuration time, never changed after; a live request.
+    unsafe { NEXT_OUTWARD.map_or(ERROR, |next| next(r)) }
+}
+
+/// An answer in place of the one that was decided on, such as the range filter's 416: never stored.
+fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
+    let mut facts = Facts::new(conf.headers());
+    read_lines(request, &mut facts, usize::MAX);
+    // SAFETY: a live request.
+    unsafe { (*request.raw()).set_disable_not_modified(0) };
+    ctx::get(request)?.capture = std::ptr::null_mut();
+    Some(())
+}
+
+/// Hands the header lines over, takes the control lines out, and gives those that may be stored: not the
+/// first `before`, which are another answer's.
+fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec<*const ngx_table_elt_t> {
     let mut kept = Vec::new();
-    for line in request.lines_out() {
+    for (i, line) in request.lines_out().enumerate() {
         // SAFETY: a line of this live request; a deleted one has hash 0.
         let (name, value) = unsafe {
             if (*line).hash == 0 {
@@ -108,12 +145,20 @@ fn answer(request: Request<'_>, conf: &LocConf, ctx: &mut Ctx) -> Option<()> {
             log_note(request, name, value, note);
         }
         match fate {
-            Fate::Keep => kept.push(line.cast_const()),
-            Fate::Once => {}
+            Fate::Keep if i >= before => kept.push(line.cast_const()),
+            Fate::Keep | Fate::Once => {}
             // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
             Fate::Strip => unsafe { (*line).hash = 0 },
         }
     }
+    kept
+}
+
+/// Reads and decides on an origin's answer; none when memory ran out.
+fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
+    let r = request.raw();
+    let mut facts = Facts::new(conf.headers());
+    let kept = read_lines(request, &mut facts, ctx::get(request)?.lines_before);
     // SAFETY: a live request, its location's merged hash, nginx's own test of its own array.
     let (status, type_has_tags, no_store, length) = unsafe {
         let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
@@ -134,6 +179,7 @@ fn answer(request: Request<'_>, conf: &LocConf, ctx: &mut Ctx) -> Option<()> {
         now: ngx::ffi::ngx_time(),
     };
     let verdict = decide(status, &facts, &rules);
+    let ctx = ctx::get(request)?;
     // SAFETY: the zone of the request's location.
     let max = unsafe { (*ctx.zone).max_object() };
     let lifetime = match (ctx.stage, verdict.store) {
@@ -143,17 +189,17 @@ fn answer(request: Request<'_>, conf: &LocConf, ctx: &mut Ctx) -> Option<()> {
         _ => Err(ctx.reason),
     };
     let recording = lifetime.is_ok();
-    if !recording && !verdict.tags {
-        // Nothing of it is ours: the client's conditions and ranges hold as without Twice.
-        // SAFETY: a live request.
-        unsafe { (*r).set_disable_not_modified(0) };
-    }
+    // The whole answer is wanted where it is ours: the client's conditions are about another one. Where it
+    // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
+    // SAFETY: a live request.
+    unsafe { (*r).set_disable_not_modified(u32::from(recording || verdict.tags)) };
     let snapshot = if recording { headers::Snapshot::take(request, &kept) } else { None };
     match lifetime {
         Ok(seconds) => {
             ctx.reason = Reason::Recording;
-            ctx.created_ms = shm::now_ms();
-            ctx.expires_ms = ctx.created_ms.saturating_add(seconds.saturating_mul(1000));
+            let now = shm::now_ms();
+            ctx.created_ms = now.saturating_sub(verdict.age.saturating_mul(1000));
+            ctx.expires_ms = now.saturating_add(seconds.saturating_mul(1000));
         }
         Err(reason) => ctx.reason = reason,
     }
@@ -163,10 +209,14 @@ fn answer(request: Request<'_>, conf: &LocConf, ctx: &mut Ctx) -> Option<()> {
             (*r).set_allow_ranges(0);
             (*r).set_filter_need_in_memory(1);
         }
+        if recording {
+            at_the_end(request, ctx)?;
+        }
         let recording = Recording::new(conf, max, length, snapshot, verdict.tags);
         ctx.capture = sys::pool_box_of(request, Capture::new(recording))?;
     }
     if verdict.tags {
+        ctx.personal = true;
         headers::make_private(request)?;
     }
     if request.is_main() {
@@ -178,6 +228,27 @@ fn answer(request: Request<'_>, conf: &LocConf, ctx: &mut Ctx) -> Option<()> {
             None => "bypass",
         };
         headers::cache_status(request, forward, ctx.reason)?;
+    }
+    Some(())
+}
+
+/// What is still being recorded when the request ends has not come whole. nginx runs this before it logs.
+fn at_the_end(request: Request<'_>, ctx: *mut Ctx) -> Option<()> {
+    unsafe extern "C" fn end(data: *mut c_void) {
+        // SAFETY: the context, in the pool of the request that ends.
+        let ctx = unsafe { &mut *data.cast::<Ctx>() };
+        if ctx.reason == Reason::Recording {
+            ctx.reason = Reason::Incomplete;
+        }
+    }
+    // SAFETY: a live request; the cleanup is ours to fill.
+    unsafe {
+        let cleanup = ngx_http_cleanup_add(request.raw(), 0);
+        if cleanup.is_null() {
+            return None;
+        }
+        (*cleanup).handler = Some(end);
+        (*cleanup).data = ctx.cast();
     }
     Some(())
 }

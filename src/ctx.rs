@@ -46,6 +46,32 @@ pub struct Ctx {
     pub content_handler: ngx_http_handler_pt,
     /// The recording, owned by a cleanup of the pool.
     pub capture: *mut Capture,
+    /// Response header lines that were there before the content handler: another answer's (nginx keeps
+    /// them over an internal redirect), never part of the page.
+    pub lines_before: usize,
+    /// The answer holds a visitor's values, or may.
+    pub personal: bool,
+    /// The header filter has seen the answer. What comes after that (a 416, say) is not the page.
+    pub answered: bool,
+}
+
+/// When a page was stored, and until when it is fresh.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    created_ms: u64,
+    expires_ms: u64,
+}
+
+impl Times {
+    /// Seconds since the page was stored.
+    pub fn age_seconds(self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.created_ms) / 1000
+    }
+
+    /// Seconds for which it stays fresh, rounded up: a fresh page has at least one.
+    pub fn ttl_seconds(self, now_ms: u64) -> u64 {
+        self.expires_ms.saturating_sub(now_ms).div_ceil(1000)
+    }
 }
 
 impl Ctx {
@@ -63,35 +89,34 @@ impl Ctx {
             expires_ms: 0,
             content_handler: None,
             capture: ptr::null_mut(),
+            lines_before: 0,
+            personal: false,
+            answered: false,
         }
     }
 
-    /// Seconds since the page that is served was stored.
-    pub fn age_seconds(&self, now_ms: u64) -> u64 {
-        if self.stage == Stage::Hit { now_ms.saturating_sub(self.created_ms) / 1000 } else { 0 }
-    }
-
-    /// Seconds for which the page stays fresh, rounded up: a fresh page has at least one.
-    pub fn ttl_seconds(&self, now_ms: u64) -> u64 {
-        self.expires_ms.saturating_sub(now_ms).div_ceil(1000)
+    /// Times of the page that is served or recorded.
+    pub fn times(&self) -> Times {
+        Times { created_ms: self.created_ms, expires_ms: self.expires_ms }
     }
 }
 
-/// The request's context, if Twice has one.
+/// The request's context, if Twice has one. To be dropped before the next call into nginx: evaluating a
+/// variable may come back here.
 pub fn get<'a>(request: Request<'a>) -> Option<&'a mut Ctx> {
-    // SAFETY: `r->ctx` has one pointer for each module; ours is null or points to the `Ctx` that
-    // `set` put there, in the pool of this live request. nginx runs one callback at a time, and no
-    // callback of ours calls into nginx while it uses the reference in a way that reaches it again.
+    // SAFETY: `r->ctx` has one pointer for each module; ours is null or points to the `Ctx` that `set` put
+    // there, in the pool of this live request. nginx runs one callback at a time, and no borrow outlives
+    // the statements between two calls into nginx.
     unsafe { (*(*request.raw()).ctx.add(crate::ctx_index())).cast::<Ctx>().as_mut() }
 }
 
-/// Gives the request a context.
-pub fn set<'a>(request: Request<'a>, ctx: Ctx) -> Option<&'a mut Ctx> {
+/// Gives the request a context; none when memory ran out.
+pub fn set(request: Request<'_>, ctx: Ctx) -> Option<()> {
     let place = request.alloc_array::<Ctx>(1)?;
     // SAFETY: fresh, aligned memory of the pool; `r->ctx` has a place for each module.
     unsafe {
         place.write(ctx);
         *(*request.raw()).ctx.add(crate::ctx_index()) = place.cast();
-        Some(&mut *place)
     }
+    Some(())
 }

@@ -26,7 +26,7 @@ use twice_core::template::{Limits, Sink, Slots, State, run};
 
 use body::Body;
 
-use crate::ctx::{self, Ctx};
+use crate::ctx::{self, Times};
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::{self, ERROR, OK, Request};
@@ -84,13 +84,14 @@ pub fn deliver(request: Request<'_>) -> ngx_int_t {
     let Some(taken) = ctx.held.take() else { return failed };
     // SAFETY: the zone of the request's location, alive as long as its configuration.
     let zone = unsafe { &*ctx.zone };
+    let times = ctx.times();
     let body = match taken {
-        Taken::Held(held, tag) => render(request, ctx, held.page(), tag, false),
+        Taken::Held(held, tag) => render(request, times, held.page(), tag, false),
         Taken::Pinned(pin, tag) => match keep(request, zone, pin) {
             Some(pin) => zone.store().and_then(|store| {
                 // SAFETY: the pin lives in the pool's cleanup, until the request's end.
                 let page = store.page(unsafe { &*pin })?;
-                render(request, ctx, page, tag, true)
+                render(request, times, page, tag, true)
             }),
             None => None,
         },
@@ -148,18 +149,18 @@ fn keep(request: Request<'_>, zone: &Zone, pin: Pin) -> Option<*const Pin> {
 /// Fills in the response's header and gives its body.
 fn render<'a>(
     request: Request<'a>,
-    ctx: &Ctx,
+    times: Times,
     page: Page<'_>,
     tag: u64,
     pinned: bool,
 ) -> Option<*mut ngx_chain_t> {
-    // The fixed part is within the first piece: a page's first run holds more than its key and that.
     let mut fixed = [0; FIXED];
     gather(page.value_part(0, FIXED), &mut fixed);
     let fixed = Fixed::parse(&fixed)?;
     let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
     let view = View::parse(&fixed, head)?;
-    header(request, ctx, &fixed, &view)?;
+    ctx::get(request)?.personal = fixed.personal();
+    header(request, times, &fixed, &view)?;
 
     let joined = usize::try_from(tag >> 1).unwrap_or(0);
     let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
@@ -206,7 +207,7 @@ fn with_state<T>(limits: &Limits, work: impl FnOnce(&mut State) -> T) -> T {
 }
 
 /// Response header lines of a hit.
-fn header<'a>(request: Request<'a>, ctx: &Ctx, fixed: &Fixed, view: &View<'a>) -> Option<()> {
+fn header<'a>(request: Request<'a>, times: Times, fixed: &Fixed, view: &View<'a>) -> Option<()> {
     let head = &view.head;
     let now = shm::now_ms();
     let r = request.raw();
@@ -219,13 +220,22 @@ fn header<'a>(request: Request<'a>, ctx: &Ctx, fixed: &Fixed, view: &View<'a>) -
         (*out).content_type_lowcase = ptr::null_mut();
         (*out).charset = sys::ngx_str(head.charset);
         for (name, value) in view.headers() {
-            request.push_out(name, value)?;
+            let line = request.push_out(name, value)?;
+            if name.eq_ignore_ascii_case(b"server") {
+                // nginx prints its own unless it knows of this one.
+                (*out).server = line;
+            } else if name.eq_ignore_ascii_case(b"expires") {
+                (*out).expires = line;
+            }
         }
         if !head.location.is_empty() {
             (*out).location = request.push_out(b"Location", head.location)?;
         }
         if !head.cache_control.is_empty() {
-            request.push_out(b"Cache-Control", head.cache_control)?;
+            let line = request.push_out(b"Cache-Control", head.cache_control)?;
+            if !fixed.personal() {
+                sys::know_cache_control(r, line)?;
+            }
         }
         if !head.etag.is_empty() {
             (*out).etag = request.push_out(b"ETag", head.etag)?;
@@ -243,10 +253,10 @@ fn header<'a>(request: Request<'a>, ctx: &Ctx, fixed: &Fixed, view: &View<'a>) -
         (*r).set_disable_not_modified(u32::from(fixed.tagged()));
     }
     if request.is_main() {
-        request.push_out(b"Age", sys::decimal(request, ctx.age_seconds(now))?)?;
+        request.push_out(b"Age", sys::decimal(request, times.age_seconds(now))?)?;
         let mut text = [0; 48];
         let mut at = 0;
-        for part in [b"Twice; hit; ttl=", sys::write_decimal(&mut [0; 20], ctx.ttl_seconds(now))] {
+        for part in [b"Twice; hit; ttl=", sys::write_decimal(&mut [0; 20], times.ttl_seconds(now))] {
             text[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }

@@ -41,7 +41,7 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
             return DECLINED;
         };
         // SAFETY: a live request; a list head is plain memory.
-        let original = unsafe { (*r).headers_in.headers };
+        let original = unsafe { ((*r).headers_in.headers, sys::take_linked(r)) };
         if !exchange(request, conf::of(request), stage == Stage::Fetch) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         }
@@ -51,7 +51,10 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
         if stage == Stage::Fetch {
             // SAFETY: a live request; `last` of the copied head points at the head's own place or into
             // the pool, where everything still is.
-            unsafe { (*r).headers_in.headers = original };
+            unsafe {
+                (*r).headers_in.headers = original.0;
+                sys::set_linked(r, original.1);
+            }
         }
         rc
     })
@@ -97,6 +100,11 @@ fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
                 return false;
             }
             copy.copy_from(line, 1);
+            // A copy must not point into the client's list: nginx links lines of one name itself.
+            #[cfg(ngx_linked_headers)]
+            {
+                (*copy).next = std::ptr::null_mut();
+            }
         }
     }
     // The names live as long as the configuration, which outlives the request.

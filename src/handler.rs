@@ -97,44 +97,41 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
     if ctx::get(request).is_some() {
         return None;
     }
-    let ctx = ctx::set(request, Ctx::new(zone, Reason::Failed))?;
-    if let Some(reason) = not_looked_up(request, conf) {
-        ctx.reason = reason;
-        return Some(Stage::Pass);
-    }
-    let key = match key_of(request, conf) {
+    let lines_before = request.lines_out().count();
+    ctx::set(request, Ctx { lines_before, ..Ctx::new(zone, Reason::Failed) })?;
+    // What evaluates variables comes first: they may ask for this very context.
+    let asked = match not_looked_up(request, conf) {
+        Some(reason) => Err(reason),
+        None => key_of(request, conf),
+    };
+    // SAFETY: nginx's own test of its own array, or null, which it takes as "none is true".
+    let bypass = match unsafe { ngx_http_test_predicates(request.raw(), conf.bypass) } {
+        OK => false,
+        DECLINED => true,
+        _ => return None,
+    };
+    let store = zone.store()?;
+    let ctx = ctx::get(request)?;
+    let key = match asked {
         Ok(key) => key,
         Err(reason) => {
             ctx.reason = reason;
             return Some(Stage::Pass);
         }
     };
-    let store = zone.store()?;
     ctx.key = key;
     ctx.hash = store.hash(key);
-    // SAFETY: nginx's own test of its own array, or null, which it takes as "none is true".
-    ctx.status = Some(match unsafe { ngx_http_test_predicates(request.raw(), conf.bypass) } {
-        OK => ask(ctx, zone, key),
-        DECLINED => CacheStatus::Bypass,
-        _ => return None,
-    });
-    if ctx.status == Some(CacheStatus::Hit) {
-        ctx.stage = Stage::Hit;
-        ctx.reason = Reason::Hit;
-        return Some(Stage::Hit);
-    }
+    let status = if bypass { CacheStatus::Bypass } else { ask(ctx, zone, key) };
+    ctx.status = Some(status);
     // SAFETY: a live request.
-    if unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t {
-        ctx.reason = Reason::Head;
-        return Some(Stage::Pass);
-    }
-    // Until the response says otherwise.
-    ctx.reason = Reason::Incomplete;
-    ctx.stage = Stage::Fetch;
-    // SAFETY: a live request. The client's conditions are about the page, not about this fetch: the
-    // whole answer is wanted. The header filter gives them back where nothing is stored.
-    unsafe { (*request.raw()).set_disable_not_modified(1) };
-    Some(Stage::Fetch)
+    let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
+    (ctx.stage, ctx.reason) = match status {
+        CacheStatus::Hit => (Stage::Hit, Reason::Hit),
+        _ if head => (Stage::Pass, Reason::Head),
+        // Until the response says otherwise.
+        _ => (Stage::Fetch, Reason::Incomplete),
+    };
+    Some(ctx.stage)
 }
 
 /// The one lookup of a request, under the one lock. A page that is served is held.
@@ -172,8 +169,8 @@ fn not_looked_up(request: Request<'_>, conf: &LocConf) -> Option<Reason> {
         if method & known == 0 || method & conf.methods == 0 {
             return Some(Reason::Method);
         }
-        // A sub-request has no body of its own: the fields are its parent's.
-        if request.is_main() && ((*r).headers_in.content_length_n > 0 || (*r).headers_in.chunked() != 0) {
+        // A sub-request has its parent's body, and nginx's proxy sends it.
+        if (*r).headers_in.content_length_n > 0 || (*r).headers_in.chunked() != 0 {
             return Some(Reason::RequestBody);
         }
         if !(*r).headers_in.upgrade.is_null() {
@@ -215,13 +212,28 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
         b"" => b":-",
         _ => port_of_host(server, header).ok_or(Reason::HostMismatch)?,
     };
+    // An internal redirect leaves the origin what the client asked for (`$request_uri`, and what proxy_pass
+    // sends from a named location). A sub-request has its parent's.
+    let own = if request.is_main() { raw } else { b"" };
     // SAFETY: a live request.
     let status = unsafe { (*r).err_status };
     let mut digits = [0; 20];
     let error = if status == 0 { &b""[..] } else { sys::write_decimal(&mut digits, status as u64) };
-    let target =
-        if request.is_internal() { Target::Internal { path, args, error } } else { Target::Raw(raw) };
-    let parts = Parts { scheme: request.scheme(), host: server, port, target };
+    let target = if request.is_internal() {
+        Target::Internal { path, args, error, raw: own }
+    } else {
+        Target::Raw(raw)
+    };
+    // Where the client names the port that it came in on, as clients do, that says it.
+    let named = match port.strip_prefix(b":") {
+        Some(named) if named != b"-" => named,
+        _ => request.default_port(),
+    };
+    let listen = match request.listen_port() {
+        listen if listen == named => b"",
+        listen => listen,
+    };
+    let parts = Parts { scheme: request.scheme(), listen, host: server, port, target };
     let len = parts.len();
     let start = request.alloc(len).ok_or(Reason::Failed)?;
     let mut at = 0;

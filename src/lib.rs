@@ -17,7 +17,7 @@
 //! Two nginx modules stand in the .so, because their places differ: `ngx_http_twice_module` comes
 //! last, so that its header filter sees a response before every other filter; the body filter of
 //! `ngx_http_twice_body_module` runs right after nginx's copy filter, where bodies are in memory and
-//! nothing (SSI, sub, charset, gzip) has changed them yet.
+//! nothing (SSI, sub, charset, gzip) has changed them yet, and after `expires` and `add_header`.
 
 mod capture;
 mod conf;
@@ -110,11 +110,12 @@ pub static ngx_module_names: Names<3> =
     Names([c"ngx_http_twice_module".as_ptr(), c"ngx_http_twice_body_module".as_ptr(), ptr::null()]);
 
 /// Their places: a module goes before the first loaded one that stands behind its name here
-/// (nginx `ngx_add_module`). Before the copy filter in the list is after it in the chain.
+/// (nginx `ngx_add_module`). Before the headers filter in the list is after it, and after the copy filter,
+/// in the chain.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
 pub static ngx_module_order: Names<3> =
-    Names([c"ngx_http_twice_body_module".as_ptr(), c"ngx_http_copy_filter_module".as_ptr(), ptr::null()]);
+    Names([c"ngx_http_twice_body_module".as_ptr(), c"ngx_http_headers_filter_module".as_ptr(), ptr::null()]);
 
 unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx passes the running configuration.
@@ -143,8 +144,10 @@ unsafe extern "C" fn body_postconfiguration(_cf: *mut ngx_conf_t) -> ngx_int_t {
     OK
 }
 
-unsafe extern "C" fn init_module(_cycle: *mut ngx_cycle_t) -> ngx_int_t {
+unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard::log_panics();
+    // SAFETY: nginx passes the new cycle.
+    guarded((), || unsafe { shm::init_module(cycle) });
     OK
 }
 

@@ -146,7 +146,6 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
         let store = region.and_then(|region| Store::attach(region).ok());
         // Workers of the cycle before are still using it: it can't be made anew under them.
         let store = store.ok_or("holds a store of another version, allowed is a restart of nginx")?;
-        store.with(&lock, |s| s.set_limits(options.max_page, options.inactive_ms));
         zone.store = Some((store, lock));
         return Ok(());
     }
@@ -191,6 +190,22 @@ fn random_seed() -> Result<[u64; 2], String> {
     let (a, b) = bytes.split_at(8);
     let word = |half: &[u8]| half.iter().fold(0u64, |n, &b| n << 8 | u64::from(b));
     Ok([word(a), word(b)])
+}
+
+/// The configuration is good: what it says of its zones' limits holds from now on, for the workers of the
+/// one before, too.
+///
+/// # Safety
+/// nginx's init_module callback, with its cycle.
+pub unsafe fn init_module(cycle: *mut ngx_cycle_t) {
+    // SAFETY: the caller's promise; an HTTP block need not be there.
+    let Some(conf) = (unsafe { crate::conf::main_of_cycle(cycle) }) else { return };
+    for &shm_zone in &conf.zones {
+        // SAFETY: a zone of this cycle.
+        if let Some(zone) = unsafe { zone_of(shm_zone) } {
+            zone.with(|section| section.set_limits(zone.max_object + PAGE_EXTRA, zone.inactive_ms));
+        }
+    }
 }
 
 /// A new worker takes its slot in every zone, and what a killed predecessor held there.

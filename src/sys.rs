@@ -10,9 +10,9 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{
-    NGX_OK, ngx_buf_t, ngx_chain_t, ngx_http_request_t, ngx_int_t, ngx_list_part_t, ngx_list_push,
-    ngx_list_t, ngx_log_t, ngx_palloc, ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t,
-    ngx_table_elt_t,
+    NGX_OK, ngx_buf_t, ngx_chain_t, ngx_http_request_t, ngx_inet_get_port, ngx_int_t, ngx_list_part_t,
+    ngx_list_push, ngx_list_t, ngx_log_t, ngx_palloc, ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add,
+    ngx_pool_t, ngx_str_t, ngx_table_elt_t,
 };
 
 /// nginx's `NGX_OK` and its kin with the type that callbacks return.
@@ -65,6 +65,108 @@ pub unsafe fn pool_box<T>(pool: *mut ngx_pool_t, value: T) -> Option<*mut T> {
         (*cleanup).data = data.cast();
     }
     Some(data)
+}
+
+/// nginx's notes on lines of one name in the request's list, taken from it: it has to make them anew for
+/// another list (`ngx_http_link_multi_headers`). Before 1.23 there are none.
+///
+/// # Safety
+/// `r` must be a live request.
+#[cfg_attr(not(ngx_linked_headers), allow(unused_variables))]
+pub unsafe fn take_linked(r: *mut ngx_http_request_t) -> (u32, u32) {
+    // SAFETY: the caller's promise.
+    #[cfg(ngx_linked_headers)]
+    unsafe {
+        let linked = ((*r).headers_in.multi(), (*r).headers_in.multi_linked());
+        set_linked(r, (0, 0));
+        linked
+    }
+    #[cfg(not(ngx_linked_headers))]
+    (0, 0)
+}
+
+/// Gives back what [`take_linked`] took.
+///
+/// # Safety
+/// `r` must be a live request.
+#[cfg_attr(not(ngx_linked_headers), allow(unused_variables))]
+pub unsafe fn set_linked(r: *mut ngx_http_request_t, linked: (u32, u32)) {
+    // SAFETY: the caller's promise.
+    #[cfg(ngx_linked_headers)]
+    unsafe {
+        (*r).headers_in.set_multi(linked.0);
+        (*r).headers_in.set_multi_linked(linked.1);
+    }
+}
+
+/// Forgets the response's `Cache-Control` lines, to which nginx's `expires` keeps a pointer.
+///
+/// # Safety
+/// `r` must be a live request.
+pub unsafe fn forget_cache_control(r: *mut ngx_http_request_t) {
+    // SAFETY: the caller's promise; null and empty are nginx's words for "none".
+    unsafe {
+        let out = &raw mut (*r).headers_out;
+        #[cfg(ngx_linked_headers)]
+        {
+            (*out).cache_control = ptr::null_mut();
+        }
+        #[cfg(not(ngx_linked_headers))]
+        {
+            (*out).cache_control.nelts = 0;
+            (*out).cache_control.elts = ptr::null_mut();
+        }
+    }
+}
+
+/// Whether nginx knows of a `Cache-Control` line of the response: `expires` or `add_header` made one.
+///
+/// # Safety
+/// `r` must be a live request.
+pub unsafe fn has_cache_control(r: *mut ngx_http_request_t) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        #[cfg(ngx_linked_headers)]
+        {
+            !(*r).headers_out.cache_control.is_null()
+        }
+        #[cfg(not(ngx_linked_headers))]
+        {
+            (*r).headers_out.cache_control.nelts > 0
+        }
+    }
+}
+
+/// Tells nginx's `expires` of the response's one `Cache-Control` line, so that it changes that one; none
+/// when memory ran out.
+///
+/// # Safety
+/// `r` must be a live request and `line` a line of its response.
+pub unsafe fn know_cache_control(r: *mut ngx_http_request_t, line: *mut ngx_table_elt_t) -> Option<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let out = &raw mut (*r).headers_out;
+        #[cfg(ngx_linked_headers)]
+        {
+            (*out).cache_control = line;
+        }
+        #[cfg(not(ngx_linked_headers))]
+        {
+            // What ngx_array_init does: room for one pointer.
+            let elts = ngx_palloc((*r).pool, size_of::<*mut ngx_table_elt_t>());
+            if elts.is_null() {
+                return None;
+            }
+            elts.cast::<*mut ngx_table_elt_t>().write(line);
+            let array = &raw mut (*out).cache_control;
+            (*array).elts = elts;
+            (*array).nelts = 1;
+            (*array).size = size_of::<*mut ngx_table_elt_t>();
+            (*array).nalloc = 1;
+            (*array).pool = (*r).pool;
+        }
+    }
+    Some(())
 }
 
 /// [`pool_box`] in a request's pool.
@@ -194,6 +296,21 @@ impl<'a> Request<'a> {
             return b"https";
         }
         b"http"
+    }
+
+    /// The port of the scheme, in digits.
+    pub fn default_port(self) -> &'static [u8] {
+        if self.scheme() == b"https" { b"443" } else { b"80" }
+    }
+
+    /// The port on which the request came in, in digits; empty for a socket that has none.
+    pub fn listen_port(self) -> &'a [u8] {
+        // SAFETY: a live connection; the socket that accepted it has its address.
+        let port = unsafe {
+            let listening = (*(*self.r).connection).listening;
+            if listening.is_null() { 0 } else { ngx_inet_get_port((*listening).sockaddr) }
+        };
+        if port == 0 { b"" } else { decimal(self, u64::from(port)).unwrap_or_default() }
     }
 
     /// Uninitialised bytes from the pool.

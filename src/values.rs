@@ -12,7 +12,7 @@ use twice_core::language;
 use twice_core::template::{Slot, Slots, Target, Values};
 
 use crate::conf;
-use crate::ctx;
+use crate::ctx::{self, Stage};
 use crate::shm;
 use crate::sys::{self, OK, Request};
 
@@ -169,7 +169,8 @@ impl<'a> Resolver<'a> {
             // SAFETY: a live request.
             unsafe { (*self.request.raw()).headers_out.status as u64 }
         } else {
-            ctx::get(self.request).map_or(0, |ctx| ctx.age_seconds(shm::now_ms()))
+            let hit = ctx::get(self.request).filter(|ctx| ctx.stage == Stage::Hit);
+            hit.map_or(0, |ctx| ctx.times().age_seconds(shm::now_ms()))
         };
         sys::decimal(self.request, number)
     }

@@ -110,8 +110,8 @@ fn value<'a>(request: Request<'a>, ctx: &Ctx, which: usize) -> Option<&'a [u8]> 
         let key: &'a [u8] = if ctx.key.is_null() { return None } else { unsafe { &*ctx.key } };
         if key.is_empty() { None } else { printable(request, key) }
     } else if which == Variable::Age as usize {
-        (ctx.stage == Stage::Hit).then(|| sys::decimal(request, ctx.age_seconds(now)))?
+        (ctx.stage == Stage::Hit).then(|| sys::decimal(request, ctx.times().age_seconds(now)))?
     } else {
-        (ctx.expires_ms > 0).then(|| sys::decimal(request, ctx.ttl_seconds(now)))?
+        (ctx.expires_ms > 0).then(|| sys::decimal(request, ctx.times().ttl_seconds(now)))?
     }
 }

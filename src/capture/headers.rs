@@ -87,7 +87,7 @@ impl Snapshot {
         let lines = self
             .lines
             .iter()
-            .filter(|(name, _)| !(program.personal && is_outward(name)))
+            .filter(|(name, _)| !(program.personal && is_outward(name) || !plain && is_of_the_bytes(name)))
             .map(|(name, value)| (name.as_slice(), value.as_slice()));
         page::encode_prefix(&head, lines, program, literals_len)
     }
@@ -95,36 +95,29 @@ impl Snapshot {
 
 /// Lines that tell other caches how long they may keep a page.
 fn is_outward(name: &[u8]) -> bool {
-    [&b"expires"[..], b"pragma", b"surrogate-control", b"cdn-cache-control"]
-        .iter()
-        .any(|outward| name.eq_ignore_ascii_case(outward))
+    is_one_of(name, &[b"expires", b"pragma", b"cdn-cache-control"])
+}
+
+/// Lines that speak of the very bytes, which tags change.
+fn is_of_the_bytes(name: &[u8]) -> bool {
+    is_one_of(name, &[b"content-md5", b"digest", b"repr-digest", b"content-digest"])
+}
+
+fn is_one_of(name: &[u8], lower: &[&[u8]]) -> bool {
+    lower.iter().any(|other| name.eq_ignore_ascii_case(other))
 }
 
 /// Makes the answer of this fetch one visitor's: its tags are being filled.
 pub fn make_private(request: Request<'_>) -> Option<()> {
-    let mut done = false;
     for line in request.lines_out() {
         // SAFETY: a line of this live request.
         unsafe {
-            if (*line).hash == 0 {
-                continue;
-            }
             let (name, _) = sys::pair(line);
-            if name.eq_ignore_ascii_case(b"cache-control") && !done {
-                // In place: nginx's `expires` keeps a pointer to this line.
-                (*line).value = sys::ngx_str(PRIVATE);
-                done = true;
-            } else if [&b"cache-control"[..], b"etag", b"last-modified", b"accept-ranges", b"content-length"]
-                .iter()
-                .any(|lower| name.eq_ignore_ascii_case(lower))
-                || is_outward(name)
-            {
+            let of_the_page: [&[u8]; 4] = [b"etag", b"last-modified", b"accept-ranges", b"content-length"];
+            if is_one_of(name, &of_the_page) || is_of_the_bytes(name) {
                 (*line).hash = 0;
             }
         }
-    }
-    if !done {
-        request.push_out(b"Cache-Control", PRIVATE)?;
     }
     // SAFETY: a live request; null and -1 are nginx's words for "not given".
     unsafe {
@@ -133,10 +126,29 @@ pub fn make_private(request: Request<'_>) -> Option<()> {
         (*out).last_modified = std::ptr::null_mut();
         (*out).last_modified_time = -1;
         (*out).accept_ranges = std::ptr::null_mut();
-        (*out).expires = std::ptr::null_mut();
         (*out).content_length = std::ptr::null_mut();
         (*out).content_length_n = -1;
     }
+    keep_private(request)
+}
+
+/// Has [`PRIVATE`] as the only line that speaks to caches.
+pub fn keep_private(request: Request<'_>) -> Option<()> {
+    for line in request.lines_out() {
+        // SAFETY: a line of this live request.
+        unsafe {
+            let (name, _) = sys::pair(line);
+            if name.eq_ignore_ascii_case(b"cache-control") || is_outward(name) {
+                (*line).hash = 0;
+            }
+        }
+    }
+    // SAFETY: a live request; null is nginx's word for "not given".
+    unsafe {
+        sys::forget_cache_control(request.raw());
+        (*request.raw()).headers_out.expires = std::ptr::null_mut();
+    }
+    request.push_out(b"Cache-Control", PRIVATE)?;
     Some(())
 }
 

@@ -80,13 +80,31 @@ impl Outgoing {
         }
     }
 
+    /// The last new buffer, if more can be written to it: one that shadows a buffer of nginx's, or says
+    /// that something ends, is complete. Null: there is none.
+    fn open(&self) -> *mut ngx_buf_t {
+        if self.last.is_null() {
+            return ptr::null_mut();
+        }
+        // SAFETY: a link and a buffer of ours.
+        unsafe {
+            let buf = (*self.last).buf;
+            let complete = !(*buf).shadow.is_null()
+                || (*buf).temporary() == 0
+                || (*buf).flush() != 0
+                || (*buf).last_buf() != 0
+                || (*buf).last_in_chain() != 0;
+            if complete { ptr::null_mut() } else { buf }
+        }
+    }
+
     fn write(&mut self, request: Request<'_>, mut bytes: &[u8]) -> Option<()> {
         while !bytes.is_empty() {
             // SAFETY: our own buffers, `last` between `start` and `end`. One that shadows a buffer of
             // nginx's is complete: what comes now belongs to the next.
             unsafe {
-                let mut buf = if self.last.is_null() { ptr::null_mut() } else { (*self.last).buf };
-                if buf.is_null() || (*buf).last == (*buf).end || !(*buf).shadow.is_null() {
+                let mut buf = self.open();
+                if buf.is_null() || (*buf).last == (*buf).end {
                     buf = self.push(request)?;
                 }
                 let room = (*buf).end.offset_from_unsigned((*buf).last);
@@ -114,8 +132,7 @@ impl Outgoing {
         // SAFETY: the caller's promise, and our own buffers.
         unsafe {
             let empty = (*buf).pos == (*buf).last && !in_file;
-            let made = if self.last.is_null() { ptr::null_mut() } else { (*self.last).buf };
-            let mut ours = if made.is_null() || !(*made).shadow.is_null() { ptr::null_mut() } else { made };
+            let mut ours = self.open();
             if ours.is_null() && (last || flush) {
                 ours = self.push(request)?;
             }

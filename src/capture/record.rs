@@ -34,6 +34,8 @@ enum Body {
     Plain(Vec<u8>),
     /// Its tags are filled on the way.
     Tagged(Box<Tagged>),
+    /// Seen and rendered to its end; true: it had tags.
+    Done(bool),
 }
 
 struct Tagged {
@@ -73,7 +75,7 @@ impl Recording {
 
     /// Whether the body has tags, so that the client gets another one than came.
     pub fn tagged(&self) -> bool {
-        matches!(self.body, Body::Tagged(_))
+        matches!(self.body, Body::Tagged(_) | Body::Done(true))
     }
 
     /// The answer will not be stored.
@@ -116,6 +118,7 @@ impl Recording {
                     self.give_up(request, Reason::TooLarge);
                 }
             }
+            Body::Done(_) => {}
         }
     }
 
@@ -138,7 +141,12 @@ impl Recording {
         let saved = match &self.body {
             Body::Plain(body) => save::plain(request, snapshot, body),
             Body::Tagged(tagged) => save::tagged(request, snapshot, &tagged.compiler),
+            Body::Done(_) => return,
         };
+        if let Body::Plain(_) = self.body {
+            // The store has it: a slow client must not keep a second copy.
+            self.body = Body::Done(false);
+        }
         match saved {
             Ok(()) => {
                 if let Some(ctx) = ctx::get(request) {
@@ -173,13 +181,16 @@ impl Recording {
             // Nothing is stored: memory must not grow with an answer that streams by.
             compiler.drain(state);
         }
-        if self.finished && state.truncated() {
-            ngx_log_error!(
-                NGX_LOG_WARN,
-                request.log(),
-                "twice: the values of a page exceed {} bytes, the rest prints nothing",
-                Limits::default().output_max
-            );
+        if self.finished {
+            if state.truncated() {
+                ngx_log_error!(
+                    NGX_LOG_WARN,
+                    request.log(),
+                    "twice: the values of a page exceed {} bytes, the rest prints nothing",
+                    Limits::default().output_max
+                );
+            }
+            self.body = Body::Done(true);
         }
         Some(())
     }

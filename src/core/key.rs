@@ -1,11 +1,11 @@
 //! The identity of a page.
 //!
 //! The default key is what the origin is asked: scheme, host with port, and the request target as it
-//! came. Its parts are joined so that no two different requests give one key: a scheme has no colon, a
-//! host neither slash nor space (nginx refuses them), and behind it stands a slash (the raw target of a
-//! client's request, as nearly all are), a space (a raw target that begins otherwise, as that of
-//! `GET http://host?query` does) or a NUL (the decoded URI of an internal request; nginx refuses a NUL in
-//! a URI, so the third NUL ends the path for sure).
+//! came. Its parts are joined so that no two different requests give one key: a scheme has no `@` and no
+//! colon, a host no slash (nginx refuses one), and behind it stands a slash (the raw target of a client's
+//! request; an absolute one without a path is given the slash with which it is sent on) or a NUL (the
+//! decoded URI of an internal request; nginx refuses a NUL in a URI and a query, so that each NUL ends
+//! what stands before it).
 
 /// Longest key that is looked up, in bytes. nginx's own request line is bounded by
 /// `large_client_header_buffers` (8 KB by default).
@@ -25,6 +25,8 @@ pub enum Target<'a> {
         /// The status that an error page gives its answer, in digits; else empty. The same page is
         /// another answer without it.
         error: &'a [u8],
+        /// The client's own target, which the origin may be told; empty for a sub-request.
+        raw: &'a [u8],
     },
 }
 
@@ -33,6 +35,9 @@ pub enum Target<'a> {
 pub struct Parts<'a> {
     /// `http` or `https`.
     pub scheme: &'a [u8],
+    /// The port on which the request came in, in digits, where it is not the one that the client named:
+    /// another port is another server, whatever host is asked for.
+    pub listen: &'a [u8],
     /// The host in lower case, without port.
     pub host: &'a [u8],
     /// The port that the client named in `Host`, with its colon, else empty.
@@ -42,16 +47,19 @@ pub struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn pieces(&self) -> [&[u8]; 10] {
-        let target: [&[u8]; 6] = match self.target {
+    fn pieces(&self) -> [&[u8]; 14] {
+        let target: [&[u8]; 8] = match self.target {
             Target::Raw(raw) => {
-                let apart: &[u8] = if raw.first() == Some(&b'/') { b"" } else { b" " };
-                [apart, without_empty_query(raw), b"", b"", b"", b""]
+                let root: &[u8] = if raw.first() == Some(&b'/') { b"" } else { b"/" };
+                [root, without_empty_query(raw), b"", b"", b"", b"", b"", b""]
             }
-            Target::Internal { path, args, error } => [b"\0", error, b"\0", path, b"\0", args],
+            Target::Internal { path, args, error, raw } => {
+                [b"\0", error, b"\0", path, b"\0", args, b"\0", raw]
+            }
         };
-        let [a, b, c, d, e, f] = target;
-        [self.scheme, b"://", self.host, self.port, a, b, c, d, e, f]
+        let [a, b, c, d, e, f, g, h] = target;
+        let at: &[u8] = if self.listen.is_empty() { b"" } else { b"@" };
+        [self.scheme, at, self.listen, b"://", self.host, self.port, a, b, c, d, e, f, g, h]
     }
 
     /// Bytes that [`Parts::write`] gives.

@@ -9,5 +9,6 @@ mod handlers;
 mod hit;
 mod keys;
 mod steering;
+mod subtleties;
 mod tags;
 mod zone;

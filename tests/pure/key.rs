@@ -14,6 +14,7 @@ fn key(parts: &Parts<'_>) -> Vec<u8> {
 fn raw(scheme: &str, host: &str, port: &str, target: &str) -> Vec<u8> {
     let parts = Parts {
         scheme: scheme.as_bytes(),
+        listen: b"",
         host: host.as_bytes(),
         port: port.as_bytes(),
         target: Target::Raw(target.as_bytes()),
@@ -27,8 +28,8 @@ fn internal(host: &str, path: &str, args: &str) -> Vec<u8> {
 
 fn error_page(host: &str, path: &str, args: &str, error: &str) -> Vec<u8> {
     let (path, args, error) = (path.as_bytes(), args.as_bytes(), error.as_bytes());
-    let target = Target::Internal { path, args, error };
-    key(&Parts { scheme: b"http", host: host.as_bytes(), port: b"", target })
+    let target = Target::Internal { path, args, error, raw: b"" };
+    key(&Parts { scheme: b"http", listen: b"", host: host.as_bytes(), port: b"", target })
 }
 
 #[test]
@@ -145,9 +146,17 @@ fn two_cuts() -> impl Strategy<Value = (Request, Request)> {
 fn key_of((scheme, host, port, target): &Request) -> Vec<u8> {
     let target = match target {
         Ok(raw) => Target::Raw(raw.as_bytes()),
-        Err((path, args)) => Target::Internal { path: path.as_bytes(), args: args.as_bytes(), error: b"" },
+        Err((path, args)) => {
+            Target::Internal { path: path.as_bytes(), args: args.as_bytes(), error: b"", raw: b"" }
+        }
     };
-    key(&Parts { scheme: scheme.as_bytes(), host: host.as_bytes(), port: port.as_bytes(), target })
+    key(&Parts {
+        scheme: scheme.as_bytes(),
+        listen: b"",
+        host: host.as_bytes(),
+        port: port.as_bytes(),
+        target,
+    })
 }
 
 /// What the origin is asked for: an empty path is a slash, an empty query is none.

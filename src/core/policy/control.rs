@@ -30,7 +30,8 @@ impl Lifetime {
         if seconds > MAX_LIFETIME { Self::Saturated } else { Self::Seconds(seconds) }
     }
 
-    fn value(self) -> Option<u64> {
+    /// The number that counts.
+    pub fn seconds(self) -> Option<u64> {
         match self {
             Self::Seconds(n) => Some(n),
             Self::Saturated => Some(MAX_LIFETIME),
@@ -39,8 +40,10 @@ impl Lifetime {
     }
 }
 
-/// Calls `each` with every directive's name and value (empty if it has none).
-fn directives<'a>(line: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) {
+/// Calls `each` with every directive's name and value (empty if it has none). False: a quote is not
+/// closed, so that what stands behind it may have been meant as directives.
+fn directives<'a>(line: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> bool {
+    let balanced = line.iter().filter(|&&b| b == b'"').count() % 2 == 0;
     let mut rest = line;
     while !rest.is_empty() {
         let mut quoted = false;
@@ -64,6 +67,7 @@ fn directives<'a>(line: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) {
             each(name.trim_ascii(), unquoted.trim_ascii());
         }
     }
+    balanced
 }
 
 fn smaller(slot: &mut Option<u64>, value: &[u8], odd: &mut Option<Lifetime>) {
@@ -71,7 +75,7 @@ fn smaller(slot: &mut Option<u64>, value: &[u8], odd: &mut Option<Lifetime>) {
     if !matches!(lifetime, Lifetime::Seconds(_)) {
         *odd = Some(lifetime);
     }
-    if let Some(n) = lifetime.value() {
+    if let Some(n) = lifetime.seconds() {
         *slot = Some(slot.map_or(n, |old| old.min(n)));
     }
 }
@@ -123,7 +127,7 @@ impl CacheControl {
     /// Adds one header line. Gives back what was odd about its numbers.
     pub fn add(&mut self, line: &[u8]) -> Option<Lifetime> {
         let mut odd = None;
-        directives(line, |name, value| match name.to_ascii_lowercase().as_slice() {
+        let balanced = directives(line, |name, value| match name.to_ascii_lowercase().as_slice() {
             b"max-age" => smaller(&mut self.max_age, value, &mut odd),
             b"s-maxage" => smaller(&mut self.s_maxage, value, &mut odd),
             b"no-store" => self.no_store = true,
@@ -133,7 +137,14 @@ impl CacheControl {
             b"must-revalidate" | b"proxy-revalidate" => self.must_revalidate = true,
             _ => {}
         });
+        // If in doubt it is not stored.
+        self.no_store |= !balanced;
         odd
+    }
+
+    /// Whether it keeps the response out of a shared cache that can't validate.
+    pub fn forbids(&self) -> bool {
+        self.no_store || self.private || self.no_cache
     }
 
     /// The lifetime that a shared cache takes from it.

@@ -38,6 +38,8 @@ pub struct Facts<'n> {
     pub encoded: bool,
     /// The response depends on more of the request than the key holds.
     pub varies: bool,
+    /// `Age` in seconds: the greatest of several, 0 where it can't be read.
+    pub age: u64,
 }
 
 impl<'n> Facts<'n> {
@@ -51,6 +53,7 @@ impl<'n> Facts<'n> {
             set_cookie: false,
             encoded: false,
             varies: false,
+            age: 0,
         }
     }
 
@@ -94,6 +97,10 @@ impl<'n> Facts<'n> {
                 });
                 Fate::Keep
             }
+            b"age" => {
+                self.age = self.age.max(Lifetime::parse(value.trim_ascii()).seconds().unwrap_or(0));
+                Fate::Once
+            }
             // The original's own mark of the app server that answered.
             b"x-app-server" => Fate::Strip,
             // Read by Twice only: never an error to the client, never seen by it.
@@ -108,7 +115,6 @@ impl<'n> Facts<'n> {
             | b"trailer"
             | b"transfer-encoding"
             | b"upgrade"
-            | b"age"
             | b"cache-status"
             | b"date"
             | b"content-length"

@@ -68,11 +68,15 @@ pub struct Verdict {
     pub store: Result<u64, Reason>,
     /// Whether its body is read for tags.
     pub tags: bool,
+    /// Seconds that the answer has spent in other caches, already taken off the lifetime (RFC 9111
+    /// 4.2.3); 0 where the control header steers, which speaks of this moment.
+    pub age: u64,
 }
 
 /// Decides on a response whose header lines were all handed over.
 pub fn decide(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Verdict {
-    Verdict { store: lifetime(status, facts, rules), tags: has_tags(status, facts, rules) }
+    let age = if facts.control.as_ref().is_some_and(|c| c.max_age.is_some()) { 0 } else { facts.age };
+    Verdict { store: lifetime(status, facts, rules), tags: has_tags(status, facts, rules), age }
 }
 
 fn has_tags(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> bool {
@@ -107,7 +111,7 @@ fn lifetime(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<u64, Re
         return by_control(status, control, facts, rules);
     }
     let cc = &facts.cache_control;
-    if cc.no_store || cc.private || cc.no_cache {
+    if cc.forbids() {
         return Err(Reason::CacheControl);
     }
     if facts.set_cookie {
@@ -119,8 +123,8 @@ fn lifetime(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<u64, Re
     }
     match facts.stated_lifetime(rules.now) {
         Some(_) if !BY_HEADERS.contains(&status) => Err(Reason::Status),
-        Some(0) => Err(Reason::ZeroLifetime),
-        Some(seconds) => Ok(seconds),
+        Some(seconds) if seconds <= facts.age => Err(Reason::ZeroLifetime),
+        Some(seconds) => Ok(seconds - facts.age),
         None => by_valid(status, rules),
     }
 }
@@ -131,6 +135,7 @@ fn by_control(status: u16, control: &Control, facts: &Facts<'_>, rules: &Rules<'
     if status == 404 && rules.valid.for_status(404).is_none() {
         return match control.max_age {
             Some(0) => Err(Reason::ZeroLifetime),
+            None if facts.cache_control.forbids() => Err(Reason::CacheControl),
             stated => Ok(stated.unwrap_or(NOT_FOUND_LIFETIME).min(NOT_FOUND_LIFETIME)),
         };
     }
