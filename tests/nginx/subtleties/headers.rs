@@ -127,10 +127,11 @@ fn a_control_header_without_a_lifetime_stores_no_private_error_page() {
             .header("X-Twice-Control", "no-tags")
             .header("Cache-Control", caching)
     };
+    let nginx = cached(&origin, "").start();
     for (n, value) in ["private", "no-store", "no-cache", "max-age=60, private"].into_iter().enumerate() {
         let path = format!("/{n}");
         origin.on(&path, missing(value));
-        never_stored(&cached(&origin, "").start(), &path, "cache_control");
+        never_stored(&nginx, &path, "cache_control");
     }
 }
 
