@@ -1,0 +1,82 @@
+//! What clients and origins send, read as the border hands it over: no input may panic, and what must hold of
+//! every decision holds.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use twice_core::page::{FIXED, Fixed, View};
+use twice_core::policy::{Facts, Fate, HeaderNames, MAX_LIFETIME, Rules, Tags, Valid, decide, never_stored};
+use twice_core::{cookies, key, language};
+
+fuzz_target!(|data: &[u8]| {
+    let (head, lines) = data.split_at(data.len().min(4));
+    let mut head = head.iter().copied().chain([0; 4]);
+    let mut next = || u16::from(head.next().unwrap_or(0));
+    let status = 100 + (next() << 8 | next()) % 500;
+    let options = next();
+    response(status, options, lines);
+    client(lines);
+    stored(data);
+});
+
+/// Header lines, one each: `name:value`.
+fn response(status: u16, options: u16, lines: &[u8]) {
+    let names = HeaderNames::default();
+    let mut facts = Facts::new(&names);
+    let mut control = false;
+    for line in lines.split(|&b| b == b'\n') {
+        let at = line.iter().position(|&b| b == b':').unwrap_or(line.len());
+        let (name, value) = (&line[..at], line.get(at + 1..).unwrap_or_default());
+        let (fate, _) = facts.line(name, value);
+        if name.eq_ignore_ascii_case(b"x-twice-control") {
+            assert_eq!(fate, Fate::Strip);
+            control = true;
+        }
+        if name.eq_ignore_ascii_case(b"set-cookie") {
+            assert_eq!(fate, Fate::Once);
+        }
+    }
+    let mut valid = Valid::default();
+    if options & 1 != 0 {
+        let _ = valid.add("any", 60);
+    }
+    let tags = [Tags::Off, Tags::Marked, Tags::All][usize::from(options >> 1) % 3];
+    let rules = Rules {
+        valid: &valid,
+        tags,
+        type_has_tags: options & 8 != 0,
+        authorization: options & 16 != 0,
+        no_store: options & 32 != 0,
+        now: 1_700_000_000,
+    };
+    let verdict = decide(status, &facts, &rules);
+    if let Ok(seconds) = verdict.store {
+        assert!(seconds > 0 && seconds <= MAX_LIFETIME && !never_stored(status));
+        assert!(!rules.no_store && !facts.varies && !facts.encoded);
+        assert!(control || !facts.set_cookie && !facts.cache_control.forbids());
+    }
+    assert!(!verdict.tags || tags != Tags::Off && (control || tags == Tags::All));
+}
+
+fn client(text: &[u8]) {
+    for (name, value) in cookies::pairs(text) {
+        assert!(!name.contains(&b';') && !value.contains(&b';') && !name.contains(&b'='));
+    }
+    let tag = language::preferred(text);
+    assert!(!tag.is_empty() && tag.len() <= 35 && language::matches(tag, tag));
+    let (server, header) = text.split_at(text.len() / 2);
+    if let Some(port) = key::port_of_host(server, header) {
+        assert!(port.is_empty() || port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit));
+    }
+}
+
+fn stored(bytes: &[u8]) {
+    if let Some(fixed) = Fixed::parse(bytes) {
+        if let Some(head) = bytes.get(..fixed.head_len()).filter(|head| head.len() >= FIXED) {
+            if let Some(view) = View::parse(&fixed, head) {
+                assert!(view.headers().count() <= bytes.len());
+            }
+        }
+        fixed.program(bytes);
+    }
+}
