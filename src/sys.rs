@@ -1,8 +1,11 @@
-//! Raw nginx, in one place: pools, strings, header lists, buffers, chains.
+//! Raw nginx, in one place: pools, strings, requests; below it header lines and chains.
 //!
 //! A [`Request`] is made from the pointer that nginx hands to a callback and lives no longer than
 //! that callback. nginx is single-threaded, so no two callbacks look at one request at a time;
 //! nothing here keeps a Rust reference into the request across a call back into nginx.
+
+mod chain;
+mod lines;
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
@@ -10,9 +13,14 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{
-    NGX_OK, ngx_buf_t, ngx_chain_t, ngx_http_request_t, ngx_inet_get_port, ngx_int_t, ngx_list_part_t,
-    ngx_list_push, ngx_list_t, ngx_log_t, ngx_palloc, ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add,
-    ngx_pool_t, ngx_str_t, ngx_table_elt_t,
+    NGX_OK, ngx_http_request_t, ngx_inet_get_port, ngx_int_t, ngx_log_t, ngx_palloc, ngx_pcalloc,
+    ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
+};
+
+pub use chain::Chain;
+pub use lines::{
+    Lines, forget_cache_control, has_cache_control, know_cache_control, lines, pair, push_line, set_linked,
+    take_linked,
 };
 
 /// nginx's `NGX_OK` and its kin with the type that callbacks return.
@@ -67,181 +75,10 @@ pub unsafe fn pool_box<T>(pool: *mut ngx_pool_t, value: T) -> Option<*mut T> {
     Some(data)
 }
 
-/// nginx's notes on lines of one name in the request's list, taken from it: it has to make them anew for
-/// another list (`ngx_http_link_multi_headers`). Before 1.23 there are none.
-///
-/// # Safety
-/// `r` must be a live request.
-#[cfg_attr(not(ngx_linked_headers), allow(unused_variables))]
-pub unsafe fn take_linked(r: *mut ngx_http_request_t) -> (u32, u32) {
-    // SAFETY: the caller's promise.
-    #[cfg(ngx_linked_headers)]
-    unsafe {
-        let linked = ((*r).headers_in.multi(), (*r).headers_in.multi_linked());
-        set_linked(r, (0, 0));
-        linked
-    }
-    #[cfg(not(ngx_linked_headers))]
-    (0, 0)
-}
-
-/// Gives back what [`take_linked`] took.
-///
-/// # Safety
-/// `r` must be a live request.
-#[cfg_attr(not(ngx_linked_headers), allow(unused_variables))]
-pub unsafe fn set_linked(r: *mut ngx_http_request_t, linked: (u32, u32)) {
-    // SAFETY: the caller's promise.
-    #[cfg(ngx_linked_headers)]
-    unsafe {
-        (*r).headers_in.set_multi(linked.0);
-        (*r).headers_in.set_multi_linked(linked.1);
-    }
-}
-
-/// Forgets the response's `Cache-Control` lines, to which nginx's `expires` keeps a pointer.
-///
-/// # Safety
-/// `r` must be a live request.
-pub unsafe fn forget_cache_control(r: *mut ngx_http_request_t) {
-    // SAFETY: the caller's promise; null and empty are nginx's words for "none".
-    unsafe {
-        let out = &raw mut (*r).headers_out;
-        #[cfg(ngx_linked_headers)]
-        {
-            (*out).cache_control = ptr::null_mut();
-        }
-        #[cfg(not(ngx_linked_headers))]
-        {
-            (*out).cache_control.nelts = 0;
-            (*out).cache_control.elts = ptr::null_mut();
-        }
-    }
-}
-
-/// Whether nginx knows of a `Cache-Control` line of the response: `expires` or `add_header` made one.
-///
-/// # Safety
-/// `r` must be a live request.
-pub unsafe fn has_cache_control(r: *mut ngx_http_request_t) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe {
-        #[cfg(ngx_linked_headers)]
-        {
-            !(*r).headers_out.cache_control.is_null()
-        }
-        #[cfg(not(ngx_linked_headers))]
-        {
-            (*r).headers_out.cache_control.nelts > 0
-        }
-    }
-}
-
-/// Tells nginx's `expires` of the response's one `Cache-Control` line, so that it changes that one; none
-/// when memory ran out.
-///
-/// # Safety
-/// `r` must be a live request and `line` a line of its response.
-pub unsafe fn know_cache_control(r: *mut ngx_http_request_t, line: *mut ngx_table_elt_t) -> Option<()> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let out = &raw mut (*r).headers_out;
-        #[cfg(ngx_linked_headers)]
-        {
-            (*out).cache_control = line;
-        }
-        #[cfg(not(ngx_linked_headers))]
-        {
-            // What ngx_array_init does: room for one pointer.
-            let elts = ngx_palloc((*r).pool, size_of::<*mut ngx_table_elt_t>());
-            if elts.is_null() {
-                return None;
-            }
-            elts.cast::<*mut ngx_table_elt_t>().write(line);
-            let array = &raw mut (*out).cache_control;
-            (*array).elts = elts;
-            (*array).nelts = 1;
-            (*array).size = size_of::<*mut ngx_table_elt_t>();
-            (*array).nalloc = 1;
-            (*array).pool = (*r).pool;
-        }
-    }
-    Some(())
-}
-
 /// [`pool_box`] in a request's pool.
 pub fn pool_box_of<T>(request: Request<'_>, value: T) -> Option<*mut T> {
     // SAFETY: a live request's pool.
     unsafe { pool_box(request.pool(), value) }
-}
-
-/// Walks a list of header lines. Lines whose `hash` is 0 are deleted ones; they are given too,
-/// because nginx's own proxy sends such request lines on.
-///
-/// # Safety
-/// `list` must be a live list of `ngx_table_elt_t` that is not changed while the iterator is used.
-pub unsafe fn lines<'a>(list: *const ngx_list_t) -> Lines<'a> {
-    // SAFETY: the caller's promise.
-    Lines { part: unsafe { &raw const (*list).part }, at: 0, _lifetime: PhantomData }
-}
-
-/// See [`lines`].
-pub struct Lines<'a> {
-    part: *const ngx_list_part_t,
-    at: usize,
-    _lifetime: PhantomData<&'a ngx_list_t>,
-}
-
-impl Iterator for Lines<'_> {
-    type Item = *mut ngx_table_elt_t;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.part.is_null() {
-            // SAFETY: `part` is a part of a live list (promise of `lines`); `elts` holds `nelts` lines.
-            unsafe {
-                if self.at < (*self.part).nelts {
-                    let line = (*self.part).elts.cast::<ngx_table_elt_t>().add(self.at);
-                    self.at += 1;
-                    return Some(line);
-                }
-                self.part = (*self.part).next;
-            }
-            self.at = 0;
-        }
-        None
-    }
-}
-
-/// Name and value of a header line.
-///
-/// # Safety
-/// `line` must be a line of a live list; the bytes live as long as the request.
-pub unsafe fn pair<'a>(line: *const ngx_table_elt_t) -> (&'a [u8], &'a [u8]) {
-    // SAFETY: nginx's header lines point into the request's pool or header buffers.
-    unsafe { (bytes((*line).key), bytes((*line).value)) }
-}
-
-/// Appends a header line; null when memory ran out.
-///
-/// # Safety
-/// `list` must be a live list of `ngx_table_elt_t`; name and value must outlive the request.
-pub unsafe fn push_line(list: *mut ngx_list_t, name: &[u8], value: &[u8]) -> *mut ngx_table_elt_t {
-    // SAFETY: the caller's promise.
-    let line = unsafe { ngx_list_push(list) }.cast::<ngx_table_elt_t>();
-    if !line.is_null() {
-        // SAFETY: a fresh element of the list, ours to fill. `write` sets `next`, where there is one.
-        unsafe {
-            line.write(ngx_table_elt_t {
-                hash: 1,
-                key: ngx_str(name),
-                value: ngx_str(value),
-                lowcase_key: ptr::null_mut(),
-                #[cfg(ngx_linked_headers)]
-                next: ptr::null_mut(),
-            });
-        }
-    }
-    line
 }
 
 /// A request inside one callback.
@@ -421,74 +258,5 @@ pub fn write_decimal(digits: &mut [u8; 20], mut number: u64) -> &[u8] {
         if number == 0 {
             return &digits[at..];
         }
-    }
-}
-
-/// A buffer and its link, in one allocation of the pool.
-#[repr(C)]
-struct Linked {
-    link: ngx_chain_t,
-    buf: ngx_buf_t,
-}
-
-/// Builds an output chain of memory buffers in order.
-pub struct Chain<'a> {
-    request: Request<'a>,
-    first: *mut ngx_chain_t,
-    last: *mut ngx_chain_t,
-}
-
-impl<'a> Chain<'a> {
-    /// An empty chain.
-    pub fn new(request: Request<'a>) -> Self {
-        Self { request, first: ptr::null_mut(), last: ptr::null_mut() }
-    }
-
-    /// Adds bytes that stay as they are until the buffer is sent: pool memory or a pinned page.
-    ///
-    /// # Safety
-    /// `data` must stay valid until the request's pool is destroyed.
-    pub unsafe fn push(&mut self, data: *const u8, len: usize) -> Option<()> {
-        // SAFETY: a link and a buffer of zeros are valid (null pointers, flags off).
-        let linked = unsafe { self.request.zeroed::<Linked>() }?;
-        // SAFETY: fresh memory, ours to fill.
-        unsafe {
-            let buf = &raw mut (*linked).buf;
-            (*buf).pos = data.cast_mut();
-            (*buf).start = (*buf).pos;
-            (*buf).last = data.add(len).cast_mut();
-            (*buf).end = (*buf).last;
-            // memory, not temporary: filters that change bytes must copy them first.
-            (*buf).set_memory(1);
-            (*linked).link.buf = buf;
-            let link = &raw mut (*linked).link;
-            if self.last.is_null() {
-                self.first = link;
-            } else {
-                (*self.last).next = link;
-            }
-            self.last = link;
-        }
-        Some(())
-    }
-
-    /// Marks the last buffer as the response's end and gives the chain; adds an empty one if there is none.
-    pub fn finish(mut self) -> Option<*mut ngx_chain_t> {
-        if self.last.is_null() {
-            // SAFETY: no bytes at all.
-            unsafe { self.push(ptr::null(), 0) }?;
-            // SAFETY: just pushed. A buffer without bytes must say that it is special.
-            unsafe {
-                (*(*self.last).buf).set_memory(0);
-                (*(*self.last).buf).set_sync(u32::from(!self.request.is_main()));
-            }
-        }
-        // SAFETY: `last` is a link of ours.
-        unsafe {
-            let buf = (*self.last).buf;
-            (*buf).set_last_in_chain(1);
-            (*buf).set_last_buf(u32::from(self.request.is_main()));
-        }
-        Some(self.first)
     }
 }

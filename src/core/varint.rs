@@ -1,4 +1,5 @@
-//! Numbers and byte strings in a page's head: LEB128, read by a cursor that can't run past its end.
+//! Numbers and byte strings in stored pages and programs: LEB128, read by a cursor that can't run past its
+//! end.
 
 /// Appends a number.
 pub fn put(out: &mut Vec<u8>, mut n: u64) {
@@ -13,6 +14,43 @@ pub fn put(out: &mut Vec<u8>, mut n: u64) {
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// Takes a number from the front; `None` if it is cut short or larger than a `u64`.
+#[inline(always)]
+pub fn take(from: &mut &[u8]) -> Option<u64> {
+    let (&first, rest) = from.split_first()?;
+    if first < 0x80 {
+        *from = rest;
+        return Some(u64::from(first));
+    }
+    // Lengths of texts mostly have two bytes.
+    match rest.split_first() {
+        Some((&second, rest)) if second < 0x80 => {
+            *from = rest;
+            Some(u64::from(first & 0x7f) | u64::from(second) << 7)
+        }
+        _ => take_long(from),
+    }
+}
+
+#[cold]
+fn take_long(from: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    let mut shift = 0;
+    loop {
+        let (&byte, rest) = from.split_first()?;
+        *from = rest;
+        let bits = u64::from(byte & 0x7f);
+        if shift >= u64::BITS || (bits << shift) >> shift != bits {
+            return None;
+        }
+        number |= bits << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+        shift += 7;
+    }
 }
 
 /// Reads what [`put`] and [`put_bytes`] wrote. `None` is the end, or bytes that nobody wrote here.
@@ -40,21 +78,7 @@ impl<'a> Cursor<'a> {
     /// The next number.
     #[inline]
     pub fn number(&mut self) -> Option<u64> {
-        let (&first, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        if first < 0x80 {
-            return Some(u64::from(first));
-        }
-        let mut n = u64::from(first & 0x7f);
-        for shift in (7..64).step_by(7) {
-            let (&byte, rest) = self.rest.split_first()?;
-            self.rest = rest;
-            n |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(n);
-            }
-        }
-        None
+        take(&mut self.rest)
     }
 
     /// The next `len` bytes.

@@ -19,6 +19,8 @@
 //! place in them without printing. So whatever bytes stand here, running them takes time in proportion to
 //! their number, and the worst that a damaged program does is to print the wrong part of its own page.
 
+use crate::varint;
+
 pub(super) const TEXT: usize = 0;
 pub(super) const HTML: usize = 1;
 pub(super) const HTML2: usize = 2;
@@ -41,48 +43,13 @@ pub(super) fn put_op(code: &mut Vec<u8>, kind: usize, operand: usize) {
     put_varint(code, operand << KIND_BITS | kind);
 }
 
-/// Writes a number in LEB128.
-pub(super) fn put_varint(code: &mut Vec<u8>, mut number: usize) {
-    while number >= 0x80 {
-        code.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    code.push(number as u8);
+/// Writes a number ([`crate::varint`]).
+pub(super) fn put_varint(code: &mut Vec<u8>, number: usize) {
+    varint::put(code, number as u64);
 }
 
 /// Takes a number. `None` if it is cut short or too large for a `usize`.
 #[inline(always)]
 pub(super) fn take_varint(code: &mut &[u8]) -> Option<usize> {
-    let (&first, rest) = code.split_first()?;
-    if first < 0x80 {
-        *code = rest;
-        return Some(usize::from(first));
-    }
-    // Lengths of texts mostly have two bytes.
-    match rest.split_first() {
-        Some((&second, rest)) if second < 0x80 => {
-            *code = rest;
-            Some(usize::from(first & 0x7f) | usize::from(second) << 7)
-        }
-        _ => take_long_varint(code),
-    }
-}
-
-#[cold]
-fn take_long_varint(code: &mut &[u8]) -> Option<usize> {
-    let mut number = 0;
-    let mut shift = 0;
-    loop {
-        let (&byte, rest) = code.split_first()?;
-        *code = rest;
-        let bits = usize::from(byte & 0x7f);
-        if shift >= usize::BITS || (bits << shift) >> shift != bits {
-            return None;
-        }
-        number |= bits << shift;
-        if byte < 0x80 {
-            return Some(number);
-        }
-        shift += 7;
-    }
+    usize::try_from(varint::take(code)?).ok()
 }
