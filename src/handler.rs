@@ -225,13 +225,14 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
         Target::Raw(raw)
     };
     // Where the client names the port that it came in on, as clients do, that says it.
-    let named = match port.strip_prefix(b":") {
-        Some(named) if named != b"-" => named,
-        _ => request.default_port(),
+    let named = match port.strip_prefix(b":").and_then(number) {
+        Some(named) => named,
+        None => request.default_port(),
     };
     let listen = match request.listen_port() {
+        0 => b"",
         listen if listen == named => b"",
-        listen => listen,
+        listen => sys::decimal(request, u64::from(listen)).ok_or(Reason::Failed)?,
     };
     let parts = Parts { scheme: request.scheme(), listen, host: server, port, target };
     let len = parts.len();
@@ -244,4 +245,11 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
     });
     // SAFETY: all `len` bytes were written just now.
     Ok(unsafe { std::slice::from_raw_parts(start, len) })
+}
+
+/// A port in digits.
+fn number(digits: &[u8]) -> Option<u16> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
+    let add = |n: u16, byte| n.checked_mul(10)?.checked_add(digit(byte)?);
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
 }

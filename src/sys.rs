@@ -135,19 +135,18 @@ impl<'a> Request<'a> {
         b"http"
     }
 
-    /// The port of the scheme, in digits.
-    pub fn default_port(self) -> &'static [u8] {
-        if self.scheme() == b"https" { b"443" } else { b"80" }
+    /// The port of the scheme.
+    pub fn default_port(self) -> u16 {
+        if self.scheme() == b"https" { 443 } else { 80 }
     }
 
-    /// The port on which the request came in, in digits; empty for a socket that has none.
-    pub fn listen_port(self) -> &'a [u8] {
+    /// The port on which the request came in; 0 for a socket that has none.
+    pub fn listen_port(self) -> u16 {
         // SAFETY: a live connection; the socket that accepted it has its address.
-        let port = unsafe {
+        unsafe {
             let listening = (*(*self.r).connection).listening;
             if listening.is_null() { 0 } else { ngx_inet_get_port((*listening).sockaddr) }
-        };
-        if port == 0 { b"" } else { decimal(self, u64::from(port)).unwrap_or_default() }
+        }
     }
 
     /// Uninitialised bytes from the pool.

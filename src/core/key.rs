@@ -47,24 +47,12 @@ pub struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn pieces(&self) -> [&[u8]; 14] {
-        let target: [&[u8]; 8] = match self.target {
-            Target::Raw(raw) => {
-                let root: &[u8] = if raw.first() == Some(&b'/') { b"" } else { b"/" };
-                [root, without_empty_query(raw), b"", b"", b"", b"", b"", b""]
-            }
-            Target::Internal { path, args, error, raw } => {
-                [b"\0", error, b"\0", path, b"\0", args, b"\0", raw]
-            }
-        };
-        let [a, b, c, d, e, f, g, h] = target;
-        let at: &[u8] = if self.listen.is_empty() { b"" } else { b"@" };
-        [self.scheme, at, self.listen, b"://", self.host, self.port, a, b, c, d, e, f, g, h]
-    }
-
     /// Bytes that [`Parts::write`] gives.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.pieces().iter().map(|p| p.len()).sum()
+        let mut len = 0;
+        self.write(|piece| len += piece.len());
+        len
     }
 
     /// Never: a key has at least its scheme.
@@ -73,9 +61,29 @@ impl Parts<'_> {
     }
 
     /// Hands the key's pieces over in order.
+    #[inline]
     pub fn write(&self, mut out: impl FnMut(&[u8])) {
-        for piece in self.pieces() {
-            out(piece);
+        out(self.scheme);
+        if !self.listen.is_empty() {
+            out(b"@");
+            out(self.listen);
+        }
+        out(b"://");
+        out(self.host);
+        out(self.port);
+        match self.target {
+            Target::Raw(raw) => {
+                if raw.first() != Some(&b'/') {
+                    out(b"/");
+                }
+                out(without_empty_query(raw));
+            }
+            Target::Internal { path, args, error, raw } => {
+                for part in [error, path, args, raw] {
+                    out(b"\0");
+                    out(part);
+                }
+            }
         }
     }
 }

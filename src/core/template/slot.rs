@@ -47,27 +47,20 @@ enum Keys {
 struct Row {
     name: &'static str,
     target: Target,
-    /// What stands for it in stored slots. Never given to another.
-    code: u8,
     keys: Keys,
     personal: bool,
 }
 
+/// The place of a row is its code: rows are only ever added at the end.
 const TARGETS: [Row; 8] = [
-    Row { name: "cookie", target: Target::Cookie, code: 0, keys: Keys::Any, personal: true },
-    Row { name: "header", target: Target::Header, code: 1, keys: Keys::Lower, personal: true },
-    Row { name: "arg", target: Target::Arg, code: 2, keys: Keys::Any, personal: true },
-    Row { name: "var", target: Target::Var, code: 3, keys: Keys::Lower, personal: true },
-    Row { name: "lang", target: Target::Lang, code: 4, keys: Keys::Lower, personal: true },
-    Row { name: "geo", target: Target::Geo, code: 5, keys: Keys::Of(&[b"ip"]), personal: true },
-    Row { name: "ip", target: Target::Ip, code: 6, keys: Keys::Of(&[b"current"]), personal: true },
-    Row {
-        name: "page",
-        target: Target::Page,
-        code: 7,
-        keys: Keys::Of(&[b"status", b"age"]),
-        personal: false,
-    },
+    Row { name: "cookie", target: Target::Cookie, keys: Keys::Any, personal: true },
+    Row { name: "header", target: Target::Header, keys: Keys::Lower, personal: true },
+    Row { name: "arg", target: Target::Arg, keys: Keys::Any, personal: true },
+    Row { name: "var", target: Target::Var, keys: Keys::Lower, personal: true },
+    Row { name: "lang", target: Target::Lang, keys: Keys::Lower, personal: true },
+    Row { name: "geo", target: Target::Geo, keys: Keys::Of(&[b"ip"]), personal: true },
+    Row { name: "ip", target: Target::Ip, keys: Keys::Of(&[b"current"]), personal: true },
+    Row { name: "page", target: Target::Page, keys: Keys::Of(&[b"status", b"age"]), personal: false },
 ];
 
 impl Target {
@@ -93,6 +86,11 @@ impl Target {
             Keys::Lower => Some(key.to_ascii_lowercase()),
             Keys::Of(keys) => keys.contains(&key).then(|| key.to_vec()),
         }
+    }
+
+    /// What stands for it in stored slots.
+    fn code(self) -> Option<usize> {
+        TARGETS.iter().position(|row| row.target == self)
     }
 
     fn row(self) -> Option<&'static Row> {
@@ -143,7 +141,8 @@ impl<'a> Slots<'a> {
     fn take(&mut self) -> Option<Slot<'a>> {
         let mut rest = self.rest;
         let code = take_varint(&mut rest)?;
-        let target = TARGETS.iter().find(|row| usize::from(row.code) == code)?.target;
+        // A target's code is its place in the table.
+        let target = TARGETS.get(code)?.target;
         let uses = u32::try_from(take_varint(&mut rest)?).ok()?;
         let (hash, mut rest) = rest.split_first_chunk()?;
         let len = take_varint(&mut rest)?;
@@ -189,7 +188,7 @@ struct Entry {
 impl SlotTable {
     /// The number of a slot, new if there is room; counts as a use.
     pub(super) fn number(&mut self, target: Target, key: &[u8], most: usize) -> Option<usize> {
-        let code = target.row()?.code;
+        let code = u8::try_from(target.code()?).ok()?;
         let mut name = Vec::with_capacity(key.len() + 1);
         name.push(code);
         name.extend_from_slice(key);
@@ -232,7 +231,7 @@ impl SlotTable {
         let mut bytes = Vec::with_capacity(self.size());
         put_varint(&mut bytes, self.slots.len());
         for slot in self.iter() {
-            put_varint(&mut bytes, slot.target.row().map_or(usize::from(u8::MAX), |row| row.code.into()));
+            put_varint(&mut bytes, slot.target.code().unwrap_or(usize::MAX));
             put_varint(&mut bytes, slot.uses as usize);
             bytes.extend_from_slice(&slot.hash.to_le_bytes());
             put_varint(&mut bytes, slot.key.len());
