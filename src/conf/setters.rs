@@ -181,6 +181,12 @@ setters! {
         // SAFETY: just made, or made by an earlier directive of this block.
         let table = unsafe { &mut *conf.valid };
         if codes.is_empty() {
+            if time.len() == 3 && time.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(format!(
+                    "has the value \"{time}\" alone, which looks like a code; allowed is a time behind it, and \
+                     a time with its unit, such as {time}s"
+                ));
+            }
             table.add_default(seconds);
         }
         for code in codes {

@@ -105,13 +105,13 @@ reasons! {
     SetCookie = "set_cookie", NotStored;
     /// The request has `Authorization` and the response does not say that it may be shared.
     Authorization = "authorization", NotStored;
-    /// The response depends on request headers (`Vary`), cookies (`Twice-Cookies`) or A/B tests, which are not yet part of the key.
+    /// The response depends on request headers (`Vary` other than `Accept-Encoding`), cookies (`Twice-Cookies`) or A/B tests, which are not yet part of the key.
     Varies = "varies", NotStored;
     /// The response has a `Content-Encoding`: not every client could read it.
     ContentEncoding = "content_encoding", NotStored;
     /// The origin's answer has two lengths: where it ends is anybody's guess.
     Framing = "framing", NotStored;
-    /// The page is larger than `max_object`.
+    /// The page is larger than `max_object`, or than its zone can hold.
     TooLarge = "too_large", NotStored;
     /// The answer was cut short, or the client left before its end.
     Incomplete = "incomplete", NotStored;

@@ -1,8 +1,8 @@
 //! The words of a tag, and what they say: `command target key [arguments] [| filter]...`.
 //!
 //! Words are separated by white space. A word that begins with a quote runs to the next such quote; no
-//! escapes. After the first unquoted word `|` every word is a filter, `name` or `name:argument`, where an
-//! argument may be quoted (`default:"no name"`); further `|` are skipped.
+//! escapes. After the first unquoted `|`, which ends a word like white space does, every word is a filter,
+//! `name` or `name:argument`, where an argument may be quoted (`default:"no name"`); further `|` are skipped.
 
 use super::ErrorKind;
 use super::filter::{Filter, MAX_FILTERS, Step};
@@ -138,11 +138,21 @@ struct Word<'a> {
 /// The next word, if there is one; `rest` goes on behind it. A closing quote ends a word.
 fn next_word<'a>(rest: &mut &'a [u8]) -> Result<Option<Word<'a>>, ErrorKind> {
     skip_space(rest);
-    match rest.first() {
+    match rest.split_first() {
         None => Ok(None),
-        Some(b'\'' | b'"') => Ok(Some(Word { text: quoted(rest)?, quoted: true })),
-        Some(_) => Ok(Some(Word { text: take_until(rest, is_space), quoted: false })),
+        Some((b'\'' | b'"', _)) => Ok(Some(Word { text: quoted(rest)?, quoted: true })),
+        // A word of its own, with or without space around it: were `|js` a text, a value that was meant
+        // to be escaped would not be.
+        Some((b'|', after)) => {
+            *rest = after;
+            Ok(Some(Word { text: b"|", quoted: false }))
+        }
+        Some(_) => Ok(Some(Word { text: take_until(rest, ends_word), quoted: false })),
     }
+}
+
+fn ends_word(byte: u8) -> bool {
+    is_space(byte) || byte == b'|'
 }
 
 fn parse_filters(mut rest: &[u8]) -> Result<Filters<'_>, ErrorKind> {
@@ -153,21 +163,22 @@ fn parse_filters(mut rest: &[u8]) -> Result<Filters<'_>, ErrorKind> {
         let (name, argument) = match rest.first() {
             None => return Ok(filters),
             Some(b'\'' | b'"') => (quoted(&mut rest)?, None),
+            Some(b'|') => {
+                rest = rest.get(1..).unwrap_or_default();
+                continue;
+            }
             Some(_) => {
-                let name = take_until(&mut rest, |byte| is_space(byte) || byte == b':');
+                let name = take_until(&mut rest, |byte| ends_word(byte) || byte == b':');
                 let argument = match rest.split_first() {
                     Some((b':', after)) => {
                         rest = after;
                         Some(match rest.first() {
                             Some(b'\'' | b'"') => quoted(&mut rest)?,
-                            _ => take_until(&mut rest, is_space),
+                            _ => take_until(&mut rest, ends_word),
                         })
                     }
                     _ => None,
                 };
-                if name == b"|" && argument.is_none() {
-                    continue;
-                }
                 (name, argument)
             }
         };

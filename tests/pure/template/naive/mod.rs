@@ -315,7 +315,10 @@ fn words(inside: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Raw>), &'static str> {
             i += 1;
             continue;
         }
-        if quote(inside[i]) {
+        if inside[i] == b'|' {
+            i += 1;
+            filters.get_or_insert_default();
+        } else if quote(inside[i]) {
             let word = quoted(&mut i)?;
             match &mut filters {
                 Some(filters) => filters.push((word, None)),
@@ -323,7 +326,8 @@ fn words(inside: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Raw>), &'static str> {
             }
         } else {
             let start = i;
-            while i < inside.len() && !space(inside[i]) && (filters.is_none() || inside[i] != b':') {
+            let ends = |byte: u8| space(byte) || byte == b'|';
+            while i < inside.len() && !ends(inside[i]) && (filters.is_none() || inside[i] != b':') {
                 i += 1;
             }
             let word = inside[start..i].to_vec();
@@ -334,19 +338,15 @@ fn words(inside: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Raw>), &'static str> {
                     argument = Some(quoted(&mut i)?);
                 } else {
                     let start = i;
-                    while i < inside.len() && !space(inside[i]) {
+                    while i < inside.len() && !ends(inside[i]) {
                         i += 1;
                     }
                     argument = Some(inside[start..i].to_vec());
                 }
             }
-            if word == b"|" && argument.is_none() {
-                filters.get_or_insert_default();
-            } else {
-                match &mut filters {
-                    Some(filters) => filters.push((word, argument)),
-                    None => words.push(word),
-                }
+            match &mut filters {
+                Some(filters) => filters.push((word, argument)),
+                None => words.push(word),
             }
         }
         let commands = ["get", "if", "unless", "else", "end", "incr", "decr", "pop"];
