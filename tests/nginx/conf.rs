@@ -191,7 +191,8 @@ fn bad_lifetimes_are_refused() {
         let value = format!("\"{code}\"");
         refused(&format!("twice_valid 200 {code} 1m;"), &["\"twice_valid\"", &value, "never stored"]);
     }
-    accepted("twice_valid 1m;\ntwice_valid 200 301 404 10s;\ntwice_valid any 1h;");
+    refused("twice_valid 200;", &["\"twice_valid\"", "\"200\"", "looks like a code", "200s"]);
+    accepted("twice_valid 1m;\ntwice_valid 200 301 404 10s;\ntwice_valid any 1h;\ntwice_valid 90;");
 }
 
 #[test]

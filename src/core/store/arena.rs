@@ -14,7 +14,15 @@
 //!
 //! A page may be made of any runs, so a request never fails while enough units are free; the bins
 //! serve to make it one run where possible. Joining all neighbours instead of buddies alone keeps
-//! the runs longer, and a page's last run needs no rounding to a power of two.
+//! the runs longer, and a page's last run needs no rounding to a power of two. Pages of 1-100 KB under LRU
+//! churn in 256 MB, beside a buddy whose pages are sums of power-of-two extents of 1 KB units
+//! (`examples/store_bench.rs` prints the first line):
+//!
+//! ```text
+//!            live bytes / arena   runs for each page   store p99    p99.9
+//! runs             0.983                2.65             5 us      7-9 us
+//! buddy            0.97                 4.3              5 us      7-57 us
+//! ```
 
 use super::layout::{BINS, Mem, at, offset, unit};
 use super::stats::Gauge;
