@@ -121,6 +121,16 @@ fn the_benchmark_runs_and_prints_its_table() {
 }
 
 #[test]
+fn the_module_is_installed_as_the_readme_says() {
+    let folder = fixture::folder::Folder::new();
+    let line =
+        blocks("sh").concat().lines().find(|line| line.starts_with("sudo install")).unwrap().to_owned();
+    let line = line.replace("sudo ", "").replace("/usr/lib", &folder.path().display().to_string());
+    shell(&format!("cd '{}' && {line}", root().display()));
+    assert!(folder.path().join("nginx/modules/ngx_http_twice_module.so").is_file());
+}
+
+#[test]
 fn every_configuration_of_the_readme_is_good() {
     let output = Command::new(root().join("scripts/build")).output().unwrap();
     let module = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
