@@ -93,10 +93,7 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         };
         if answered { second_answer(request, conf).is_some() } else { answer(request, conf).is_some() }
     });
-    if !ok {
-        return ERROR;
-    }
-    next_header(request)
+    if ok { next_header(request) } else { ERROR }
 }
 
 /// What `expires` and `add_header` say of a page that holds a visitor's values is not for other caches.

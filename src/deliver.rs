@@ -15,9 +15,8 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{
-    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_OK, NGX_LOG_ALERT, NGX_LOG_WARN, ngx_chain_t,
-    ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_request_t, ngx_http_send_header,
-    ngx_int_t, ngx_pool_cleanup_add,
+    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_OK, NGX_LOG_ALERT, ngx_chain_t, ngx_http_discard_request_body,
+    ngx_http_output_filter, ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_pool_cleanup_add,
 };
 use ngx::ngx_log_error;
 use twice_core::page::{FIXED, Fixed, View};
@@ -30,7 +29,7 @@ use crate::ctx::{self, Times};
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::{self, ERROR, OK, Request};
-use crate::values::Resolver;
+use crate::values::{self, Resolver};
 
 /// A literal run of this length is sent from shared memory instead of being copied: a buffer of its own
 /// costs about what copying 8 KB costs (nginx's chain, one more iovec, the pin's second lock).
@@ -155,7 +154,10 @@ fn render<'a>(
     pinned: bool,
 ) -> Option<*mut ngx_chain_t> {
     let mut fixed = [0; FIXED];
-    gather(page.value_part(0, FIXED), &mut fixed);
+    // SAFETY: an array of ours.
+    if unsafe { !gather(page.value_part(0, FIXED), fixed.as_mut_ptr(), FIXED) } {
+        return None;
+    }
     let fixed = Fixed::parse(&fixed)?;
     let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
     let view = View::parse(&fixed, head)?;
@@ -177,12 +179,7 @@ fn render<'a>(
         });
         result.ok()?;
         if truncated {
-            ngx_log_error!(
-                NGX_LOG_WARN,
-                request.log(),
-                "twice: the values of a page exceed {} bytes, the rest prints nothing",
-                limits.output_max
-            );
+            values::log_truncated(request, &limits);
         }
     } else {
         body.reserve(if pinned { joined } else { fixed.literals_len() })?;
@@ -265,30 +262,28 @@ fn header<'a>(request: Request<'a>, times: Times, fixed: &Fixed, view: &View<'a>
     Some(())
 }
 
-fn gather(segments: Segments<'_>, to: &mut [u8]) {
+/// Copies a part of a page; false if it is shorter than `len`.
+///
+/// # Safety
+/// `to` must have room for `len` bytes.
+unsafe fn gather(segments: Segments<'_>, to: *mut u8, len: usize) -> bool {
     let mut at = 0;
     for piece in segments {
-        if let Some(place) = to.get_mut(at..at + piece.len()) {
-            place.copy_from_slice(piece);
-            at += piece.len();
+        if piece.len() > len - at {
+            return false;
         }
+        // SAFETY: the caller's promise: of `len` bytes `len - at` are left.
+        unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), to.add(at), piece.len()) };
+        at += piece.len();
     }
+    at == len
 }
 
 /// A copy of a part of a page in the pool.
 fn copy_out<'a>(request: Request<'a>, segments: Segments<'_>, len: usize) -> Option<&'a [u8]> {
     let place = request.alloc(len)?;
-    let mut at = 0;
-    for piece in segments {
-        if piece.len() > len - at {
-            return None;
-        }
-        // SAFETY: `len` fresh bytes, of which `len - at` are left.
-        unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), place.add(at), piece.len()) };
-        at += piece.len();
-    }
-    // SAFETY: all `len` bytes were written, or the page is shorter than it says.
-    (at == len).then(|| unsafe { slice::from_raw_parts(place, len) })
+    // SAFETY: `len` fresh bytes, all of them written where they are given back.
+    unsafe { gather(segments, place, len).then(|| slice::from_raw_parts(place, len)) }
 }
 
 /// A page's first bytes: where they lie, or copied if they lie in several pieces.

@@ -41,10 +41,12 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
             return DECLINED;
         };
         // SAFETY: a live request; a list head is plain memory.
-        let original = unsafe { ((*r).headers_in.headers, sys::take_linked(r)) };
+        let original = unsafe { (*r).headers_in.headers };
         if !exchange(request, conf::of(request), stage == Stage::Fetch) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         }
+        // SAFETY: as above. The list is another one now.
+        let linked = unsafe { sys::take_linked(r) };
         // SAFETY: the location's own handler, with its own request. The handler's hold on the request
         // (its count) outlasts this call, whatever it returned.
         let rc = unsafe { handler(r) };
@@ -52,8 +54,8 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
             // SAFETY: a live request; `last` of the copied head points at the head's own place or into
             // the pool, where everything still is.
             unsafe {
-                (*r).headers_in.headers = original.0;
-                sys::set_linked(r, original.1);
+                (*r).headers_in.headers = original;
+                sys::set_linked(r, linked);
             }
         }
         rc
@@ -93,17 +95,10 @@ fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
         if ours || shared && OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             continue;
         }
-        // SAFETY: the new list has room for it; a line is plain memory.
+        // SAFETY: the new list has room for it, and the line lives as long as the request.
         unsafe {
-            let copy = sys::push_line(list, b"", b"");
-            if copy.is_null() {
+            if sys::push_copy(list, line).is_null() {
                 return false;
-            }
-            copy.copy_from(line, 1);
-            // A copy must not point into the client's list: nginx links lines of one name itself.
-            #[cfg(ngx_linked_headers)]
-            {
-                (*copy).next = std::ptr::null_mut();
             }
         }
     }

@@ -97,12 +97,18 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
     if ctx::get(request).is_some() {
         return None;
     }
-    let lines_before = request.lines_out().count();
-    ctx::set(request, Ctx { lines_before, ..Ctx::new(zone, Reason::Failed) })?;
+    ctx::set(request, Ctx::new(zone, Reason::Failed))?;
     // What evaluates variables comes first: they may ask for this very context.
     let asked = match not_looked_up(request, conf) {
         Some(reason) => Err(reason),
         None => key_of(request, conf),
+    };
+    let key = match asked {
+        Ok(key) => key,
+        Err(reason) => {
+            ctx::get(request)?.reason = reason;
+            return Some(Stage::Pass);
+        }
     };
     // SAFETY: nginx's own test of its own array, or null, which it takes as "none is true".
     let bypass = match unsafe { ngx_http_test_predicates(request.raw(), conf.bypass) } {
@@ -112,13 +118,6 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
     };
     let store = zone.store()?;
     let ctx = ctx::get(request)?;
-    let key = match asked {
-        Ok(key) => key,
-        Err(reason) => {
-            ctx.reason = reason;
-            return Some(Stage::Pass);
-        }
-    };
     ctx.key = key;
     ctx.hash = store.hash(key);
     let status = if bypass { CacheStatus::Bypass } else { ask(ctx, zone, key) };
@@ -131,6 +130,9 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
         // Until the response says otherwise.
         _ => (Stage::Fetch, Reason::Incomplete),
     };
+    if ctx.stage == Stage::Fetch {
+        ctx.lines_before = request.lines_out().count();
+    }
     Some(ctx.stage)
 }
 

@@ -19,8 +19,8 @@ use ngx::ffi::{
 
 pub use chain::Chain;
 pub use lines::{
-    Lines, forget_cache_control, has_cache_control, know_cache_control, lines, pair, push_line, set_linked,
-    take_linked,
+    Lines, forget_cache_control, has_cache_control, know_cache_control, lines, pair, push_copy, push_line,
+    set_linked, take_linked,
 };
 
 /// nginx's `NGX_OK` and its kin with the type that callbacks return.

@@ -6,10 +6,11 @@
 use std::ptr;
 use std::slice;
 
-use ngx::ffi::{ngx_http_complex_value, ngx_http_get_variable, ngx_str_t, ngx_uint_t};
+use ngx::ffi::{NGX_LOG_WARN, ngx_http_complex_value, ngx_http_get_variable, ngx_str_t, ngx_uint_t};
+use ngx::ngx_log_error;
 use twice_core::cookies;
 use twice_core::language;
-use twice_core::template::{Slot, Slots, Target, Values};
+use twice_core::template::{Limits, Slot, Slots, Target, Values};
 
 use crate::conf;
 use crate::ctx::{self, Stage};
@@ -37,6 +38,16 @@ impl<'a> Resolved<'a> {
     pub fn of(values: &'a [&'a [u8]]) -> Self {
         Self { values }
     }
+}
+
+/// Tells the log that a page printed more of its values than it may.
+pub fn log_truncated(request: Request<'_>, limits: &Limits) {
+    ngx_log_error!(
+        NGX_LOG_WARN,
+        request.log(),
+        "twice: the values of a page exceed {} bytes, the rest prints nothing",
+        limits.output_max
+    );
 }
 
 /// Finds values. Reads the cookies once, when the first one is asked for.

@@ -15,7 +15,6 @@ use crate::shm;
 use crate::sys::{self, ERROR, OK, Request};
 
 #[derive(Clone, Copy)]
-#[repr(usize)]
 enum Variable {
     Status,
     Reason,
@@ -37,7 +36,7 @@ const TABLE: [(ngx_str_t, Variable); 5] = [
 /// # Safety
 /// `cf` must be the running configuration, in preconfiguration.
 pub unsafe fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
-    for (mut name, which) in TABLE {
+    for (place, (mut name, _)) in TABLE.into_iter().enumerate() {
         // SAFETY: nginx copies the name; the variable it returns is ours to fill.
         unsafe {
             // Not cacheable: they change while the answer is produced.
@@ -46,7 +45,7 @@ pub unsafe fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
                 return ERROR;
             }
             (*variable).get_handler = Some(get);
-            (*variable).data = which as usize;
+            (*variable).data = place;
         }
     }
     OK
@@ -60,7 +59,8 @@ unsafe extern "C" fn get(
     guarded(ERROR, || {
         // SAFETY: nginx passes a live request.
         let request = unsafe { Request::new(r) };
-        let value = ctx::get(request).and_then(|ctx| value(request, ctx, data));
+        let which = TABLE.get(data).map(|row| row.1);
+        let value = ctx::get(request).zip(which).and_then(|(ctx, which)| value(request, ctx, which));
         // SAFETY: nginx passes a value to be filled.
         let v = unsafe { &mut *v };
         match value {
@@ -99,19 +99,18 @@ fn printable<'a>(request: Request<'a>, key: &'a [u8]) -> Option<&'a [u8]> {
     request.copy(&text)
 }
 
-fn value<'a>(request: Request<'a>, ctx: &Ctx, which: usize) -> Option<&'a [u8]> {
+fn value<'a>(request: Request<'a>, ctx: &Ctx, which: Variable) -> Option<&'a [u8]> {
     let now = shm::now_ms();
-    if which == Variable::Status as usize {
-        Some(ctx.status?.as_str().as_bytes())
-    } else if which == Variable::Reason as usize {
-        Some(ctx.reason.as_str().as_bytes())
-    } else if which == Variable::Key as usize {
-        // SAFETY: null and empty, or a key in the pool of this live request.
-        let key: &'a [u8] = if ctx.key.is_null() { return None } else { unsafe { &*ctx.key } };
-        if key.is_empty() { None } else { printable(request, key) }
-    } else if which == Variable::Age as usize {
-        (ctx.stage == Stage::Hit).then(|| sys::decimal(request, ctx.times().age_seconds(now)))?
-    } else {
-        (ctx.expires_ms > 0).then(|| sys::decimal(request, ctx.times().ttl_seconds(now)))?
+    match which {
+        Variable::Status => Some(ctx.status?.as_str().as_bytes()),
+        Variable::Reason => Some(ctx.reason.as_str().as_bytes()),
+        Variable::Key => {
+            // SAFETY: null and empty, or a key in the pool of this live request.
+            let key: &'a [u8] = if ctx.key.is_null() { return None } else { unsafe { &*ctx.key } };
+            if key.is_empty() { None } else { printable(request, key) }
+        }
+        Variable::Age if ctx.stage == Stage::Hit => sys::decimal(request, ctx.times().age_seconds(now)),
+        Variable::Ttl if ctx.expires_ms > 0 => sys::decimal(request, ctx.times().ttl_seconds(now)),
+        Variable::Age | Variable::Ttl => None,
     }
 }

@@ -1,6 +1,6 @@
 //! A body on its way into the store.
 
-use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_WARN};
+use ngx::ffi::NGX_LOG_ERR;
 use ngx::ngx_log_error;
 use twice_core::outcome::Reason;
 use twice_core::template::{Compiler, Limits, State};
@@ -12,7 +12,7 @@ use crate::conf::LocConf;
 use crate::ctx;
 use crate::shm::PAGE_EXTRA;
 use crate::sys::Request;
-use crate::values::{Resolved, Resolver};
+use crate::values::{self, Resolved, Resolver};
 
 /// What the body filter keeps for one answer.
 pub struct Capture {
@@ -161,17 +161,17 @@ impl Recording {
     /// Runs what was compiled so far, with this visitor's values; none when memory ran out.
     pub fn render(&mut self, request: Request<'_>, out: &mut Outgoing) -> Option<()> {
         let Body::Tagged(tagged) = &mut self.body else { return Some(()) };
-        let Tagged { compiler, state, values } = &mut **tagged;
-        let known = values.len();
+        let Tagged { compiler, state, values: found } = &mut **tagged;
+        let known = found.len();
         if compiler.slots().len() > known {
             let mut resolver = Resolver::new(request);
             for slot in compiler.slots().skip(known) {
-                values.push(resolver.value(slot));
+                found.push(resolver.value(slot));
             }
         }
         // SAFETY: the values lie in the pool and the header buffers of this request, which outlives
         // its capture; a raw slice has the layout of a reference to one.
-        let slices = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<&[u8]>(), values.len()) };
+        let slices = unsafe { std::slice::from_raw_parts(found.as_ptr().cast::<&[u8]>(), found.len()) };
         let mut sink = out.sink(request, compiler.literals());
         compiler.run(state, &Resolved::of(slices), &mut sink).ok()?;
         if sink.failed() {
@@ -183,12 +183,7 @@ impl Recording {
         }
         if self.finished {
             if state.truncated() {
-                ngx_log_error!(
-                    NGX_LOG_WARN,
-                    request.log(),
-                    "twice: the values of a page exceed {} bytes, the rest prints nothing",
-                    Limits::default().output_max
-                );
+                values::log_truncated(request, &Limits::default());
             }
             self.body = Body::Done(true);
         }

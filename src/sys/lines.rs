@@ -79,6 +79,24 @@ pub unsafe fn push_line(list: *mut ngx_list_t, name: &[u8], value: &[u8]) -> *mu
     line
 }
 
+/// Appends a copy of a header line; null when memory ran out. It does not point into the list of the line:
+/// nginx links lines of one name itself.
+///
+/// # Safety
+/// As for [`push_line`]; `line` must be a line of a live request.
+pub unsafe fn push_copy(list: *mut ngx_list_t, line: *const ngx_table_elt_t) -> *mut ngx_table_elt_t {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (name, value) = pair(line);
+        let copy = push_line(list, name, value);
+        if !copy.is_null() {
+            (*copy).hash = (*line).hash;
+            (*copy).lowcase_key = (*line).lowcase_key;
+        }
+        copy
+    }
+}
+
 /// nginx's notes on lines of one name in the request's list, taken from it: it has to make them anew for
 /// another list (`ngx_http_link_multi_headers`). Before 1.23 there are none.
 ///

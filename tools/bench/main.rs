@@ -115,7 +115,7 @@ fn cpu(options: &Options, page: &Page, unit: &mut [Row]) {
     for peer in PEERS {
         server.verify(page, peer);
     }
-    let load = |peer: &Peer| server.load(page, peer, options.seconds);
+    let load = |peer: &Peer| server.load(peer, options.seconds);
     let mut ratios = vec![Vec::new(); PEERS.len()];
     let mut micros = vec![Vec::new(); PEERS.len()];
     for _ in 0..options.rounds {
@@ -139,7 +139,7 @@ fn instructions(page: &Page, peer: &Peer) -> f64 {
         let server = Server::start_under_callgrind(page);
         // Fills the cache and whatever nginx makes at first use.
         server.verify(page, peer);
-        server.requests(page, peer, requests);
+        server.requests(peer, requests);
         server.end_and_count()
     };
     (count(long) - count(short)) as f64 / f64::from(long - short)
