@@ -20,7 +20,7 @@ use ngx::ffi::{
 };
 use ngx::ngx_log_error;
 use twice_core::page::{FIXED, Fixed, View};
-use twice_core::store::{Found, Held, Page, Pin, Section, Segments};
+use twice_core::store::{Found, Held, Hit, Page, Pin, Segments};
 use twice_core::template::{Limits, Sink, Slots, State, run};
 
 use body::Body;
@@ -32,7 +32,7 @@ use crate::sys::{self, ERROR, OK, Request};
 use crate::values::{self, Resolver};
 
 /// A literal run of this length is sent from shared memory instead of being copied: a buffer of its own
-/// costs about what copying 8 KB costs (nginx's chain, one more iovec, the pin's second lock).
+/// costs about what copying 8 KB costs (nginx's chain, one more iovec, the pin).
 pub const LARGE_RUN: usize = 8 << 10;
 
 /// What a stored page says of itself in its tag ([`twice_core::store::Meta`]): the bytes that are joined
@@ -49,22 +49,40 @@ pub enum Taken {
     Pinned(Pin, u64),
 }
 
-/// Keeps a found page where it is; none if it can't be kept. Runs under the zone's lock.
-pub fn take(section: &mut Section<'_>, zone: &Zone, found: &Found) -> Option<Taken> {
+/// Finds the page of a key and, if it is fresh, keeps it where it is. The page is not there, or can't be kept, where
+/// there is none.
+pub fn find(zone: &Zone, hash: u64, key: &[u8], now_ms: u64) -> Option<(Found, Option<Taken>)> {
+    let store = zone.store()?;
+    if let Some(Hit { held, found, touch }) = store.get(zone.slot(), hash, key, now_ms) {
+        let taken = (found.meta.expires_ms > now_ms).then(|| take(zone, held, found.meta.tag));
+        if touch {
+            zone.with(|section| section.touch(found.entry, now_ms));
+        }
+        return Some((found, taken));
+    }
+    let (found, held, pin) = zone.with(|section| {
+        let found = section.lookup(hash, key, now_ms)?;
+        if found.meta.expires_ms <= now_ms {
+            return Some((found, None, None));
+        }
+        let held = section.hold(zone.slot(), found.entry);
+        // This worker is in the middle of another hit.
+        let pin = if held.is_none() { section.pin(zone.slot(), found.entry) } else { None };
+        Some((found, held, pin))
+    })??;
     let tag = found.meta.tag;
-    let slot = zone.slot();
-    let hold = |section: &mut Section<'_>| {
-        let held = section.hold(slot, found.entry)?;
+    let taken = held.map(|held| take(zone, held, tag)).or_else(|| Some(Taken::Pinned(pin?, tag)));
+    Some((found, taken))
+}
+
+/// Chooses how a page that is held is kept until it is sent.
+fn take(zone: &Zone, held: Held<'_>, tag: u64) -> Taken {
+    let has_large_runs = tag & 1 == 1;
+    match if has_large_runs { zone.pin(&held) } else { None } {
+        Some(pin) => Taken::Pinned(pin, tag),
         // SAFETY: what a hold borrows is the zone's store, which lives as long as its cycle; a hold is
         // dropped before its request ends, and no cycle ends before its requests.
-        Some(Taken::Held(unsafe { std::mem::transmute::<Held<'_>, Held<'static>>(held) }, tag))
-    };
-    if tag & 1 == 0 {
-        return hold(section).or_else(|| Some(Taken::Pinned(section.pin(slot, found.entry)?, tag)));
-    }
-    match section.pin(slot, found.entry) {
-        Some(pin) => Some(Taken::Pinned(pin, tag)),
-        None => hold(section),
+        None => Taken::Held(unsafe { std::mem::transmute::<Held<'_>, Held<'static>>(held) }, tag),
     }
 }
 

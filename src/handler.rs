@@ -136,29 +136,19 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
     Some(ctx.stage)
 }
 
-/// The one lookup of a request, under the one lock. A page that is served is held.
+/// The one lookup of a request: without the lock if that finds the page. A page that is served is held.
 fn ask(ctx: &mut Ctx, zone: &Zone, key: &[u8]) -> CacheStatus {
     let now = shm::now_ms();
-    let hash = ctx.hash;
-    let found = zone.with(|section| {
-        let found = section.lookup(hash, key, now)?;
-        if found.meta.expires_ms <= now {
-            return Some((found, None));
-        }
-        Some((found, deliver::take(section, zone, &found)))
-    });
-    match found.flatten() {
-        None => CacheStatus::Miss,
-        Some((found, Some(taken))) => {
-            ctx.held = Some(taken);
-            ctx.created_ms = found.meta.created_ms;
-            ctx.expires_ms = found.meta.expires_ms;
-            CacheStatus::Hit
-        }
-        // Fresh, but it can't be held: as if it were not there.
-        Some((found, None)) if found.meta.expires_ms > now => CacheStatus::Miss,
-        Some((_, None)) => CacheStatus::Expired,
+    let Some((found, taken)) = deliver::find(zone, ctx.hash, key, now) else { return CacheStatus::Miss };
+    if found.meta.expires_ms <= now {
+        return CacheStatus::Expired;
     }
+    // Fresh, but it can't be held: as if it were not there.
+    let Some(taken) = taken else { return CacheStatus::Miss };
+    ctx.held = Some(taken);
+    ctx.created_ms = found.meta.created_ms;
+    ctx.expires_ms = found.meta.expires_ms;
+    CacheStatus::Hit
 }
 
 /// Why a request is none of the cache's business.

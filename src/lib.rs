@@ -27,6 +27,7 @@ mod fetch;
 mod guard;
 mod handler;
 mod shm;
+mod sweep;
 mod sys;
 mod values;
 mod variables;

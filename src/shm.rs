@@ -17,9 +17,12 @@ use ngx::ffi::{
     ngx_shmtx_lock, ngx_shmtx_t, ngx_shmtx_unlock, ngx_slab_alloc, ngx_slab_pool_t,
 };
 use ngx::ngx_log_error;
-use twice_core::store::{DeadSlot, Geometry, Options, Pin, RawLock, Region, Section, Slot, Store, TooSmall};
+use twice_core::store::{
+    DeadSlot, Geometry, Held, Options, Pin, Policy, RawLock, Region, Section, Slot, Store, TooSmall,
+};
 
 use crate::guard::guarded;
+use crate::sweep;
 use crate::sys::{self, ERROR, OK};
 
 /// What `max_object` is where the directive does not say.
@@ -67,16 +70,17 @@ pub struct Zone {
     name: String,
     max_object: usize,
     inactive_ms: u64,
+    policy: Policy,
     store: Option<(Store, ShmLock)>,
     slot: Slot,
 }
 
 impl Zone {
     /// A zone whose memory is not there yet.
-    pub fn new(name: &str, max_object: usize, inactive_ms: u64) -> Self {
+    pub fn new(name: &str, max_object: usize, inactive_ms: u64, policy: Policy) -> Self {
         // SAFETY: slot 0 until `init_process` sets this process's own; nothing is stored before that.
         let slot = unsafe { Slot::new(0) };
-        Self { name: name.to_owned(), max_object, inactive_ms, store: None, slot }
+        Self { name: name.to_owned(), max_object, inactive_ms, policy, store: None, slot }
     }
 
     /// Largest body and page that is stored.
@@ -100,9 +104,17 @@ impl Zone {
         Some(store.with(lock, work))
     }
 
+    /// Keeps a held page until `unpin`; none if all pins are in use.
+    pub fn pin(&self, held: &Held<'_>) -> Option<Pin> {
+        let (store, lock) = self.store.as_ref()?;
+        store.pin(lock, &self.slot, held)
+    }
+
     /// Ends a pin of this zone.
     pub fn unpin(&self, pin: Pin) {
-        self.with(|section| section.unpin(pin));
+        if let Some((store, lock)) = &self.store {
+            store.unpin(lock, &self.slot, pin);
+        }
     }
 }
 
@@ -136,6 +148,7 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
         slots: NGX_MAX_PROCESSES,
         max_page: zone.max_object + PAGE_EXTRA,
         inactive_ms: zone.inactive_ms,
+        policy: zone.policy,
     };
     // SAFETY: `data` is ours to use; it holds the region's description once one was made.
     let known = unsafe { (*pool).data.cast::<RegionAt>() };
@@ -203,7 +216,7 @@ pub unsafe fn init_module(cycle: *mut ngx_cycle_t) {
     for &shm_zone in &conf.zones {
         // SAFETY: a zone of this cycle.
         if let Some(zone) = unsafe { zone_of(shm_zone) } {
-            zone.with(|section| section.set_limits(zone.max_object + PAGE_EXTRA, zone.inactive_ms));
+            zone.with(|section| section.set_limits(zone.max_object + PAGE_EXTRA, zone.inactive_ms, zone.policy));
         }
     }
 }
@@ -224,7 +237,15 @@ pub unsafe fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         let dead = unsafe { DeadSlot::new(number) };
         // SAFETY: as above; the zone of this cycle is the only user of the number in this process.
         zone.slot = unsafe { Slot::new(number) };
-        zone.with(|section| section.release_slot(&dead));
+        zone.with(|section| {
+            section.release_slot(&dead);
+            section.claim_slot(&zone.slot, std::process::id());
+            sweep::sweep(section);
+        });
+    }
+    if !conf.zones.is_empty() {
+        // SAFETY: the caller's promise.
+        unsafe { sweep::start(cycle) };
     }
     OK
 }

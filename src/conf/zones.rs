@@ -1,4 +1,4 @@
-//! `twice_zone NAME SIZE [max_object=1m] [inactive=TIME]` and `twice ZONE | off`.
+//! `twice_zone NAME SIZE [max_object=1m] [inactive=TIME] [policy=NAME]` and `twice ZONE | off`.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -6,6 +6,8 @@ use std::ptr;
 use ngx::ffi::{
     ngx_command_t, ngx_conf_t, ngx_parse_size, ngx_pool_t, ngx_shared_memory_add, ngx_shm_zone_t, ngx_str_t,
 };
+
+use twice_core::store::Policy;
 
 use super::setters::{Directive, set};
 use super::{LocConf, MainConf, main_of};
@@ -60,7 +62,7 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
     }
     let size = bytes_of(size_text)
         .ok_or_else(|| format!("has the size \"{size_text}\", allowed is a size such as 512k, 256m or 1g"))?;
-    let (mut max_object, mut inactive_ms) = (None, 0);
+    let (mut max_object, mut inactive_ms, mut policy) = (None, 0, Policy::default());
     for option in options {
         if let Some(text) = option.strip_prefix("max_object=") {
             let value = bytes_of(text).filter(|&n| n > 0 && n <= 1 << 30);
@@ -72,9 +74,14 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
             inactive_ms = seconds
                 .ok_or_else(|| format!("has the option \"{option}\", allowed is a time such as 10m or 1d"))?
                 * 1000;
+        } else if let Some(name) = option.strip_prefix("policy=") {
+            policy = Policy::from_name(name).ok_or_else(|| {
+                let names = Policy::ALL.map(Policy::as_str).join(", ");
+                format!("has the option \"{option}\", allowed are the policies {names}")
+            })?;
         } else {
             return Err(format!(
-                "has the option \"{option}\", allowed are max_object=SIZE and inactive=TIME"
+                "has the option \"{option}\", allowed are max_object=SIZE, inactive=TIME and policy=NAME"
             ));
         }
     }
@@ -102,7 +109,7 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
     if main.zones.contains(&shm_zone) {
         return Err(format!("has the name \"{name}\" a second time, allowed is another name"));
     }
-    let zone = directive.keep(Zone::new(name, max_object, inactive_ms))?;
+    let zone = directive.keep(Zone::new(name, max_object, inactive_ms, policy))?;
     // SAFETY: a shared zone of this configuration, ours by its tag.
     unsafe {
         (*shm_zone).data = zone.cast();

@@ -10,9 +10,10 @@ use libfuzzer_sys::fuzz_target;
 use naive::{Op, run};
 use std::cell::RefCell;
 use std::sync::Once;
+use twice_core::store::Policy;
 
 thread_local! {
-    static RUNNING: RefCell<(Vec<Op>, u64)> = const { RefCell::new((Vec::new(), 0)) };
+    static RUNNING: RefCell<(Vec<Op>, u64, Policy)> = const { RefCell::new((Vec::new(), 0, Policy::Lru)) };
 }
 
 fn decode(bytes: &[u8; 4]) -> Op {
@@ -44,12 +45,12 @@ fn print_on_panic() {
     ONCE.call_once(|| {
         let next = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            RUNNING.with_borrow(|(ops, inactive_ms)| {
+            RUNNING.with_borrow(|(ops, inactive_ms, policy)| {
                 eprintln!("#[test]\nfn found_by_fuzzing() {{\n    use Op::*;\n    let ops = [");
                 for op in ops {
                     eprintln!("        {op:?},");
                 }
-                eprintln!("    ];\n    run(&ops, {inactive_ms});\n}}");
+                eprintln!("    ];\n    run(&ops, {inactive_ms}, Policy::{policy:?});\n}}");
             });
             next(info);
         }));
@@ -61,6 +62,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((first, rest)) = data.split_first() else { return };
     let inactive_ms = if first % 4 == 0 { 20_000 } else { 0 };
     let ops: Vec<Op> = rest.as_chunks().0.iter().take(200).map(decode).collect();
-    RUNNING.set((ops.clone(), inactive_ms));
-    run(&ops, inactive_ms);
+    let policy = Policy::ALL[usize::from(first / 4) % 3];
+    RUNNING.set((ops.clone(), inactive_ms, policy));
+    run(&ops, inactive_ms, policy);
 });

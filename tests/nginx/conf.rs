@@ -85,10 +85,18 @@ fn bad_options_of_a_zone_are_refused() {
     }
     for bad in ["max_objects=1k", "inactive", "levels=1:2", "MAX_OBJECT=1k"] {
         let value = format!("\"{bad}\"");
-        let texts = ["\"twice_zone\"", &value, "allowed are max_object=SIZE and inactive=TIME"];
+        let texts = ["\"twice_zone\"", &value, "allowed are max_object=SIZE, inactive=TIME and policy=NAME"];
         refused_in_http(&format!("twice_zone pages 16m {bad};"), &texts);
     }
-    Nginx::bare().http("twice_zone pages 16m max_object=64k inactive=10m;").check().passes();
+    for bad in ["policy=fifo", "policy=", "policy=LRU"] {
+        let value = format!("\"{bad}\"");
+        let texts = ["\"twice_zone\"", &value, "allowed are the policies lru, sieve, s3fifo"];
+        refused_in_http(&format!("twice_zone pages 16m {bad};"), &texts);
+    }
+    for policy in ["lru", "sieve", "s3fifo"] {
+        let zone = format!("twice_zone pages 16m max_object=64k inactive=10m policy={policy};");
+        Nginx::bare().http(&zone).check().passes();
+    }
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn a_worker_that_is_killed_under_load_leaves_the_cache_usable() {
 }
 
 #[test]
-fn a_page_that_is_being_sent_stays_whole_while_it_is_evicted() {
+fn a_page_that_is_being_sent_stays_whole_while_others_are_evicted() {
     let origin = Origin::start();
     own_pages(&origin, 900_000);
     let nginx = cached(&origin, "pages 4m").listen_options("reuseport sndbuf=8k").start();
@@ -242,7 +242,8 @@ fn a_page_that_is_being_sent_stays_whole_while_it_is_evicted() {
     for n in 0..20 {
         assert_eq!(ask(&mut raw, &format!("/{n}")).status, 200);
     }
-    nginx.get("/held").header("Host", "localhost").send().assert_cache("MISS");
+    // What is being read is not chosen to go: its space would not come free.
+    nginx.get("/held").header("Host", "localhost").send().assert_cache("HIT");
     let whole = page_of("/held", 900_000);
     assert!(slow.bytes(whole.len()) == whole.as_bytes());
 }

@@ -10,7 +10,7 @@
 use std::alloc::{Layout, alloc_zeroed};
 use std::hint::black_box;
 use std::time::Instant;
-use twice_core::store::{ALIGN, Meta, Options, RawLock, Region, Slot, Store, UNIT};
+use twice_core::store::{ALIGN, Meta, Options, Policy, RawLock, Region, Slot, Store, UNIT};
 
 /// One thread alone needs no lock.
 struct NoLock;
@@ -60,7 +60,8 @@ fn churn(name: &str, bytes: usize, mut size: impl FnMut(&mut Random) -> usize) {
     let memory = Layout::from_size_align(bytes, ALIGN.max(4096)).unwrap();
     // SAFETY: the layout has a size; the memory is never freed, and used by this store alone.
     let region = unsafe { Region::new(alloc_zeroed(memory), bytes) }.expect("memory");
-    let options = Options { seed: [1, 2], slots: 1024, max_page: 1 << 20, inactive_ms: 0 };
+    let options =
+        Options { seed: [1, 2], slots: 1024, max_page: 1 << 20, inactive_ms: 0, policy: Policy::default() };
     // SAFETY: nobody else knows the region.
     let store = unsafe { Store::create(region, &options) }.expect("large enough");
     // SAFETY: the only user.

@@ -23,7 +23,7 @@ pub enum Flaw {
     Index,
     /// A list disagrees with the map or with itself.
     List,
-    /// Pin records disagree with the pages' counts.
+    /// A pin names no page that could be read, or one that does not know of it.
     Pins,
     /// A gauge disagrees with what there is.
     Gauge,
@@ -86,9 +86,10 @@ struct Walk {
     later_runs: u64,
     chained_runs: u64,
     live_bytes: u64,
+    small: u64,
+    small_units: u64,
     pending: u64,
     zombies: u64,
-    pins: u64,
 }
 
 impl Mem {
@@ -111,11 +112,12 @@ impl Mem {
         }
         ensure(walk.later_runs == walk.chained_runs, Flaw::Chain, 0)?;
         self.check_bins(&account)?;
-        self.check_list(List::Lru, unit::LIVE, account.entries)?;
+        self.check_list(List::Main, unit::LIVE, account.entries - walk.small)?;
+        self.check_list(List::Small, unit::LIVE, walk.small)?;
         self.check_list(List::Pending, unit::PENDING, walk.pending)?;
         self.check_list(List::Zombies, unit::ZOMBIE, walk.zombies)?;
         self.check_index(&account)?;
-        self.check_pins(&walk)?;
+        self.check_pins()?;
         self.check_gauges(&account, &walk)?;
         Ok(account)
     }
@@ -151,12 +153,15 @@ impl Mem {
             return Ok(units);
         }
         let sum = u64::from(self.check_chain(start, walk)?);
-        walk.pins += u64::from(self.pins(start));
         match kind {
             unit::LIVE => {
                 account.live += sum;
                 account.entries += 1;
                 walk.live_bytes += self.content_len(start);
+                if self.list_of(start) == List::Small {
+                    walk.small += 1;
+                    walk.small_units += sum;
+                }
             }
             unit::PENDING => {
                 account.pending += sum;
@@ -213,7 +218,11 @@ impl Mem {
         let (mut page, mut prev, mut seen) = (self.head(list), 0, 0);
         while page != 0 {
             seen += 1;
-            let right = self.kind(page) == kind && self.f32(page, field::PREV) == prev && seen <= count;
+            let queue = matches!(list, List::Main | List::Small);
+            let right = self.kind(page) == kind
+                && (!queue || self.list_of(page) == list)
+                && self.f32(page, field::PREV) == prev
+                && seen <= count;
             ensure(right, Flaw::List, page)?;
             prev = page;
             page = self.f32(page, field::NEXT);
@@ -223,13 +232,14 @@ impl Mem {
 
     fn check_index(&self, account: &Account) -> Result<(), Damage> {
         let mut seen = 0;
-        for bucket in 0..u64::from(self.geo.buckets) {
-            let mut page = self.region.u32(self.bucket_at(bucket));
+        for number in 0..self.geo.buckets {
+            let bucket = self.numbered_bucket_at(number);
+            let mut page = self.region.u32(bucket);
             while page != 0 {
                 seen += 1;
                 let right = self.kind(page) == unit::LIVE && seen <= account.entries;
                 ensure(right, Flaw::Index, page)?;
-                let home = self.bucket_at(self.f64(page, field::HASH)) == self.bucket_at(bucket);
+                let home = self.bucket_at(self.f64(page, field::HASH)) == bucket;
                 // The first page with this key is this page: so no key is there twice.
                 ensure(home && self.find_twin(page) == Some(page), Flaw::Index, page)?;
                 page = self.f32(page, field::CHAIN);
@@ -238,26 +248,17 @@ impl Mem {
         ensure(seen == account.entries, Flaw::Index, 0)
     }
 
-    fn check_pins(&self, walk: &Walk) -> Result<(), Damage> {
-        let mut pins = 0;
-        for slot in 0..self.geo.slots {
-            let mut record = self.first_pin(slot);
-            while record != 0 {
-                pins += 1;
-                let right = self.pin_of(record).is_some_and(|(page, of)| {
-                    of == slot && self.pins(page) > 0 && matches!(self.kind(page), unit::LIVE | unit::ZOMBIE)
-                });
-                ensure(right && pins <= u64::from(self.geo.pins), Flaw::Pins, record)?;
-                record = self.next_pin(record);
-            }
+    fn check_pins(&self) -> Result<(), Damage> {
+        for (word, page) in self.all_pins() {
+            let readable = matches!(self.kind(page), unit::LIVE | unit::ZOMBIE);
+            ensure(readable && self.pinned_once(page), Flaw::Pins, word)?;
         }
-        let recorded = (1..=self.geo.pins).filter(|record| self.pin_of(*record).is_some()).count() as u64;
-        ensure(pins == recorded && pins == walk.pins, Flaw::Pins, 0)
+        Ok(())
     }
 
     fn check_gauges(&self, account: &Account, walk: &Walk) -> Result<(), Damage> {
         let Stats { entries, live_bytes, live_units, pending, pending_units, .. } = self.stats();
-        let Stats { zombies, zombie_units, free_units, pins, .. } = self.stats();
+        let Stats { zombies, zombie_units, free_units, .. } = self.stats();
         let all = [
             (Gauge::Entries, entries, account.entries),
             (Gauge::LiveBytes, live_bytes, walk.live_bytes),
@@ -267,7 +268,7 @@ impl Mem {
             (Gauge::Zombies, zombies, walk.zombies),
             (Gauge::ZombieUnits, zombie_units, account.zombie),
             (Gauge::FreeUnits, free_units, account.free),
-            (Gauge::Pins, pins, walk.pins),
+            (Gauge::SmallUnits, self.gauge(Gauge::SmallUnits), walk.small_units),
         ];
         for (gauge, said, seen) in all {
             ensure(said == seen, Flaw::Gauge, gauge as u32)?;

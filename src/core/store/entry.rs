@@ -1,18 +1,21 @@
 //! A page in the arena: its header, its key and its value, over one run or several.
 //!
 //! ```text
-//! first run    0 next run | 4 units | 8 generation | 12 key len, pins (16 bits each)
+//! first run    0 next run | 4 units | 8 generation | 12 key len (16 bits), pinned once (bit 16)
 //!             16 hash | 24 created | 32 expires | 40 last used | 48 tag
-//!             56 value len | 60 chain | 64 previous | 68 next | 72 key ... value ...
+//!             56 value len | 60 chain | 64 previous | 68 next | 72 uses | 76 place | 80 key ... value ...
 //! other runs   0 next run | 4 units | 8 generation | 12 value, continued ...
 //! ```
 //!
 //! Invariants
-//! - Next run, units, generation, the two lengths, key and value never change from the instant the page is
-//!   published until its units are free: whoever holds the page reads them without the lock.
-//! - The other fields are read and written under the lock only. `chain` links the index, `previous` and
-//!   `next` the one list that the page's state puts it in. A page that is being filled isn't in the index:
-//!   there `chain` is the slot of the process that fills it.
+//! - Next run, units, generation, hash, the two lengths, the times and the tag, key and value never change from the
+//!   instant the page is published until its units are free: whoever holds the page reads them without the lock.
+//! - `uses` and `last used` are what a hit may write without the lock, while it holds the page. They are hints: a lost
+//!   update costs nothing but a little of the eviction's foresight. The bit `pinned once` is set in the same way, once;
+//!   nobody takes it away.
+//! - `chain` links the index. It is written under the lock, and read without it by whoever holds the page (see `find.rs`).
+//! - The other fields are read and written under the lock only. `previous` and `next` belong to the one list that the
+//!   page's state puts it in. `place` is the slot of the process that fills a page, later the queue that it is in.
 //! - All runs of a page carry its generation, which no other page has (until 2^32 stores later).
 
 use super::arena::Run;
@@ -20,7 +23,7 @@ use super::layout::{Mem, UNIT, offset, unit};
 
 pub(super) const RUN_BYTES: usize = 12;
 /// Bytes before the key.
-pub(super) const ENTRY_BYTES: usize = 72;
+pub(super) const ENTRY_BYTES: usize = 80;
 // A first run may be a single unit.
 const _: () = assert!(ENTRY_BYTES <= UNIT);
 
@@ -28,7 +31,7 @@ pub(super) mod field {
     pub const NEXT_RUN: usize = 0;
     pub const UNITS: usize = 4;
     pub const GENERATION: usize = 8;
-    pub const KEY_LEN_AND_PINS: usize = 12;
+    pub const KEY_LEN: usize = 12;
     pub const HASH: usize = 16;
     pub const CREATED: usize = 24;
     pub const EXPIRES: usize = 32;
@@ -38,7 +41,12 @@ pub(super) mod field {
     pub const CHAIN: usize = 60;
     pub const PREV: usize = 64;
     pub const NEXT: usize = 68;
+    pub const USES: usize = 72;
+    pub const PLACE: usize = 76;
 }
+
+/// In the word of the key's length: the page was pinned at some time.
+const PINNED_ONCE: u32 = 1 << 16;
 
 /// A page's name inside the store. It may be stale: every use checks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -129,24 +137,24 @@ impl Mem {
     }
 
     pub fn key_len(&self, page: u32) -> usize {
-        (self.f32(page, field::KEY_LEN_AND_PINS) & 0xffff) as usize
+        (self.f32(page, field::KEY_LEN) & 0xffff) as usize
     }
 
     pub fn value_len(&self, page: u32) -> usize {
         self.f32(page, field::VALUE_LEN) as usize
     }
 
-    pub fn pins(&self, page: u32) -> u16 {
-        (self.f32(page, field::KEY_LEN_AND_PINS) >> 16) as u16
+    /// Whether any process ever pinned the page. If not, nobody needs to look for its pins.
+    pub fn pinned_once(&self, page: u32) -> bool {
+        self.f32(page, field::KEY_LEN) & PINNED_ONCE != 0
     }
 
-    /// One word for both, as the length is read without the lock while the count changes.
-    pub fn set_key_len_and_pins(&self, page: u32, key_len: u16, pins: u16) {
-        self.set_f32(page, field::KEY_LEN_AND_PINS, u32::from(key_len) | u32::from(pins) << 16);
-    }
-
-    pub fn set_pins(&self, page: u32, pins: u16) {
-        self.set_key_len_and_pins(page, self.key_len(page) as u16, pins);
+    /// All who write this word while the page is live write the same.
+    pub fn set_pinned_once(&self, page: u32) {
+        let word = self.f32(page, field::KEY_LEN);
+        if word & PINNED_ONCE == 0 {
+            self.set_f32(page, field::KEY_LEN, word | PINNED_ONCE);
+        }
     }
 
     pub fn entry(&self, page: u32) -> Entry {

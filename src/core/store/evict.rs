@@ -8,17 +8,20 @@
 //!     +--- abandoned ---------------------------------+
 //! ```
 //!
-//! The tail of the LRU list goes first. A page in use leaves the index and the list at once like any other,
-//! but its units stay until the last reader has gone.
+//! Which page goes is `queue.rs`'s choice. A page in use that is removed or replaced leaves the index and its queue at
+//! once like any other, but its units stay until the last reader has gone.
 
 use super::entry::field;
-use super::layout::{Mem, unit};
+use super::layout::{Mem, at, unit};
 use super::list::List;
+use super::queue::place;
 use super::stats::{Counter, Gauge};
 
 /// Zombies looked at, and long unused pages dropped, on each reservation: a share of the work each time, so
 /// that no single one has to pay for all.
 pub(super) const SWEEP: usize = 8;
+/// Units of the map that are passed meanwhile: what is free or one large page is passed in a step.
+const SWEEP_UNITS: u32 = 1 << 14;
 
 impl Mem {
     /// Bytes of key and value.
@@ -32,9 +35,11 @@ impl Mem {
         self.lower(Gauge::Entries, 1);
         self.lower(Gauge::LiveBytes, self.content_len(page));
         self.lower(Gauge::LiveUnits, units);
+        self.leave_queue(page);
         self.unlink_index(page);
-        self.unlink(List::Lru, page);
+        // From here on nobody can begin to read it.
         if self.in_use(page) {
+            self.set_f32(page, field::PLACE, place::GONE);
             self.set_kind(page, unit::ZOMBIE);
             self.push_front(List::Zombies, page);
             self.raise(Gauge::Zombies, 1);
@@ -83,51 +88,67 @@ impl Mem {
         self.free_chain(page);
     }
 
-    /// Retires the least recently used page; false if there is none.
-    pub fn evict_one(&self) -> bool {
-        let page = self.tail(List::Lru);
-        if self.kind(page) != unit::LIVE {
-            return false;
-        }
+    /// Retires the page that goes next; false if there is none that nobody reads.
+    pub fn evict_one(&self, chances: &mut u32) -> bool {
+        let Some(page) = self.choose(chances) else { return false };
+        self.count_by(Counter::EvictedUnits, u64::from(self.page_units(page)));
         self.retire(page);
         self.count(Counter::Evicted);
         true
     }
 
+    /// Milliseconds that an unused page stays; 0: as long as there is room.
+    pub fn inactive_ms(&self) -> u64 {
+        self.region.u64(at::INACTIVE)
+    }
+
     /// Whether a live page has not been asked for since `inactive_ms` and longer.
+    #[inline]
     pub fn is_inactive(&self, page: u32, now_ms: u64) -> bool {
-        let limit = self.region.u64(super::layout::at::INACTIVE);
+        let limit = self.inactive_ms();
         limit != 0 && now_ms.saturating_sub(self.f64(page, field::LAST_USED)) > limit
     }
 
-    /// Retires pages at the tail of the LRU list that nobody has asked for in a long time.
-    pub fn drop_inactive(&self, most: usize, now_ms: u64) {
-        for _ in 0..most {
-            let page = self.tail(List::Lru);
-            if self.kind(page) != unit::LIVE || !self.is_inactive(page, now_ms) {
-                return;
-            }
-            self.retire(page);
-            self.count(Counter::Inactive);
+    /// Looks at the next pages of the arena, round and round, and retires those that nobody has asked for in a long time.
+    pub fn drop_inactive(&self, now_ms: u64) {
+        if self.inactive_ms() == 0 {
+            return;
         }
+        let start = self.region.u32(at::SWEEP);
+        let mut unit = if self.in_arena(start) { start } else { self.geo.first };
+        let end = unit.saturating_add(SWEEP_UNITS).min(self.geo.units);
+        let mut looked = 0;
+        while unit < end && looked < SWEEP {
+            if self.kind(unit) == unit::LIVE {
+                looked += 1;
+                if self.is_inactive(unit, now_ms) {
+                    self.retire(unit);
+                    self.count(Counter::Inactive);
+                }
+            }
+            unit = self.next_marked_before(unit + 1, end);
+        }
+        self.region.set_u32(at::SWEEP, unit);
     }
 
     /// Whether evicting would make `need` units free. Asked before the first page is evicted, so that a
     /// reservation that can't succeed costs nobody a page.
     pub fn can_make_room(&self, need: u32) -> bool {
         let mut sum = self.free_units();
-        let mut page = self.tail(List::Lru);
-        for _ in 0..self.geo.units {
-            if sum >= need {
-                return true;
+        for list in [List::Small, List::Main] {
+            let mut page = self.tail(list);
+            for _ in 0..self.geo.units {
+                if sum >= need {
+                    return true;
+                }
+                if self.kind(page) != unit::LIVE {
+                    break;
+                }
+                if !self.in_use(page) {
+                    sum = sum.saturating_add(self.page_units(page));
+                }
+                page = self.f32(page, field::PREV);
             }
-            if self.kind(page) != unit::LIVE {
-                return false;
-            }
-            if !self.in_use(page) {
-                sum = sum.saturating_add(self.page_units(page));
-            }
-            page = self.f32(page, field::PREV);
         }
         false
     }

@@ -63,12 +63,14 @@ impl Reservation {
         self.value_len
     }
 
-    /// The page, if it is in this memory and still being filled.
+    /// The page, if it is in this memory and still being filled. Under the lock.
     pub(super) fn entry_in(&self, mem: &Mem) -> Option<Entry> {
-        let there = self.region == mem.region
-            && mem.kind(self.entry.unit) == unit::PENDING
-            && mem.entry(self.entry.unit) == self.entry;
-        there.then_some(self.entry)
+        self.is_in(mem).filter(|entry| mem.kind(entry.unit) == unit::PENDING)
+    }
+
+    /// The page, if it is in this memory: without the lock, as the map may be in the making.
+    fn is_in(&self, mem: &Mem) -> Option<Entry> {
+        (self.region == mem.region && mem.is_entry(self.entry)).then_some(self.entry)
     }
 }
 
@@ -84,7 +86,7 @@ impl Store {
         if !fits {
             return Err(WriteError::OutOfBounds);
         }
-        let entry = reservation.entry_in(&self.mem).ok_or(WriteError::Lost)?;
+        let entry = reservation.is_in(&self.mem).ok_or(WriteError::Lost)?;
         let written = self.mem.fill(entry.unit, reservation.key_len + offset, bytes);
         if written { Ok(()) } else { Err(WriteError::Lost) }
     }

@@ -1,6 +1,7 @@
 //! A process's handle on a store: made by creating one in a region, or by attaching to one that is there.
 
 use super::layout::{Geometry, MAGIC, Mem, TooSmall, UNIT, VERSION, at};
+use super::queue::Policy;
 use super::region::{RawLock, Region};
 use super::section::Section;
 use siphasher::sip::SipHasher13;
@@ -16,6 +17,8 @@ pub struct Options {
     pub max_page: usize,
     /// A page that nobody asked for in so long is dropped. 0: never.
     pub inactive_ms: u64,
+    /// Which pages go first when room is needed.
+    pub policy: Policy,
 }
 
 /// Why a region can't be attached to. Each reason calls for creating the store anew.
@@ -73,8 +76,9 @@ impl Store {
         region.set_u32(at::UNIT, UNIT as u32);
         region.set_u64(at::MAX_PAGE, options.max_page as u64);
         region.set_u64(at::INACTIVE, options.inactive_ms);
+        region.set_u32(at::POLICY, options.policy as u32);
+        region.set_u32(at::LOADED, 0);
         region.set_u32(at::GENERATION, 0);
-        region.set_u32(at::SLOTS_HIGH, 0);
         mem.format();
         region.set_u64(at::MAGIC, MAGIC);
         Ok(Store { mem, seed: options.seed })

@@ -1,14 +1,15 @@
 //! Reading pages without the lock.
 //!
-//! Two ways to keep a page's bytes where they are: a hold is one word of the process's own line, taken
-//! under the lock of the lookup and dropped without any; a pin is counted, outlives the call and is ended
-//! under the lock. Both name a page whose key, value and runs never change (see `entry.rs`), so the slices
-//! that they lend stay what they are.
+//! Two ways to keep a page's bytes where they are: a hold is a hazard word of the process's own line, for the time of a call;
+//! a pin is a word, too, one of many, and outlives the call. Neither needs the lock, to begin (`find.rs`) or to
+//! end. Both name a page whose key, value and runs never change (see `entry.rs`), so the slices that they lend stay
+//! what they are.
 
 use super::Store;
-use super::entry::{Entry, Pieces};
+use super::entry::{Entry, Pieces, field};
 use super::layout::Mem;
-use super::region::{RawPin, Region};
+use super::queue::place;
+use super::region::{RawLock, RawPin, Region, Slot};
 
 /// The bytes of a page that is held or pinned.
 #[derive(Clone, Copy, Debug)]
@@ -93,11 +94,11 @@ impl<'s> Held<'s> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.store.mem.clear_hazard(self.slot);
+        self.store.mem.clear_hazards(self.slot);
     }
 }
 
-/// The long hold on a page: ends with [`Section::unpin`](super::Section::unpin).
+/// The long hold on a page: ends with [`Store::unpin`] or [`Section::unpin`](super::Section::unpin).
 ///
 /// One that is merely dropped stays in force until its slot is released.
 #[derive(Debug)]
@@ -128,6 +129,36 @@ impl Pin {
 }
 
 impl Store {
+    /// Keeps a held page readable until `unpin`. The lock is taken once for several pins. `None` if all pins are in use:
+    /// the caller then copies what it needs.
+    pub fn pin<L: RawLock>(&self, lock: &L, slot: &Slot, held: &Held<'_>) -> Option<Pin> {
+        if held.store.mem.region != self.mem.region || held.slot != slot.number() {
+            return None;
+        }
+        let word = self.mem.add_pin(slot, held.entry.unit).or_else(|| {
+            self.with(lock, |section| section.mem().find_pins(slot));
+            self.mem.add_pin(slot, held.entry.unit)
+        })?;
+        let Entry { unit, generation } = held.entry;
+        Some(Pin::assemble(self.mem.region, RawPin { unit, generation, word }))
+    }
+
+    /// Ends a pin. A page that is out of the store is freed with its last pin; only that needs the lock.
+    pub fn unpin<L: RawLock>(&self, lock: &L, slot: &Slot, pin: Pin) {
+        let (region, raw) = pin.take_apart();
+        if region != self.mem.region || self.mem.pinned(raw.word) != Some(raw.unit) {
+            return;
+        }
+        // Read before the pin ends: after that the units may be anything. A page that goes just now is freed by
+        // one of the next stores.
+        let gone = self.mem.f32(raw.unit, field::PLACE) == place::GONE;
+        self.mem.drop_pin(raw.word);
+        slot.free_pins().borrow_mut().push(raw.word);
+        if gone {
+            self.with(lock, |section| section.bury(raw.unit));
+        }
+    }
+
     /// The bytes of a pinned page; `None` if it was pinned in another region.
     pub fn page<'a>(&'a self, pin: &'a Pin) -> Option<Page<'a>> {
         (pin.region == self.mem.region).then(|| Page::new(&self.mem, pin.raw.unit))

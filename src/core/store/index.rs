@@ -1,14 +1,28 @@
 //! The index: buckets of pages by hash, chained through the pages.
 //!
-//! Invariant: every live page is in the chain of bucket `hash % buckets` exactly once, and nothing else is.
-//! The hash is seeded, so that no visitor can choose which pages share a chain.
+//! Invariants
+//! - Every live page is in the chain of its hash's bucket exactly once, and nothing else is. The hash is seeded, so
+//!   that no visitor can choose which pages share a chain.
+//! - Changed under the lock, read without it as well (`find.rs`): so a page is whole before it is linked, every change of
+//!   a link is one word, and a page that leaves its chain leads nowhere from then on.
 
 use super::entry::field;
-use super::layout::{Mem, unit};
+use super::layout::{Mem, offset, unit};
 
 impl Mem {
     pub fn bucket_at(&self, hash: u64) -> usize {
-        self.geo.buckets_at + 4 * (hash & u64::from(self.geo.buckets - 1)) as usize
+        // The upper half of the hash, scaled to the number of buckets.
+        self.geo.buckets_at + 4 * ((hash >> 32) * u64::from(self.geo.buckets) >> 32) as usize
+    }
+
+    /// The bucket with this number, for walks over all of them.
+    pub fn numbered_bucket_at(&self, number: u32) -> usize {
+        self.geo.buckets_at + 4 * number as usize
+    }
+
+    /// Changes a link of a chain: a bucket, or a page's.
+    fn set_link(&self, at: usize, page: u32) {
+        self.region.store_in_order(at, page);
     }
 
     /// The live page of this key.
@@ -45,29 +59,32 @@ impl Mem {
     pub fn link_index(&self, page: u32) {
         let bucket = self.bucket_at(self.f64(page, field::HASH));
         self.set_f32(page, field::CHAIN, self.region.u32(bucket));
-        self.region.set_u32(bucket, page);
+        self.set_link(bucket, page);
     }
 
     /// Takes a page out of its chain; false if it wasn't there.
     pub fn unlink_index(&self, page: u32) -> bool {
-        let bucket = self.bucket_at(self.f64(page, field::HASH));
-        let after = self.f32(page, field::CHAIN);
-        let mut link = self.region.u32(bucket);
-        if link == page {
-            self.region.set_u32(bucket, after);
-            return true;
-        }
+        let mut link = self.bucket_at(self.f64(page, field::HASH));
         for _ in 0..self.geo.units {
-            if !self.in_arena(link) {
+            let next = self.region.u32(link);
+            if !self.in_arena(next) {
                 return false;
             }
-            let next = self.f32(link, field::CHAIN);
+            let chain = offset(next, field::CHAIN);
             if next == page {
-                self.set_f32(link, field::CHAIN, after);
+                self.set_link(link, self.region.u32(chain));
+                self.set_link(chain, 0);
                 return true;
             }
-            link = next;
+            link = chain;
         }
         false
+    }
+
+    /// Empties all buckets, for a rebuild. Whoever looks meanwhile without the lock finds nothing.
+    pub fn clear_index(&self) {
+        for number in 0..self.geo.buckets {
+            self.region.set_u32(self.numbered_bucket_at(number), 0);
+        }
     }
 }

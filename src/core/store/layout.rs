@@ -1,9 +1,10 @@
 //! Where everything lies in the region, computed from its length alone.
 //!
 //! ```text
-//! 0        header: identity, dirty word, lists, counters, bins of free runs
+//! 0        header: identity and settings | dirty word, lists, counters, bins of free runs
 //! slots    one cache line for each process
-//! pins     records of long pins
+//! pins     blocks of pin words, one cache line each
+//! ghosts   keys of pages that went lately, for S3-FIFO
 //! buckets  heads of the index chains
 //! map      one byte for each unit of the region
 //! arena    units, from `first` to `units`
@@ -21,39 +22,51 @@ pub const UNIT: usize = 128;
 
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"twice\0st");
 /// Changes with every change of what lies where.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The arena below which a region is not worth being one.
 const LEAST_ARENA: usize = 16 * 1024;
-/// A pin's record serves one big answer on its way out. One for this many bytes of the region.
-const BYTES_PER_PIN: usize = 32 * 1024;
+/// A pin serves one big answer on its way out. A block of pins for this many bytes of the region.
+const BYTES_PER_BLOCK: usize = 512 * 1024;
+/// Evicted keys that S3-FIFO remembers: at most one for this many bytes of the region.
+const BYTES_PER_GHOST: usize = 4 * 1024;
 /// Units that evictions leave free are one in so many. With none a page of 1-100 KB comes to 14 runs, with 1/400 to
 /// 6, with 1/200 to 4.3, with 1/100 to 2.7, and the time to store it falls to a third.
 const SLACK: u32 = 100;
-const BYTES_PER_BUCKET: usize = 2 * 1024;
+/// A chain is short even where pages are: 1.2 pages long on average in a bucket that has one, for pages of 1 KB.
+const BYTES_PER_BUCKET: usize = 512;
 pub(super) const SLOT_BYTES: usize = 64;
-pub(super) const PIN_BYTES: usize = 16;
+pub(super) const BLOCK_BYTES: usize = 64;
+pub(super) const GHOST_BYTES: usize = 8;
 
-/// Offsets in the header.
+/// Offsets in the header. What every hit reads stands in lines that no section writes.
 pub(super) mod at {
     pub const MAGIC: usize = 0;
     pub const VERSION: usize = 8;
-    pub const DIRTY: usize = 12;
+    pub const UNIT: usize = 12;
     pub const LEN: usize = 16;
     pub const SEED: usize = 24;
     pub const SLOTS: usize = 40;
-    pub const UNIT: usize = 44;
+    pub const SLOTS_HIGH: usize = 44;
     pub const MAX_PAGE: usize = 48;
     pub const INACTIVE: usize = 56;
-    pub const GENERATION: usize = 64;
-    pub const SLOTS_HIGH: usize = 68;
-    pub const FREE_PIN: usize = 72;
-    pub const LRU: usize = 80;
-    pub const PENDING: usize = 88;
-    pub const ZOMBIES: usize = 96;
-    pub const COUNTERS: usize = 128;
-    pub const BIN_BITS: usize = 384;
-    pub const BINS: usize = 512;
+    pub const POLICY: usize = 64;
+    pub const LOADED: usize = 68;
+    pub const BLOCKS_HIGH: usize = 72;
+
+    pub const DIRTY: usize = 128;
+    pub const GENERATION: usize = 132;
+    pub const MAIN: usize = 136;
+    pub const SMALL: usize = 144;
+    pub const PENDING: usize = 152;
+    pub const ZOMBIES: usize = 160;
+    pub const HAND: usize = 168;
+    pub const SWEEP: usize = 172;
+    pub const GHOST_CLOCK: usize = 176;
+
+    pub const COUNTERS: usize = 256;
+    pub const BIN_BITS: usize = 512;
+    pub const BINS: usize = 576;
     pub const END: usize = BINS + 4 * super::BINS as usize;
 }
 
@@ -72,8 +85,12 @@ pub struct TooSmall {
 pub struct Geometry {
     pub(super) len: usize,
     pub(super) slots: u32,
-    pub(super) pins: u32,
-    pub(super) pins_at: usize,
+    /// Blocks of pin words.
+    pub(super) blocks: u32,
+    pub(super) blocks_at: usize,
+    /// A power of two.
+    pub(super) ghosts: u32,
+    pub(super) ghosts_at: usize,
     pub(super) buckets: u32,
     pub(super) buckets_at: usize,
     pub(super) map_at: usize,
@@ -114,17 +131,21 @@ impl Geometry {
         // More units than a link can name stay unused: 2^31 units are 256 GB.
         let units = u32::try_from(len / UNIT).unwrap_or(u32::MAX).min(1 << 31);
         let used = units as usize * UNIT;
-        let pins = (used / BYTES_PER_PIN).clamp(64, u16::MAX as usize);
-        let buckets = (used / BYTES_PER_BUCKET).next_power_of_two().clamp(64, 1 << 30);
-        let pins_at = SLOTS_AT + slots as usize * SLOT_BYTES;
-        let buckets_at = pins_at + pins * PIN_BYTES;
+        let blocks = (used / BYTES_PER_BLOCK).clamp(64, 1 << 12);
+        let ghosts = (used / BYTES_PER_GHOST).next_power_of_two().clamp(64, 1 << 24);
+        let buckets = (used / BYTES_PER_BUCKET).clamp(64, 1 << 30);
+        let blocks_at = SLOTS_AT + slots as usize * SLOT_BYTES;
+        let ghosts_at = blocks_at + blocks * BLOCK_BYTES;
+        let buckets_at = ghosts_at + ghosts * GHOST_BYTES;
         let map_at = buckets_at + buckets * 4;
         let first = (map_at + units as usize).div_ceil(UNIT);
         Geometry {
             len,
             slots,
-            pins: pins as u32,
-            pins_at,
+            blocks: blocks as u32,
+            blocks_at,
+            ghosts: ghosts as u32,
+            ghosts_at,
             buckets: buckets as u32,
             buckets_at,
             map_at,
@@ -149,7 +170,7 @@ impl Geometry {
 
     /// The parts of the region's tables that a rebuild makes again whatever is in them, for tests that spoil them.
     pub fn rebuilt(&self) -> [std::ops::Range<usize>; 3] {
-        [at::FREE_PIN..at::COUNTERS, at::BIN_BITS..at::END, self.buckets_at..self.map_at]
+        [at::MAIN..at::COUNTERS, at::BIN_BITS..at::END, self.buckets_at..self.map_at]
     }
 
     /// Free units that an eviction leaves: with some to choose from, a page needs fewer runs.

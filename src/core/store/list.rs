@@ -1,4 +1,4 @@
-//! Lists of pages: the LRU order of the live ones, the ones being filled, the zombies.
+//! Lists of pages: the queues of the live ones, the ones being filled, the zombies.
 //!
 //! Invariant: a page is in exactly the list that its state names. `previous` of a list's first page and
 //! `next` of its last one are 0.
@@ -10,8 +10,10 @@ use super::layout::{Mem, at};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub(super) enum List {
-    /// Most recently used first.
-    Lru = at::LRU,
+    /// Live pages; those of longest standing, or least recently used, last (see `queue.rs`).
+    Main = at::MAIN,
+    /// Live pages on probation: S3-FIFO's small queue.
+    Small = at::SMALL,
     Pending = at::PENDING,
     /// Oldest last.
     Zombies = at::ZOMBIES,
@@ -40,6 +42,18 @@ impl Mem {
         } else {
             self.set_f32(head, field::PREV, page);
             self.region.set_u32(list as usize, page);
+        }
+    }
+
+    pub fn push_back(&self, list: List, page: u32) {
+        let tail = self.tail(list);
+        self.set_f32(page, field::PREV, tail);
+        self.set_f32(page, field::NEXT, 0);
+        if tail == 0 {
+            self.set_ends(list, page, page);
+        } else {
+            self.set_f32(tail, field::NEXT, page);
+            self.region.set_u32(list as usize + 4, page);
         }
     }
 

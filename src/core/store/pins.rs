@@ -1,42 +1,39 @@
-//! What each process holds: one hazard word, and records of long pins.
+//! What each process holds: two hazard words in its slot, and blocks of pin words.
 //!
 //! ```text
-//! slot     0 hazard: unit of the page being read, or 0 | 4 first pin record | (rest of a cache line)
-//! record   0 unit of the pinned page, or 0 if the record is free | 4 slot | 8 previous | 12 next
+//! slot    0 hazard, 4 hazard: unit of a page that is being read, or 0 | 8 pid | (rest of a cache line)
+//! block   0 owner: slot + 1, or 0 if the block is free | 4 .. 64 pins: unit of a pinned page, or 0
 //! ```
 //!
 //! Invariants
-//! - A hazard word is set under the lock and cleared without it, by its own process (or by whoever takes a
-//!   dead process's slot back). A page that a hazard names, or that has pins, is not freed: an evictor
-//!   looks under the lock, so it can't miss a hazard that was set before.
-//! - A record with a unit in it is a pin; the page's count and the lists can be rebuilt from the records.
-//!   Records are numbered from 1; 0 ends a list.
+//! - A page that a hazard or a pin names is not freed. Both are written by their own process alone, without the lock,
+//!   and cleared for it by whoever takes a dead process's slot back.
+//! - Only a process that has a hazard on a page, or the lock, pins it; and the pin is written before the hazard is cleared.
+//!   So whoever sees no hazard sees the pin: evictors look at the hazards first.
+//! - A page whose bit `pinned once` is not set has no pin (the bit is set before the pin).
+//! - Blocks are given out under the lock and stay with their process until its slot is released. There are no counts and
+//!   no links: nothing here needs to be rebuilt after a death.
+//! - Pins are numbered: word `n` lies at `blocks_at + 4 n`. The first word of a block is its owner, so 0 is no pin.
 
-use super::layout::{Mem, PIN_BYTES, SLOT_BYTES, SLOTS_AT, at};
-use super::stats::Gauge;
+use super::entry::Entry;
+use super::layout::{BLOCK_BYTES, Mem, SLOT_BYTES, SLOTS_AT, at};
+use super::region::Slot;
 
-mod record {
-    pub const UNIT: usize = 0;
-    pub const SLOT: usize = 4;
-    pub const PREV: usize = 8;
-    pub const NEXT: usize = 12;
-}
+const WORDS: u32 = BLOCK_BYTES as u32 / 4;
+const PID: usize = 8;
 
 impl Mem {
     fn slot_at(&self, slot: u32) -> usize {
         SLOTS_AT + SLOT_BYTES * slot as usize
     }
 
-    fn record_at(&self, record: u32) -> usize {
-        self.geo.pins_at + PIN_BYTES * (record as usize).wrapping_sub(1)
+    fn pin_at(&self, word: u32) -> usize {
+        self.geo.blocks_at + 4 * word as usize
     }
 
-    fn record(&self, number: u32, part: usize) -> u32 {
-        self.region.u32(self.record_at(number) + part)
-    }
-
-    fn set_record(&self, number: u32, part: usize, value: u32) {
-        self.region.set_u32(self.record_at(number) + part, value);
+    /// Pins that there can be at once.
+    pub fn pins_limit(&self) -> u64 {
+        u64::from(self.geo.blocks) * u64::from(WORDS - 1)
     }
 
     /// Slots below this number have been used.
@@ -44,138 +41,154 @@ impl Mem {
         self.region.u32(at::SLOTS_HIGH).min(self.geo.slots)
     }
 
-    /// Notes that a slot is in use; false if there is no such slot.
+    /// Blocks below this number have been used.
+    fn blocks_high(&self) -> u32 {
+        self.region.u32(at::BLOCKS_HIGH).min(self.geo.blocks)
+    }
+
+    /// Notes, under the lock, that a slot is in use; false if there is no such slot.
     pub fn use_slot(&self, slot: u32) -> bool {
         if slot >= self.geo.slots {
             return false;
         }
         if slot >= self.slots_high() {
-            self.region.set_u32(at::SLOTS_HIGH, slot + 1);
+            self.region.store_in_order(at::SLOTS_HIGH, slot + 1);
         }
         true
     }
 
-    pub fn hazard(&self, slot: u32) -> u32 {
-        self.region.load_acquire(self.slot_at(slot))
+    /// The process that has a slot, 0 if none said so.
+    pub fn pid(&self, slot: u32) -> u32 {
+        self.region.u32(self.slot_at(slot) + PID)
     }
 
-    /// Under the lock.
-    pub fn set_hazard(&self, slot: u32, page: u32) {
-        self.region.set_u32(self.slot_at(slot), page);
+    pub fn set_pid(&self, slot: u32, pid: u32) {
+        self.region.set_u32(self.slot_at(slot) + PID, pid);
     }
 
-    /// Without the lock: all that the process read of the page, it has read before.
-    pub fn clear_hazard(&self, slot: u32) {
-        self.region.store_release(self.slot_at(slot), 0);
+    /// A slot's two hazards.
+    fn hazards(&self, slot: u32) -> [u32; 2] {
+        let at = self.slot_at(slot);
+        [self.region.load_in_order(at), self.region.load_in_order(at + 4)]
     }
 
-    pub fn hazarded(&self, page: u32) -> bool {
-        (0..self.slots_high()).any(|slot| self.hazard(slot) == page)
+    /// Whether a slot may set a hazard: it is noted as used, and has none.
+    pub fn is_idle(&self, slot: u32) -> bool {
+        let at = self.slot_at(slot);
+        slot < self.slots_high() && self.region.u32(at) == 0 && self.region.u32(at + 4) == 0
     }
 
-    /// Whether anybody may still be reading the page.
-    pub fn in_use(&self, page: u32) -> bool {
-        self.pins(page) != 0 || self.hazarded(page)
+    pub fn set_hazard(&self, slot: u32, which: usize, page: u32) {
+        self.region.store_in_order(self.slot_at(slot) + 4 * (which & 1), page);
     }
 
-    pub fn first_pin(&self, slot: u32) -> u32 {
-        self.region.u32(self.slot_at(slot) + 4)
-    }
-
-    fn set_first_pin(&self, slot: u32, record: u32) {
-        self.region.set_u32(self.slot_at(slot) + 4, record);
-    }
-
-    /// The page that a record pins, and for which slot.
-    pub fn pin_of(&self, number: u32) -> Option<(u32, u32)> {
-        let valid = number >= 1 && number <= self.geo.pins;
-        let page = if valid { self.record(number, record::UNIT) } else { 0 };
-        (page != 0).then(|| (page, self.record(number, record::SLOT)))
-    }
-
-    pub fn next_pin(&self, number: u32) -> u32 {
-        self.record(number, record::NEXT)
-    }
-
-    /// Records a pin of `page`; `None` if all records are in use.
-    pub fn add_pin(&self, slot: u32, page: u32) -> Option<u32> {
-        let number = self.region.u32(at::FREE_PIN);
-        if number == 0 || number > self.geo.pins || slot >= self.geo.slots {
-            return None;
-        }
-        self.region.set_u32(at::FREE_PIN, self.record(number, record::NEXT));
-        self.attach_pin(number, slot);
-        self.set_record(number, record::UNIT, page);
-        self.set_pins(page, self.pins(page).saturating_add(1));
-        self.raise(Gauge::Pins, 1);
-        Some(number)
-    }
-
-    fn attach_pin(&self, number: u32, slot: u32) {
-        let first = self.first_pin(slot);
-        self.set_record(number, record::SLOT, slot);
-        self.set_record(number, record::PREV, 0);
-        self.set_record(number, record::NEXT, first);
-        if first != 0 {
-            self.set_record(first, record::PREV, number);
-        }
-        self.set_first_pin(slot, number);
-    }
-
-    /// Ends a pin and frees its record.
-    pub fn drop_pin(&self, number: u32) {
-        let Some((page, slot)) = self.pin_of(number) else { return };
-        self.set_record(number, record::UNIT, 0);
-        self.set_pins(page, self.pins(page).saturating_sub(1));
-        self.lower(Gauge::Pins, 1);
-        let prev = self.record(number, record::PREV);
-        let next = self.record(number, record::NEXT);
-        if prev == 0 {
-            self.set_first_pin(slot, next);
-        } else {
-            self.set_record(prev, record::NEXT, next);
-        }
-        if next != 0 {
-            self.set_record(next, record::PREV, prev);
-        }
-        self.free_record(number);
-    }
-
-    fn free_record(&self, number: u32) {
-        self.set_record(number, record::UNIT, 0);
-        self.set_record(number, record::NEXT, self.region.u32(at::FREE_PIN));
-        self.region.set_u32(at::FREE_PIN, number);
-    }
-
-    /// Frees every record and clears every slot, for a new store.
-    pub fn format_pins(&self) {
-        for slot in 0..self.geo.slots {
-            self.clear_hazard(slot);
-        }
-        for number in 1..=self.geo.pins {
-            self.set_record(number, record::UNIT, 0);
-        }
-        self.rebuild_pins(|_| false);
-    }
-
-    /// Makes lists and counts again from the records that name a page that `is_page`.
-    pub fn rebuild_pins(&self, is_page: impl Fn(u32) -> bool) {
-        for slot in 0..self.geo.slots {
-            self.set_first_pin(slot, 0);
-        }
-        self.region.set_u32(at::FREE_PIN, 0);
-        let mut sum = 0;
-        // Downwards, so that the free list goes upwards.
-        for number in (1..=self.geo.pins).rev() {
-            match self.pin_of(number) {
-                Some((page, slot)) if slot < self.geo.slots && is_page(page) => {
-                    self.attach_pin(number, slot);
-                    self.set_pins(page, self.pins(page).saturating_add(1));
-                    sum += 1;
-                }
-                _ => self.free_record(number),
+    /// All that the process read of the page, it has read before.
+    pub fn clear_hazards(&self, slot: u32) {
+        let at = self.slot_at(slot);
+        for at in [at, at + 4] {
+            if self.region.u32(at) != 0 {
+                self.region.store_release(at, 0);
             }
         }
-        self.set_gauge(Gauge::Pins, sum);
+    }
+
+    /// Whether anybody may still be reading the page. Under the lock. If the page is out of the index before this is
+    /// asked, a "no" stays a "no".
+    pub fn in_use(&self, page: u32) -> bool {
+        (0..self.slots_high()).any(|slot| self.hazards(slot).contains(&page))
+            || (self.pinned_once(page) && self.all_pins().any(|(_, pinned)| pinned == page))
+    }
+
+    /// The pins in force: number of the word, and page.
+    pub fn all_pins(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        (0..self.blocks_high())
+            .filter(|block| self.region.u32(self.pin_at(block * WORDS)) != 0)
+            .flat_map(|block| block * WORDS + 1..(block + 1) * WORDS)
+            .map(|word| (word, self.region.load_acquire(self.pin_at(word))))
+            .filter(|(_, page)| *page != 0)
+    }
+
+    /// The page that a pin names.
+    pub fn pinned(&self, word: u32) -> Option<u32> {
+        let is_pin = word < self.geo.blocks.saturating_mul(WORDS) && !word.is_multiple_of(WORDS);
+        let page = if is_pin { self.region.u32(self.pin_at(word)) } else { 0 };
+        (page != 0).then_some(page)
+    }
+
+    /// Pins a page that the process has a hazard on, without the lock; or any readable page, under the lock. `None` if
+    /// the process has no pin left.
+    pub fn add_pin(&self, slot: &Slot, page: u32) -> Option<u32> {
+        let word = slot.free_pins().borrow_mut().pop()?;
+        self.set_pinned_once(page);
+        self.region.store_release(self.pin_at(word), page);
+        Some(word)
+    }
+
+    /// Ends a pin: all that the process read of the page, it has read before.
+    pub fn drop_pin(&self, word: u32) {
+        if self.pinned(word).is_some() {
+            self.region.store_release(self.pin_at(word), 0);
+        }
+    }
+
+    /// Finds free pin words for a process, under the lock: in blocks that it has, or in one more.
+    pub fn find_pins(&self, slot: &Slot) {
+        let mine = slot.number() + 1;
+        let mut free = slot.free_pins().borrow_mut();
+        free.clear();
+        let of = |owner: u32| {
+            (0..self.geo.blocks).filter(move |b| self.region.u32(self.pin_at(b * WORDS)) == owner)
+        };
+        for block in of(mine).take_while(|block| *block < self.blocks_high()) {
+            let words = block * WORDS + 1..(block + 1) * WORDS;
+            free.extend(words.filter(|word| self.region.u32(self.pin_at(*word)) == 0));
+        }
+        if !free.is_empty() || !self.use_slot(slot.number()) {
+            return;
+        }
+        if let Some(block) = of(0).next() {
+            self.region.store_release(self.pin_at(block * WORDS), mine);
+            if block >= self.blocks_high() {
+                self.region.store_in_order(at::BLOCKS_HIGH, block + 1);
+            }
+            free.extend((block * WORDS + 1..(block + 1) * WORDS).rev());
+        }
+    }
+
+    /// Takes back all that a slot holds.
+    pub fn release_holds(&self, slot: u32) {
+        self.clear_hazards(slot);
+        for block in 0..self.blocks_high() {
+            if self.region.u32(self.pin_at(block * WORDS)) == slot + 1 {
+                self.clear_block(block);
+            }
+        }
+        self.set_pid(slot, 0);
+    }
+
+    /// The pins first: a free block has none.
+    fn clear_block(&self, block: u32) {
+        for word in (block * WORDS..(block + 1) * WORDS).rev() {
+            self.region.store_release(self.pin_at(word), 0);
+        }
+    }
+
+    /// Clears every slot and block, for a new store.
+    pub fn format_holds(&self) {
+        for slot in 0..self.geo.slots {
+            for at in (0..SLOT_BYTES).step_by(4) {
+                self.region.set_u32(self.slot_at(slot) + at, 0);
+            }
+        }
+        for block in 0..self.geo.blocks {
+            self.clear_block(block);
+        }
+        self.region.set_u32(at::SLOTS_HIGH, 0);
+        self.region.set_u32(at::BLOCKS_HIGH, 0);
+    }
+
+    /// The page that an entry names, if the process that asks has the lock or a hazard on it.
+    pub fn is_entry(&self, entry: Entry) -> bool {
+        self.entry(entry.unit) == entry
     }
 }

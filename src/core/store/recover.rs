@@ -1,11 +1,12 @@
 //! Rebuilding the store from the map, after a process died in the middle of a change.
 //!
 //! Invariants
-//! - Truth: the map's PENDING, LIVE and ZOMBIE bytes with the runs behind them, the pin records, the hazard
-//!   words. Everything else (free runs, index, lists, counts) is made again here.
+//! - Truth: the map's PENDING, LIVE and ZOMBIE bytes with the runs behind them, the pins, the hazards.
+//!   Everything else (free runs, index, lists, counts) is made again here.
 //! - Whoever changes the store writes a page's runs before its byte in the map, and takes the byte away
 //!   before the runs. So a page that the map names is whole, at whatever instant the change stopped.
-//! - Nothing that a holder reads without the lock is written: holds, pins and fills in other processes go on.
+//! - Nothing that a holder reads without the lock is written but the links of the index: holds, pins and fills in other
+//!   processes go on. Who looks for a page meanwhile finds it or finds nothing.
 //! - The rebuild may be cut short by another death at any instant: the next one begins from the same truth.
 //!
 //! A page that contradicts itself or overlaps another one (stray writes, not a death, can do that) is
@@ -15,6 +16,7 @@ use super::arena::Run;
 use super::entry::{ENTRY_BYTES, RUN_BYTES, field};
 use super::layout::{Mem, UNIT, at, unit};
 use super::list::List;
+use super::queue::{Policy, place};
 use super::stats::{Counter, Gauge};
 
 /// How far the runs of a page could be marked.
@@ -36,31 +38,39 @@ impl Mem {
             self.region.set_u64(word, 0);
         }
         self.set_kinds(self.geo.first, self.geo.units, unit::BODY);
-        self.format_pins();
+        self.format_holds();
+        self.format_ghosts();
         self.rebuild_free_runs();
         self.clear_index();
-        self.set_ends(List::Lru, 0, 0);
+        for list in [List::Main, List::Small, List::Pending, List::Zombies] {
+            self.set_ends(list, 0, 0);
+        }
+        for word in [at::HAND, at::SWEEP, at::GHOST_CLOCK] {
+            self.region.set_u32(word, 0);
+        }
     }
 
     /// Rebuilds the store. The dirty word is set, and stays so until the section ends.
     pub fn recover(&self) {
         self.count(Counter::Recoveries);
         self.clear_index();
+        self.clear_sums();
         self.keep_pages_only();
         self.claim_pages();
         self.rebuild_free_runs();
-        self.rebuild_lru();
-        self.rebuild_pins(|page| matches!(self.kind(page), unit::LIVE | unit::ZOMBIE));
+        self.rebuild_queue(List::Main);
+        self.rebuild_queue(List::Small);
+        self.each_page(unit::LISTED, |page| self.set_kind(page, unit::LIVE));
         self.bury_some(usize::MAX);
     }
 
-    /// The next unit from `from` on whose byte in the map isn't `kind`, or the arena's end. This finds the end
-    /// of a run without a look at the run.
-    fn next_other(&self, from: u32, kind: u8) -> u32 {
+    /// The next unit from `from` on whose byte in the map isn't `kind`, or `end`. This finds the end of a run without
+    /// a look at the run.
+    fn next_other(&self, from: u32, end: u32, kind: u8) -> u32 {
         const STEP: usize = 64;
-        let rest = self.geo.units.saturating_sub(from) as usize;
+        let rest = end.saturating_sub(from) as usize;
         let Some(map) = self.region.bytes(self.geo.map_at + from as usize, rest) else {
-            return self.geo.units;
+            return end;
         };
         let plain = map.chunks_exact(STEP).take_while(|chunk| is_all(chunk, kind)).count();
         let tail = map.get(plain * STEP..).unwrap_or_default();
@@ -69,7 +79,12 @@ impl Mem {
     }
 
     fn next_marked(&self, from: u32) -> u32 {
-        self.next_other(from, unit::BODY)
+        self.next_marked_before(from, self.geo.units)
+    }
+
+    /// The next unit that isn't inside a run, or `end`.
+    pub fn next_marked_before(&self, from: u32, end: u32) -> u32 {
+        self.next_other(from, end, unit::BODY)
     }
 
     /// Whether all units between two are BODY, and setting them all to one kind.
@@ -111,15 +126,20 @@ impl Mem {
                     self.set_kind(at, unit::BODY);
                 }
             }
-            at = self.next_marked(self.next_other(at + 1, unit::CLAIMED));
+            at = self.next_marked(self.next_other(at + 1, self.geo.units, unit::CLAIMED));
         }
     }
 
     fn adopt(&self, page: u32, kind: u8, units: u64) {
-        self.set_pins(page, 0);
         match kind {
             unit::LIVE => {
                 self.link_index(page);
+                // It may still name the slot of the process that died at this very point.
+                if self.list_of(page) == List::Small && self.policy() == Policy::S3Fifo {
+                    self.raise(Gauge::SmallUnits, units);
+                } else {
+                    self.set_f32(page, field::PLACE, place::MAIN);
+                }
                 self.raise(Gauge::Entries, 1);
                 self.raise(Gauge::LiveBytes, self.content_len(page));
                 self.raise(Gauge::LiveUnits, units);
@@ -130,6 +150,7 @@ impl Mem {
                 self.raise(Gauge::PendingUnits, units);
             }
             _ => {
+                self.set_f32(page, field::PLACE, place::GONE);
                 self.push_front(List::Zombies, page);
                 self.raise(Gauge::Zombies, 1);
                 self.raise(Gauge::ZombieUnits, units);
@@ -141,7 +162,7 @@ impl Mem {
     fn claim(&self, page: u32) -> Claim {
         let generation = self.f32(page, field::GENERATION);
         let content = self.key_len(page).saturating_add(self.value_len(page));
-        let owned = self.kind(page) != unit::PENDING || self.f32(page, field::CHAIN) < self.geo.slots;
+        let owned = self.kind(page) != unit::PENDING || self.f32(page, field::PLACE) < self.geo.slots;
         let mut claim = Claim { runs: 0, units: 0, whole: false };
         let (mut run, mut room) = (page, 0usize);
         while run != 0 && owned {
@@ -189,7 +210,7 @@ impl Mem {
                 self.give(Run { start: at, units: end - at });
                 at = end;
             } else {
-                let end = self.next_other(at + 1, unit::CLAIMED);
+                let end = self.next_other(at + 1, self.geo.units, unit::CLAIMED);
                 self.set_kinds(at + 1, end, unit::BODY);
                 at = end;
             }
@@ -207,11 +228,11 @@ impl Mem {
         }
     }
 
-    /// Brings the live pages into the order of their last use.
+    /// Brings the live pages of a queue into their order.
     ///
     /// Mostly the old list is whole, or whole up to one place. So its order is taken as far as it goes and the
-    /// other pages are put behind it. Only if that isn't in order already it is sorted.
-    fn rebuild_lru(&self) {
+    /// other pages are put behind it. LRU's is the order of the last use: if it isn't in order already it is sorted.
+    fn rebuild_queue(&self, list: List) {
         let (mut first, mut last, mut in_order) = (0, 0, true);
         let mut append = |page: u32| {
             self.set_kind(page, unit::LISTED);
@@ -224,15 +245,19 @@ impl Mem {
             }
             last = page;
         };
-        let mut old = self.head(List::Lru);
-        while self.kind(old) == unit::LIVE {
+        let mut old = self.head(list);
+        while self.kind(old) == unit::LIVE && self.list_of(old) == list {
             let next = self.f32(old, field::NEXT);
             append(old);
             old = next;
         }
-        self.each_page(unit::LIVE, append);
+        self.each_page(unit::LIVE, |page| {
+            if self.list_of(page) == list {
+                append(page);
+            }
+        });
         self.set_f32(last, field::NEXT, 0);
-        if !in_order {
+        if !in_order && self.policy() == Policy::Lru {
             first = self.sort_by_use(first);
             let mut page = first;
             last = 0;
@@ -242,8 +267,7 @@ impl Mem {
                 page = self.f32(page, field::NEXT);
             }
         }
-        self.set_ends(List::Lru, first, last);
-        self.each_page(unit::LISTED, |page| self.set_kind(page, unit::LIVE));
+        self.set_ends(list, first, last);
     }
 
     /// Sorts a list that is linked by `next` alone: last used first, equals as they were.
@@ -293,15 +317,15 @@ impl Mem {
         first
     }
 
-    /// Empties index, gauges, and all lists but the LRU list, whose order is a help.
-    fn clear_index(&self) {
-        self.region.fill(self.geo.buckets_at, 4 * self.geo.buckets as usize, 0);
+    /// Empties gauges, and all lists but the queues, whose order is a help.
+    fn clear_sums(&self) {
         self.set_ends(List::Pending, 0, 0);
         self.set_ends(List::Zombies, 0, 0);
         for gauge in [
             Gauge::Entries,
             Gauge::LiveBytes,
             Gauge::LiveUnits,
+            Gauge::SmallUnits,
             Gauge::Pending,
             Gauge::PendingUnits,
             Gauge::Zombies,

@@ -11,6 +11,7 @@
 //!   that reason.
 //! - Every pointer is derived from `base`, so the region needs no other provenance.
 
+use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
@@ -156,6 +157,21 @@ impl Region {
         }
     }
 
+    /// Reads a word in the one order that all such reads and writes, of all processes, have (see `find.rs`).
+    #[inline(always)]
+    pub(super) fn load_in_order(&self, at: usize) -> u32 {
+        self.a32(at).map_or(0, |w| w.load(Ordering::SeqCst))
+    }
+
+    /// Writes a word in that order.
+    #[inline(always)]
+    pub(super) fn store_in_order(&self, at: usize, value: u32) {
+        write_point();
+        if let Some(w) = self.a32(at) {
+            w.store(value, Ordering::SeqCst);
+        }
+    }
+
     /// Writes a word before everything that this thread writes after.
     #[inline(always)]
     pub(super) fn store_first(&self, at: usize, value: u32) {
@@ -163,7 +179,7 @@ impl Region {
         fence(Ordering::Release);
     }
 
-    /// The bytes of a page: under the lock, or under a hold (see the head of the file).
+    /// The bytes of a page, or of the map: under the lock, or those of a page under a hold (see the head of the file).
     #[inline]
     pub(super) fn bytes(&self, at: usize, len: usize) -> Option<&[u8]> {
         if at.checked_add(len)? > self.len {
@@ -174,7 +190,7 @@ impl Region {
         Some(unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(at), len) })
     }
 
-    /// Sets bytes that nothing reads without the lock: map bytes inside runs, and the buckets.
+    /// Sets bytes that nothing reads without the lock: map bytes inside runs.
     pub(super) fn fill(&self, at: usize, len: usize, byte: u8) {
         write_point();
         if at.checked_add(len).is_none_or(|end| end > self.len) {
@@ -207,21 +223,32 @@ fn write_point() {
 }
 
 /// A process's number among those that use the region: what it holds is recorded under it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Slot(u32);
+///
+/// It belongs to one thread: what it guards without the lock is guarded against other slots only.
+#[derive(Debug)]
+pub struct Slot {
+    number: u32,
+    /// Pin words of this process that are free (see `pins.rs`).
+    free_pins: RefCell<Vec<u32>>,
+}
 
 impl Slot {
     /// Names the slot of this process.
     ///
     /// # Safety
-    /// No other process (or store user in this one) uses the number while this value lives.
+    /// No other process, and no other thread of this one, uses the number while this value lives. (Several values with
+    /// one number in one thread are fine: they share what is recorded in the region.)
     pub unsafe fn new(number: u32) -> Slot {
-        Slot(number)
+        Slot { number, free_pins: RefCell::default() }
     }
 
     /// The number.
     pub fn number(&self) -> u32 {
-        self.0
+        self.number
+    }
+
+    pub(super) fn free_pins(&self) -> &RefCell<Vec<u32>> {
+        &self.free_pins
     }
 }
 
@@ -233,8 +260,8 @@ impl DeadSlot {
     /// Names a slot that nobody uses.
     ///
     /// # Safety
-    /// The process that used the number has ended, or it is this one and has no hold, pin or
-    /// reservation under it.
+    /// The process that used the number has ended, or it is this one, has no hold, pin or reservation under the
+    /// number, and uses no [`Slot`] any more that was made before.
     pub unsafe fn new(number: u32) -> DeadSlot {
         DeadSlot(number)
     }
@@ -253,8 +280,8 @@ pub struct RawPin {
     pub unit: u32,
     /// Generation of the page.
     pub generation: u32,
-    /// Record of the pin.
-    pub record: u32,
+    /// Number of the pin's word.
+    pub word: u32,
 }
 
 impl super::Store {

@@ -12,14 +12,15 @@ use super::fill::{Reservation, ReserveError};
 use super::hold::{Held, Pin};
 use super::layout::{Geometry, Mem, at, unit};
 use super::list::List;
+use super::queue::{CHANCES, Policy};
 use super::region::{DeadSlot, RawPin, Slot};
 use super::stats::{Counter, Gauge, Stats};
 use super::{Store, evict};
 
-/// A page is moved to the front of the LRU list at most this often: a page that every request asks for would
+/// LRU moves a page to the front of its queue at most this often: a page that every request asks for would
 /// otherwise be relinked, and its neighbours' lines written, on every hit. No zone is filled anew in so
 /// short a time that such a page could be evicted meanwhile.
-const MOVE_EVERY_MS: u64 = 1;
+pub(super) const MOVE_EVERY_MS: u64 = 1;
 
 /// The store under its lock.
 #[derive(Debug)]
@@ -76,17 +77,27 @@ impl<'s> Section<'s> {
             mem.count(Counter::Inactive);
             return None;
         }
+        self.note_use(page, now_ms);
+        Some(self.mem().found(page))
+    }
+
+    /// Notes that a page was used now: what [`Store::get`](super::Store::get) leaves to the lock.
+    pub fn touch(&mut self, entry: Entry, now_ms: u64) {
+        if self.mem().kind(entry.unit) == unit::LIVE && self.mem().is_entry(entry) {
+            self.note_use(entry.unit, now_ms);
+        }
+    }
+
+    fn note_use(&mut self, page: u32, now_ms: u64) {
+        let policy = self.mem().policy();
+        self.mem().count_use(page, policy);
         // In both directions: the clock may have been set back.
         if self.mem().f64(page, field::LAST_USED).abs_diff(now_ms) >= MOVE_EVERY_MS {
-            let mem = self.mem();
-            if mem.head(List::Lru) != page {
-                self.change();
-                mem.unlink(List::Lru, page);
-                mem.push_front(List::Lru, page);
+            if policy == Policy::Lru {
+                self.change().renew(page);
             }
-            mem.set_f64(page, field::LAST_USED, now_ms);
+            self.mem().set_f64(page, field::LAST_USED, now_ms);
         }
-        Some(self.mem().found(page))
     }
 
     /// Finds the page of a key without using it.
@@ -98,44 +109,43 @@ impl<'s> Section<'s> {
     /// such hold at a time: `None` while it has one, or if the page is gone.
     pub fn hold(&mut self, slot: &Slot, entry: Entry) -> Option<Held<'s>> {
         let mem = self.mem();
-        if !mem.use_slot(slot.number()) || mem.hazard(slot.number()) != 0 {
+        if !mem.use_slot(slot.number()) || !mem.is_idle(slot.number()) {
             return None;
         }
         let page = mem.readable(entry)?;
-        mem.set_hazard(slot.number(), page);
+        mem.set_hazard(slot.number(), 0, page);
         Some(Held::assemble(self.store, slot.number(), entry))
     }
 
     /// Keeps a page readable until `unpin`. `None` if the page is gone or all pins are in use: the
     /// caller then copies what it needs.
     pub fn pin(&mut self, slot: &Slot, entry: Entry) -> Option<Pin> {
-        let page = self.mem().readable(entry)?;
-        if self.mem().pins(page) == u16::MAX || !self.mem().use_slot(slot.number()) {
-            return None;
-        }
-        let record = self.change().add_pin(slot.number(), page)?;
-        let raw = RawPin { unit: page, generation: entry.generation, record };
-        Some(Pin::assemble(self.mem().region, raw))
+        let mem = self.mem();
+        let page = mem.readable(entry)?;
+        let word = mem.add_pin(slot, page).or_else(|| {
+            mem.find_pins(slot);
+            mem.add_pin(slot, page)
+        })?;
+        Some(Pin::assemble(mem.region, RawPin { unit: page, generation: entry.generation, word }))
     }
 
     /// Ends a pin.
     pub fn unpin(&mut self, pin: Pin) {
         let (region, raw) = pin.take_apart();
-        let names_it = self.mem().pin_of(raw.record).is_some_and(|(page, _)| page == raw.unit);
-        if region == self.mem().region && names_it {
-            self.end_pin(raw.record);
+        if region == self.mem().region && self.mem().pinned(raw.word) == Some(raw.unit) {
+            self.mem().drop_pin(raw.word);
+            self.bury(raw.unit);
         }
     }
 
-    fn end_pin(&mut self, record: u32) {
-        let mem = self.change();
-        if let Some((page, _)) = mem.pin_of(record) {
-            mem.drop_pin(record);
-            mem.bury(page);
+    /// Frees a page that is out of the store, if nobody reads it any more.
+    pub(super) fn bury(&mut self, page: u32) {
+        if self.mem().kind(page) == unit::ZOMBIE {
+            self.change().bury(page);
         }
     }
 
-    /// Makes room for a page, evicting what was least recently used, and gives it to the caller to be filled
+    /// Makes room for a page, evicting what the policy chooses, and gives it to the caller to be filled
     /// outside the lock. Nobody finds it before it is published.
     pub fn reserve(
         &mut self,
@@ -156,17 +166,18 @@ impl<'s> Section<'s> {
             return Err(ReserveError::NoSlot);
         }
         mem.bury_some(evict::SWEEP);
-        mem.drop_inactive(evict::SWEEP, now_ms);
+        mem.drop_inactive(now_ms);
         let generation = mem.next_generation();
         let Some(page) = self.find_room(content, generation) else {
             mem.count(Counter::Refused);
             return Err(ReserveError::NoRoom);
         };
 
-        mem.set_key_len_and_pins(page, key_len, 0);
+        mem.set_f32(page, field::KEY_LEN, u32::from(key_len));
         mem.set_f64(page, field::HASH, hash);
         mem.set_f32(page, field::VALUE_LEN, value_len as u32);
-        mem.set_f32(page, field::CHAIN, slot.number());
+        mem.set_f32(page, field::CHAIN, 0);
+        mem.set_f32(page, field::PLACE, slot.number());
         mem.fill(page, 0, key);
         // From here on the page exists.
         mem.set_kind(page, unit::PENDING);
@@ -183,7 +194,8 @@ impl<'s> Section<'s> {
         if !mem.can_make_room(need) && (mem.bury_some(usize::MAX) == 0 || !mem.can_make_room(need)) {
             return None;
         }
-        while mem.free_units() < need.saturating_add(mem.geo.slack()) && mem.evict_one() {}
+        let mut chances = CHANCES;
+        while mem.free_units() < need.saturating_add(mem.geo.slack()) && mem.evict_one(&mut chances) {}
         let mut chain = Chain::new(content, generation);
         loop {
             let before = chain.units;
@@ -197,7 +209,7 @@ impl<'s> Section<'s> {
                 return None;
             }
             // The headers of a page's second and later runs can take more than was counted.
-            if !mem.evict_one() {
+            if !mem.evict_one(&mut chances) {
                 mem.free_chain(chain.first);
                 return None;
             }
@@ -214,23 +226,35 @@ impl<'s> Section<'s> {
         mem.set_f64(page, field::EXPIRES, meta.expires_ms);
         mem.set_f64(page, field::TAG, meta.tag);
         mem.set_f64(page, field::LAST_USED, now_ms);
+        mem.set_f32(page, field::USES, 0);
+        let mut list = mem.queue_for(mem.f64(page, field::HASH));
         if let Some(old) = mem.find_twin(page) {
+            // What the old one has earned goes over to the new one.
+            list = mem.list_of(old);
+            mem.set_f32(page, field::USES, mem.f32(old, field::USES));
             mem.retire(old);
             mem.count(Counter::Replaced);
         }
+        self.go_live(page, |mem| mem.enter_queue(page, list));
+        Some(entry)
+    }
+
+    /// Makes a filled page a live one. `enter` puts it into a queue.
+    pub(super) fn go_live(&mut self, page: u32, enter: impl FnOnce(&Mem)) {
+        let mem = self.change();
         let units = u64::from(mem.page_units(page));
         mem.unlink(List::Pending, page);
-        // From here on the page is live. Its place in the index comes after: until now that field names its slot.
+        // From here on the page is live. Its queue comes after: until now that field names its slot.
         mem.set_kind(page, unit::LIVE);
-        mem.push_front(List::Lru, page);
-        mem.link_index(page);
+        enter(mem);
         mem.lower(Gauge::Pending, 1);
         mem.lower(Gauge::PendingUnits, units);
         mem.raise(Gauge::Entries, 1);
         mem.raise(Gauge::LiveBytes, mem.content_len(page));
         mem.raise(Gauge::LiveUnits, units);
         mem.count(Counter::Stores);
-        Some(entry)
+        mem.count_by(Counter::StoredUnits, units);
+        mem.link_index(page);
     }
 
     /// Gives a reservation's units back.
@@ -263,10 +287,8 @@ impl<'s> Section<'s> {
     pub fn clear(&mut self) {
         for _ in 0..self.mem().geo.units {
             let mem = self.change();
-            let page = mem.tail(List::Lru);
-            if mem.kind(page) != unit::LIVE {
-                return;
-            }
+            let tails = [mem.tail(List::Main), mem.tail(List::Small)];
+            let Some(page) = tails.into_iter().find(|page| mem.kind(*page) == unit::LIVE) else { return };
             mem.retire(page);
             mem.count(Counter::Removed);
         }
@@ -279,21 +301,14 @@ impl<'s> Section<'s> {
             return;
         }
         let mem = self.change();
-        mem.clear_hazard(number);
-        for _ in 0..mem.geo.pins {
-            let record = mem.first_pin(number);
-            if record == 0 {
-                break;
-            }
-            self.end_pin(record);
-        }
+        mem.release_holds(number);
         let mut page = mem.head(List::Pending);
         for _ in 0..mem.geo.units {
             if mem.kind(page) != unit::PENDING {
                 break;
             }
             let next = mem.f32(page, field::NEXT);
-            if mem.f32(page, field::CHAIN) == number {
+            if mem.f32(page, field::PLACE) == number {
                 mem.drop_pending(page);
             }
             page = next;
@@ -301,11 +316,28 @@ impl<'s> Section<'s> {
         mem.bury_some(usize::MAX);
     }
 
-    /// Changes what was set when the store was created: the greatest page, and how long an unused page stays.
-    pub fn set_limits(&mut self, max_page: usize, inactive_ms: u64) {
+    /// Notes which process has a slot from now on, so that others can tell when it is dead.
+    pub fn claim_slot(&mut self, slot: &Slot, pid: u32) {
+        if self.mem().use_slot(slot.number()) {
+            self.mem().set_pid(slot.number(), pid);
+        }
+    }
+
+    /// The slots that were claimed, and by which processes: for a sweep for dead ones.
+    pub fn claims(&self) -> impl Iterator<Item = (u32, u32)> + use<'s> {
+        let mem = self.mem();
+        (0..mem.slots_high()).map(|slot| (slot, mem.pid(slot))).filter(|(_, pid)| *pid != 0)
+    }
+
+    /// Changes what was set when the store was created: the greatest page, how long an unused page stays, and which
+    /// pages go first.
+    pub fn set_limits(&mut self, max_page: usize, inactive_ms: u64, policy: Policy) {
         let mem = self.mem();
         mem.region.set_u64(at::MAX_PAGE, max_page as u64);
         mem.region.set_u64(at::INACTIVE, inactive_ms);
+        if mem.policy() != policy {
+            self.change().set_policy(policy);
+        }
     }
 
     /// The store's figures.

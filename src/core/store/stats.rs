@@ -14,7 +14,7 @@ pub(super) enum Gauge {
     Zombies,
     ZombieUnits,
     FreeUnits,
-    Pins,
+    SmallUnits,
 }
 
 /// Figures that only grow.
@@ -29,6 +29,8 @@ pub(super) enum Counter {
     Refused,
     Recoveries,
     Lost,
+    StoredUnits,
+    EvictedUnits,
 }
 
 /// A snapshot of the store's figures.
@@ -72,6 +74,10 @@ pub struct Stats {
     pub recoveries: u64,
     /// Pages that a rebuild had to drop because they made no sense.
     pub lost: u64,
+    /// Units that published pages took.
+    pub stored_units: u64,
+    /// Units that came free because their space was needed.
+    pub evicted_units: u64,
 }
 
 impl Mem {
@@ -100,7 +106,11 @@ impl Mem {
     }
 
     pub fn count(&self, counter: Counter) {
-        self.set_figure(counter as usize, self.figure(counter as usize).wrapping_add(1));
+        self.count_by(counter, 1);
+    }
+
+    pub fn count_by(&self, counter: Counter, by: u64) {
+        self.set_figure(counter as usize, self.figure(counter as usize).wrapping_add(by));
     }
 
     pub fn stats(&self) -> Stats {
@@ -115,8 +125,8 @@ impl Mem {
             zombie_units: self.gauge(Gauge::ZombieUnits),
             free_units: self.gauge(Gauge::FreeUnits),
             arena_units: u64::from(self.geo.arena_units()),
-            pins: self.gauge(Gauge::Pins),
-            pins_limit: u64::from(self.geo.pins),
+            pins: self.all_pins().count() as u64,
+            pins_limit: self.pins_limit(),
             stores: count(Counter::Stores),
             replaced: count(Counter::Replaced),
             evicted: count(Counter::Evicted),
@@ -125,6 +135,8 @@ impl Mem {
             refused: count(Counter::Refused),
             recoveries: count(Counter::Recoveries),
             lost: count(Counter::Lost),
+            stored_units: count(Counter::StoredUnits),
+            evicted_units: count(Counter::EvictedUnits),
         }
     }
 }

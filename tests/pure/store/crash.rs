@@ -28,9 +28,9 @@ struct Scene {
 }
 
 /// Many pages, some of them in several runs, tag = key; the arena is full, so that the next page evicts.
-fn scene() -> Scene {
+fn scene(policy: Policy) -> Scene {
     let memory = Memory::new(LEN);
-    let store = memory.create(&OPTIONS);
+    let store = memory.create(&Options { policy, ..OPTIONS });
     let scene = Scene { memory, store, lock: Lock::default() };
     for key in 0..30u8 {
         scene.put(slot(0), key, 800 + 97 * usize::from(key % 7), u64::from(key));
@@ -89,8 +89,21 @@ impl Scene {
 /// Kills `work` at each of its writes in turn. `changes` tells the keys that it may change; those that it
 /// evicts when it lives may go as well.
 fn at_each_write(name: &str, changes: &[u8], prepare: impl Fn(&Scene), work: impl Fn(&Scene)) {
+    for policy in Policy::ALL {
+        let name = format!("{name}, {}", policy.as_str());
+        at_each_write_with(policy, &name, changes, &prepare, &work);
+    }
+}
+
+fn at_each_write_with(
+    policy: Policy,
+    name: &str,
+    changes: &[u8],
+    prepare: impl Fn(&Scene),
+    work: impl Fn(&Scene),
+) {
     let step = if cfg!(miri) { 17 } else { 1 };
-    let start = scene();
+    let start = scene(policy);
     prepare(&start);
     let before = start.pages();
     let undisturbed = start.copy();
@@ -111,6 +124,23 @@ fn at_each_write(name: &str, changes: &[u8], prepare: impl Fn(&Scene), work: imp
             return;
         }
     }
+}
+
+#[test]
+fn hitting_without_the_lock() {
+    at_each_write(
+        "get",
+        &[],
+        |_| (),
+        |scene| {
+            for _ in 0..3 {
+                let hit = scene.store.get(&slot(1), scene.store.hash(&[70]), &[70], 1_000_000).unwrap();
+                let pin = scene.store.pin(&scene.lock, &slot(1), &hit.held).unwrap();
+                drop(hit);
+                scene.store.unpin(&scene.lock, &slot(1), pin);
+            }
+        },
+    );
 }
 
 #[test]
@@ -187,7 +217,7 @@ fn rebuilding_itself() {
         let _ = scene.with(|s| s.pin(&slot(1), entry)).unwrap();
         let _ = scene.with(|s| s.reserve(&slot(1), 5, b"201", 3000, 1)).unwrap();
     };
-    let start = scene();
+    let start = scene(Policy::S3Fifo);
     load(&start);
     let before = start.pages();
     start.with(|s| s.mark_dirty());
@@ -204,7 +234,7 @@ fn rebuilding_itself() {
 
 #[test]
 fn spoilt_tables_are_made_again_from_the_map() {
-    let start = scene();
+    let start = scene(Policy::Lru);
     let before = start.pages();
     let order = drain_order(&start.copy());
     for seed in 0..if cfg!(miri) { 1 } else { 30u64 } {

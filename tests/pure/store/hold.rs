@@ -70,12 +70,21 @@ fn pins_run_out_and_come_back() {
     let mut pins: Vec<_> =
         (0..limit).map(|_| store.with(&lock, |s| s.pin(&slot(0), entry)).unwrap()).collect();
     assert!(store.with(&lock, |s| s.pin(&slot(0), entry)).is_none());
+    let held = hold(&store, &lock, &slot(0), b"k").unwrap();
+    assert!(store.pin(&lock, &slot(0), &held).is_none());
     store.with(&lock, |s| s.unpin(pins.swap_remove(5)));
-    pins.push(store.with(&lock, |s| s.pin(&slot(3), entry)).unwrap());
+    pins.push(store.pin(&lock, &slot(0), &held).unwrap());
+    drop(held);
     store.with(&lock, |s| s.check()).unwrap();
     for pin in pins {
         store.with(&lock, |s| s.unpin(pin));
     }
+    // Its pins stay a process's own until it ends.
+    assert!(store.with(&lock, |s| s.pin(&slot(3), entry)).is_none());
+    store.with(&lock, |s| s.release_slot(&dead(0)));
+    let pin = store.with(&lock, |s| s.pin(&slot(3), entry)).unwrap();
+    store.with(&lock, |s| s.unpin(pin));
+    assert_eq!(store.with(&lock, |s| s.stats()).pins, 0);
     store.with(&lock, |s| s.check()).unwrap();
 }
 

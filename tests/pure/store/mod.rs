@@ -12,7 +12,7 @@ mod threads;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::{AtomicBool, Ordering};
-use twice_core::store::{Found, Held, Meta, Options, Page, RawLock, Region, Slot, Store};
+use twice_core::store::{Found, Held, Meta, Options, Page, Policy, RawLock, Region, Slot, Store};
 
 /// A spinning lock: what nginx's is, without its sleep.
 #[derive(Default)]
@@ -80,7 +80,8 @@ impl Drop for Memory {
     }
 }
 
-pub const OPTIONS: Options = Options { seed: [7, 11], slots: 8, max_page: 1 << 20, inactive_ms: 0 };
+pub const OPTIONS: Options =
+    Options { seed: [7, 11], slots: 8, max_page: 1 << 20, inactive_ms: 0, policy: Policy::Lru };
 
 pub fn slot(number: u32) -> Slot {
     // SAFETY: each test uses a number for one user at a time.

@@ -1,10 +1,12 @@
-//! Sequences of operations against a naive model: a vector of pages, most recently used first.
+//! Sequences of operations against a naive model: a vector of pages with its own clock.
 //!
-//! The model doesn't know how the store lays pages out. What it demands: what goes is always the tail of its
-//! vector; no more goes than is needed; all else is there, byte for byte; every unit is accounted for.
+//! The model doesn't know how the store lays pages out. What it demands: what goes is nothing that is being read, and
+//! under LRU the tail of its vector; no more goes than is needed; all else is there, byte for byte, with the lock and
+//! without it; every unit is accounted for.
 
 use super::naive::{Op, run};
 use proptest::prelude::*;
+use twice_core::store::Policy;
 
 fn op() -> impl Strategy<Value = Op> {
     let key = 0..24u8;
@@ -36,12 +38,22 @@ proptest! {
     })]
 
     #[test]
-    fn the_store_does_what_the_model_does(ops in prop::collection::vec(op(), 1..120)) {
-        run(&ops, 0);
+    fn lru_does_what_the_model_does(ops in prop::collection::vec(op(), 1..120)) {
+        run(&ops, 0, Policy::Lru);
     }
 
     #[test]
-    fn also_when_unused_pages_go(ops in prop::collection::vec(op(), 1..120)) {
-        run(&ops, 20_000);
+    fn sieve_does_what_the_model_does(ops in prop::collection::vec(op(), 1..120)) {
+        run(&ops, 0, Policy::Sieve);
+    }
+
+    #[test]
+    fn s3fifo_does_what_the_model_does(ops in prop::collection::vec(op(), 1..120)) {
+        run(&ops, 0, Policy::S3Fifo);
+    }
+
+    #[test]
+    fn also_when_unused_pages_go(ops in prop::collection::vec(op(), 1..120), policy in 0..3usize) {
+        run(&ops, 20_000, Policy::ALL[policy]);
     }
 }

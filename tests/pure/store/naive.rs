@@ -2,8 +2,8 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use twice_core::store::{
-    DeadSlot, Entry, Geometry, Held, Meta, Options, Page, Pin, RawLock, Region, Reservation, ReserveError,
-    Slot, Store,
+    DeadSlot, Entry, Geometry, Held, Meta, Options, Page, Pin, Policy, RawLock, Region, Reservation,
+    ReserveError, Slot, Store,
 };
 
 /// What can be done to a store.
@@ -107,6 +107,7 @@ struct Machine<'s> {
     now: u64,
     version: u64,
     inactive_ms: u64,
+    policy: Policy,
     /// Most recently used first.
     live: Vec<Known>,
     held: Vec<Option<(Held<'s>, Known)>>,
@@ -115,13 +116,13 @@ struct Machine<'s> {
 }
 
 /// Runs operations on a store and on the model. Panics where they differ.
-pub fn run(ops: &[Op], inactive_ms: u64) {
+pub fn run(ops: &[Op], inactive_ms: u64, policy: Policy) {
     let layout = Layout::from_size_align(LEN, 4096).unwrap();
     // SAFETY: the layout has a size.
     let base = unsafe { alloc_zeroed(layout) };
     // SAFETY: freed below, after everything that uses it.
     let region = unsafe { Region::new(base, LEN) }.unwrap();
-    let options = Options { seed: [1, 2], slots: 8, max_page: 90_000, inactive_ms };
+    let options = Options { seed: [1, 2], slots: 8, max_page: 90_000, inactive_ms, policy };
     // SAFETY: nobody else has the region.
     let store = unsafe { Store::create(region, &options) }.unwrap();
     let mut machine = Machine {
@@ -133,6 +134,7 @@ pub fn run(ops: &[Op], inactive_ms: u64) {
         now: 1_000_000,
         version: 0,
         inactive_ms,
+        policy,
         live: Vec::new(),
         held: (0..SLOTS).map(|_| None).collect(),
         pins: Vec::new(),
@@ -198,15 +200,17 @@ impl<'s> Machine<'s> {
             Op::Pin { slot, key } => {
                 let slot = slot % SLOTS;
                 let Some(known) = self.known(key) else { return };
-                let pin = self.with(|s| s.pin(&self.slots[usize::from(slot)], known.entry.unwrap()));
-                let stats = self.with(|s| s.stats());
-                assert!(pin.is_some() || stats.pins == stats.pins_limit);
-                self.pins.extend(pin.map(|pin| (pin, slot, known)));
+                let pin = self.pin(&self.slots[usize::from(slot)], &known).expect("there are enough");
+                self.pins.push((pin, slot, known));
             }
             Op::Unpin { n } => {
-                if let Some((pin, _, known)) = choose(&mut self.pins, n) {
+                if let Some((pin, slot, known)) = choose(&mut self.pins, n) {
                     assert_bytes(self.store.page(&pin).unwrap(), &known);
-                    self.with(|s| s.unpin(pin));
+                    if n.is_multiple_of(2) {
+                        self.with(|s| s.unpin(pin));
+                    } else {
+                        self.store.unpin(&NoLock, &self.slots[usize::from(slot)], pin);
+                    }
                 }
             }
             Op::Tick { ms } => self.now += u64::from(ms),
@@ -219,6 +223,8 @@ impl<'s> Machine<'s> {
                 // SAFETY: nothing of the slot's is left.
                 let dead = unsafe { DeadSlot::new(u32::from(slot)) };
                 self.with(|s| s.release_slot(&dead));
+                // SAFETY: the one of before is not used any more.
+                self.slots[usize::from(slot)] = unsafe { Slot::new(u32::from(slot)) };
             }
             Op::Clear => {
                 self.with(|s| s.clear());
@@ -246,28 +252,46 @@ impl<'s> Machine<'s> {
             || self.pins.iter().any(|(_, _, o)| is_it(o))
     }
 
+    /// Pins a page: under the lock, or without it after a hit without it.
+    fn pin(&self, slot: &Slot, known: &Known) -> Option<Pin> {
+        let hash = hash_of(self.store, known.key);
+        let hit = self.store.get(slot, hash, &key_bytes(known.key), known.used);
+        match hit {
+            Some(hit) if known.version.is_multiple_of(2) => self.store.pin(&NoLock, slot, &hit.held),
+            _ => self.with(|s| s.pin(slot, known.entry.unwrap())),
+        }
+    }
+
     fn get(&mut self, key: u8) {
-        let hash = hash_of(self.store, key);
-        let found = self.with(|s| s.lookup(hash, &key_bytes(key), self.now));
-        let Some(mut known) = self.known(key) else {
-            assert_eq!(found, None);
-            return;
-        };
-        if self.is_inactive(&known) {
-            assert_eq!(found, None);
+        let (hash, bytes) = (hash_of(self.store, key), key_bytes(key));
+        let hit = self.store.get(&self.own, hash, &bytes, self.now);
+        let known = self.known(key).filter(|known| !self.is_inactive(known));
+        let Some(mut known) = known else {
+            assert!(hit.is_none());
+            assert_eq!(self.with(|s| s.lookup(hash, &bytes, self.now)), None);
             self.take(key);
             return;
-        }
-        let found = found.expect("the model has the page");
+        };
+        let hit = hit.expect("the model has the page, and nobody is in the way");
         let meta = Meta { created_ms: known.created, expires_ms: known.created + 5, tag: known.version };
+        let found = hit.found;
         assert_eq!((found.meta, found.value_len, Some(found.entry)), (meta, known.size, known.entry));
-        if self.now > known.used {
+        assert_bytes(hit.held.page(), &known);
+        let unused = self.now - known.used;
+        assert_eq!(hit.touch, self.policy == Policy::Lru && unused > 0);
+        let seldom = self.inactive_ms != 0 && unused > self.inactive_ms / 64;
+        if hit.touch {
+            drop(hit);
+            self.with(|s| s.touch(found.entry, self.now));
+        }
+        if unused > 0 && (self.policy == Policy::Lru || seldom) {
             self.take(key);
             known.used = self.now;
             self.live.insert(0, known);
         }
-        let held = self.with(|s| s.hold(&self.own, found.entry)).unwrap();
-        assert_bytes(held.page(), &known);
+        // The way under the lock comes to the same.
+        let again = self.with(|s| s.peek(hash, &bytes));
+        assert_eq!(again, Some(found));
     }
 
     /// Reserves and fills a page, and judges what had to go for it.
@@ -282,21 +306,15 @@ impl<'s> Machine<'s> {
         let result = self.with(|s| s.reserve(&self.slots[usize::from(slot)], hash, &bytes, size, self.now));
         let after = self.with(|s| s.stats());
 
+        let gone = self.gone();
         let (evicted, inactive) = (after.evicted - before.evicted, after.inactive - before.inactive);
-        let gone = self.live.split_off(self.live.len() - (evicted + inactive) as usize);
-        for known in &gone {
-            let hash = hash_of(self.store, known.key);
-            let found = self.with(|s| s.peek(hash, &key_bytes(known.key)));
-            assert_eq!(found, None, "what goes is what was used least recently");
-        }
-        let inactive_gone =
-            gone.iter().rev().take(8).take_while(|known| self.is_inactive(known)).count() as u64;
-        assert_eq!(inactive, inactive_gone);
-        let slack = u64::from(self.store.geometry().slack());
+        assert_eq!(gone.len() as u64, evicted + inactive);
+        assert!(
+            inactive <= 8 && inactive <= gone.iter().filter(|known| self.is_inactive(known)).count() as u64
+        );
         if evicted > 0 {
-            let last = &gone[0];
-            let freed = if self.is_used(last) { 0 } else { most_units(last) };
-            let enough = slack + freed;
+            let freed = gone.iter().map(most_units).max().unwrap();
+            let enough = u64::from(self.store.geometry().slack()) + freed;
             assert!(after.free_units <= enough, "{} free, {enough} would do: {gone:?}", after.free_units);
         }
         match result {
@@ -320,6 +338,33 @@ impl<'s> Machine<'s> {
             }
             Err(ReserveError::NoSlot) => panic!("there are such slots"),
         }
+    }
+
+    /// Takes the pages out of the model that are no longer in the store. What LRU evicts is what was used least
+    /// recently, but for what somebody reads: that counts as used now.
+    fn gone(&mut self) -> Vec<Known> {
+        let found = |known: &Known| {
+            let hash = hash_of(self.store, known.key);
+            self.with(|s| s.peek(hash, &key_bytes(known.key))).is_some()
+        };
+        let gone: Vec<Known> = self.live.iter().filter(|known| !found(known)).copied().collect();
+        let mut left = gone.len();
+        if self.policy == Policy::Lru && self.inactive_ms == 0 {
+            while left > 0 {
+                let last = self.live.pop().unwrap();
+                if self.is_used(&last) {
+                    self.live.insert(0, last);
+                } else {
+                    assert!(gone.contains(&last), "{last:?} was used least recently, and {gone:?} went");
+                    left -= 1;
+                }
+            }
+        }
+        for known in &gone {
+            assert!(self.is_inactive(known) || !self.is_used(known), "{known:?} is being read");
+        }
+        self.live.retain(|known| !gone.contains(known));
+        gone
     }
 
     fn publish(&mut self, page: Reservation, mut known: Known) {

@@ -26,7 +26,7 @@ fn the_arena_is_most_of_the_region() {
     for megabytes in [8, 64, 1024, 64 * 1024] {
         let len = megabytes << 20;
         let geometry = Geometry::for_len(len, 1024).unwrap();
-        assert!(geometry.arena_bytes() as f64 > 0.975 * len as f64, "{megabytes} MB");
+        assert!(geometry.arena_bytes() as f64 > 0.97 * len as f64, "{megabytes} MB");
     }
 }
 
@@ -50,7 +50,7 @@ fn only_a_store_of_this_version_and_length_is_attached_to() {
 fn pages_of_all_sizes_come_back_byte_for_byte() {
     let memory = Memory::new(512 * 1024);
     let (store, lock) = (memory.create(&OPTIONS), Lock::default());
-    let edges = [UNIT - 73, UNIT - 72, UNIT - 71, 2 * UNIT - 72, 2 * UNIT, 4096, 65_536, 100_000];
+    let edges = [UNIT - 81, UNIT - 80, UNIT - 79, 2 * UNIT - 80, 2 * UNIT, 4096, 65_536, 100_000];
     for (i, len) in [0, 1, 2, 3, 5, 16].into_iter().chain(edges).enumerate() {
         let key = format!("key {i}");
         assert!(put(&store, &lock, &slot(0), key.as_bytes(), len, i as u64, 5));
@@ -98,7 +98,7 @@ fn a_page_at_the_limit_is_taken_and_one_byte_more_is_not() {
     assert_eq!(huge, ReserveError::TooLarge);
     let long = vec![b'k'; 70_000];
     let hash = store.hash(&long);
-    store.with(&lock, |s| s.set_limits(usize::MAX, 0));
+    store.with(&lock, |s| s.set_limits(usize::MAX, 0, Policy::Lru));
     let refused = store.with(&lock, |s| s.reserve(&slot(0), hash, &long, 1, 1)).unwrap_err();
     assert_eq!(refused, ReserveError::TooLarge);
     assert!(put(&store, &lock, &slot(0), &long[..65_535], 1, 2, 1));
@@ -192,9 +192,10 @@ fn pages_that_nobody_asks_for_go_after_their_time() {
     // Stores take the others along, some at a time.
     assert!(put(&store, &lock, &slot(0), b"a", 10, 1, 12_000));
     assert_eq!(store.with(&lock, |s| s.stats()).inactive, 9);
-    assert!(put(&store, &lock, &slot(0), b"b", 10, 1, 12_000));
-    assert!(put(&store, &lock, &slot(0), b"c", 10, 1, 12_000));
+    for key in [b"b", b"c", b"d"] {
+        assert!(put(&store, &lock, &slot(0), key, 10, 1, 12_000));
+    }
     let stats = store.with(&lock, |s| s.stats());
-    assert_eq!((stats.inactive, stats.entries), (19, 4));
+    assert_eq!((stats.inactive, stats.entries), (19, 5));
     assert!(find(&store, &lock, &[3]).is_some());
 }

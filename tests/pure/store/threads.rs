@@ -5,10 +5,16 @@ use twice_core::store::DeadSlot;
 
 #[test]
 fn readers_see_whole_pages_while_writers_evict_them() {
+    for policy in Policy::ALL {
+        run(policy);
+    }
+}
+
+fn run(policy: Policy) {
     let (rounds, len) = if cfg!(miri) { (15, 100_000) } else { (1500, 400_000) };
     let memory = Memory::new(len);
     let lock = Lock::default();
-    memory.create(&OPTIONS);
+    memory.create(&Options { policy, ..OPTIONS });
     let region = memory.region();
     std::thread::scope(|scope| {
         for worker in 0..4u32 {
@@ -27,20 +33,24 @@ fn readers_see_whole_pages_while_writers_evict_them() {
                         put(&store, lock, &slot, &key, len, random, now);
                         continue;
                     }
+                    // Without the lock if possible, as a worker does it.
                     let hash = store.hash(&key);
-                    let pin = store.with(lock, |s| {
-                        let found = s.lookup(hash, &key, now)?;
-                        let held = s.hold(&slot, found.entry);
-                        Some((found, held, s.pin(&slot, found.entry)))
-                    });
-                    let Some((found, Some(held), pin)) = pin else { continue };
+                    let hit =
+                        store.get(&slot, hash, &key, now).map(|hit| (hit.found, hit.held)).or_else(|| {
+                            store.with(lock, |s| {
+                                let found = s.lookup(hash, &key, now)?;
+                                Some((found, s.hold(&slot, found.entry)?))
+                            })
+                        });
+                    let Some((found, held)) = hit else { continue };
+                    let pin = store.pin(lock, &slot, &held);
                     assert!(holds(held.page(), &key, found.meta.tag, found.value_len));
                     drop(held);
                     pins.extend(pin.map(|pin| (pin, key, found)));
                     if pins.len() > 3 {
                         let (pin, key, found) = pins.remove(0);
                         assert!(holds(store.page(&pin).unwrap(), &key, found.meta.tag, found.value_len));
-                        store.with(lock, |s| s.unpin(pin));
+                        store.unpin(lock, &slot, pin);
                     }
                     if round % 64 == 0 {
                         // As if a third process had died in the middle of something.

@@ -1,0 +1,112 @@
+//! A hit without the lock.
+//!
+//! The one who reads walks a page's chain with two hazards, hand over hand:
+//!
+//! ```text
+//! reader                                   whoever takes a page away (has the lock)
+//!   reads the link: page P                   changes the link that leads to P, and P's own to "nowhere"
+//!   writes hazard = P                        looks at all hazards: is P among them?
+//!   reads the link again: still P?           no: P's units are free
+//! ```
+//!
+//! Why that is enough. All four are done "in order" (sequentially consistent), so there is one order of them all. If
+//! the second reading of the link comes before the change, the hazard was written before it, too, and the other one sees
+//! it and keeps the page. If it comes after, the reader sees that the link has changed, and lets go. A link in
+//! a page that has itself left the chain can't deceive: it leads nowhere before the page behind it is taken away.
+//!
+//! A page that is reached in this way is published and stays what it is as long as the hazard stands. Nothing else is
+//! believed: where anything looks different than expected the answer is "ask under the lock".
+
+use super::Store;
+use super::entry::{Found, field};
+use super::hold::Held;
+use super::layout::{Mem, offset};
+use super::queue::Policy;
+use super::region::Slot;
+
+/// A chain is rarely longer than 3; a search that is not over by then is for the lock.
+const STEPS: usize = 32;
+
+/// A page that was found without the lock, and is held.
+#[derive(Debug)]
+pub struct Hit<'s> {
+    /// The hold on it.
+    pub held: Held<'s>,
+    /// What is known of it.
+    pub found: Found,
+    /// [`Section::touch`](super::Section::touch) is due: this store's policy has to know the order of use.
+    pub touch: bool,
+}
+
+impl Store {
+    /// Finds the page of a key, holds it, and notes that it was used now: all without the lock.
+    ///
+    /// `None` says nothing but that it could not be done so: the page isn't there, or was not used for longer than the
+    /// store keeps such, or something is being changed right there, or the process holds a page already. What
+    /// there is tells [`Section::lookup`](super::Section::lookup).
+    #[inline]
+    pub fn get(&self, slot: &Slot, hash: u64, key: &[u8], now_ms: u64) -> Option<Hit<'_>> {
+        let mem = &self.mem;
+        let number = slot.number();
+        if !mem.is_idle(number) {
+            return None;
+        }
+        let Some(page) = mem.find_held(number, hash, key).filter(|page| !mem.is_inactive(*page, now_ms))
+        else {
+            mem.clear_hazards(number);
+            return None;
+        };
+        let touch = mem.note_use(page, now_ms);
+        let found = mem.found(page);
+        Some(Hit { held: Held::assemble(self, number, found.entry), found, touch })
+    }
+}
+
+impl Mem {
+    /// The page of a key, with a hazard on it. In either case hazards are left to be cleared.
+    #[inline]
+    fn find_held(&self, slot: u32, hash: u64, key: &[u8]) -> Option<u32> {
+        let mut link = self.bucket_at(hash);
+        for step in 0..STEPS {
+            let page = self.region.load_acquire(link);
+            if !self.in_arena(page) {
+                return None;
+            }
+            self.set_hazard(slot, step, page);
+            if self.region.load_in_order(link) != page {
+                return None;
+            }
+            if self.f64(page, field::HASH) == hash && self.key_is(page, key) {
+                return Some(page);
+            }
+            link = offset(page, field::CHAIN);
+        }
+        None
+    }
+
+    /// Notes a use of a page that is held, without the lock. True if the lock is needed for it.
+    #[inline]
+    fn note_use(&self, page: u32, now_ms: u64) -> bool {
+        let unused_ms = self.f64(page, field::LAST_USED).abs_diff(now_ms);
+        let policy = self.policy();
+        if policy == Policy::Lru {
+            return unused_ms >= super::section::MOVE_EVERY_MS;
+        }
+        self.count_use(page, policy);
+        // Exact enough to tell what nobody asks for, and seldom enough to leave the line alone.
+        let inactive_ms = self.inactive_ms();
+        if inactive_ms != 0 && unused_ms > inactive_ms / 64 {
+            self.set_f64(page, field::LAST_USED, now_ms);
+        }
+        false
+    }
+
+    /// Counts a use up to what the policy tells apart: from then on a hit writes nothing.
+    #[inline]
+    pub fn count_use(&self, page: u32, policy: Policy) {
+        let uses = self.f32(page, field::USES);
+        if uses < policy.most_uses() {
+            self.set_f32(page, field::USES, uses + 1);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Takes back what dead workers held.
+//!
+//! A worker that is killed has a successor, which nginx gives the same process slot and which takes back what was held under it
+//! (`shm::init_process`). One that is killed while it is exiting has none. What it held stays taken until
+//! somebody looks: each new worker does, and each worker now and then.
+
+use std::cell::UnsafeCell;
+use std::mem::zeroed;
+use std::ptr;
+
+use ngx::ffi::{
+    ngx_add_timer, ngx_connection_t, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_exiting, ngx_msec_t,
+};
+use twice_core::store::{DeadSlot, Section};
+
+use crate::guard::guarded;
+use crate::shm;
+
+/// How often a worker looks.
+const EVERY_MS: ngx_msec_t = 10_000;
+
+/// This worker's timer, and the connection that nginx's debug log reads its number from.
+struct Timer(UnsafeCell<Option<(ngx_event_t, ngx_connection_t)>>);
+// SAFETY: a worker has one thread, and nothing else reaches the timer.
+unsafe impl Sync for Timer {}
+static TIMER: Timer = Timer(UnsafeCell::new(None));
+
+/// Starts a worker's sweeps.
+///
+/// # Safety
+/// Called once in init_process, with its cycle.
+pub unsafe fn start(cycle: *mut ngx_cycle_t) {
+    // SAFETY: the only thread, before any event; both are plain C structures whose zeroes mean "unset". A static has
+    // one address for good, so that the event may point to its neighbour.
+    unsafe {
+        let (event, connection) = (*TIMER.0.get()).insert((zeroed(), zeroed()));
+        connection.fd = -1;
+        event.data = ptr::from_mut(connection).cast();
+        event.handler = Some(tick);
+        event.log = (*cycle).log;
+        // A worker that is exiting does not wait for it.
+        event.set_cancelable(1);
+        ngx_add_timer(event, EVERY_MS);
+    }
+}
+
+unsafe extern "C" fn tick(event: *mut ngx_event_t) {
+    guarded((), || {
+        // SAFETY: nginx's running cycle; an HTTP block need not be there.
+        if let Some(conf) = unsafe { crate::conf::main_of_cycle(ngx_cycle) } {
+            for &shm_zone in &conf.zones {
+                // SAFETY: a zone of this cycle.
+                if let Some(zone) = unsafe { shm::zone_of(shm_zone) } {
+                    zone.with(sweep);
+                }
+            }
+        }
+    });
+    // SAFETY: the event of `start`, which is not set any more; nginx's own flag.
+    unsafe {
+        if ngx_exiting == 0 {
+            ngx_add_timer(event, EVERY_MS);
+        }
+    }
+}
+
+/// Takes back what the processes held that are no more.
+pub fn sweep(section: &mut Section<'_>) {
+    for (number, pid) in section.claims() {
+        let Ok(pid) = libc::pid_t::try_from(pid) else { continue };
+        // SAFETY: signal 0 only asks. A number that another program has by now counts as alive, until later.
+        let gone = unsafe { libc::kill(pid, 0) } == -1
+            && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+        if gone {
+            // SAFETY: the process has ended. A new one in its slot would have said so under this lock.
+            section.release_slot(&unsafe { DeadSlot::new(number) });
+        }
+    }
+}
