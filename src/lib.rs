@@ -46,7 +46,7 @@ static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
     create_main_conf: Some(conf::create_main),
-    init_main_conf: None,
+    init_main_conf: Some(conf::init_main),
     create_srv_conf: None,
     merge_srv_conf: None,
     create_loc_conf: Some(conf::create_loc),
@@ -127,9 +127,6 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     guarded(sys::ERROR, || {
         // SAFETY: nginx passes the running configuration.
         unsafe {
-            if conf::check(cf) != OK {
-                return sys::ERROR;
-            }
             let rc = handler::install(cf);
             if rc == OK {
                 capture::install_header_filter();
