@@ -29,10 +29,12 @@ mod handler;
 mod shm;
 mod sweep;
 mod sys;
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+mod twin;
 mod values;
 mod variables;
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use ngx::ffi::{
@@ -104,11 +106,14 @@ unsafe impl<const N: usize> Sync for Modules<N> {}
 pub static ngx_modules: Modules<3> =
     Modules([&raw const ngx_http_twice_module, &raw const ngx_http_twice_body_module, ptr::null()]);
 
+/// What every build of the module is called.
+const NAME: &CStr = c"ngx_http_twice_module";
+
 /// Their names.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
 pub static ngx_module_names: Names<3> =
-    Names([c"ngx_http_twice_module".as_ptr(), c"ngx_http_twice_body_module".as_ptr(), ptr::null()]);
+    Names([NAME.as_ptr(), c"ngx_http_twice_body_module".as_ptr(), ptr::null()]);
 
 /// Their places: a module goes before the first loaded one that stands behind its name here
 /// (nginx `ngx_add_module`). Before the headers filter in the list is after it, and after the copy filter,

@@ -8,6 +8,8 @@
 //! Lifetimes: a [`Zone`] is made when the configuration names it and lives as long as that
 //! configuration's cycle, which outlives every request that runs under it.
 
+mod emptied;
+
 use std::ffi::c_void;
 use std::mem;
 use std::ptr;
@@ -157,8 +159,10 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
         // all processes use this store under the slab pool's mutex.
         let region = unsafe { Region::new((*known).base, (*known).len) };
         let store = region.and_then(|region| Store::attach(region).ok());
-        // Workers of the cycle before are still using it: it can't be made anew under them.
-        let store = store.ok_or("holds a store of another version, allowed is a restart of nginx")?;
+        // Only stray writes lead here: another build's store has another tag, and so memory of its own. It
+        // can't be made anew, as workers of the cycle before are using it and it takes the whole zone. So the
+        // reload is refused and the old configuration serves on; another size gives the zone new memory.
+        let store = store.ok_or("holds no store that can be used, allowed is another size or a restart")?;
         zone.store = Some((store, lock));
         return Ok(());
     }
@@ -219,6 +223,8 @@ pub unsafe fn init_module(cycle: *mut ngx_cycle_t) {
             zone.with(|section| section.set_limits(zone.max_object + PAGE_EXTRA, zone.inactive_ms, zone.policy));
         }
     }
+    // SAFETY: the caller's promise.
+    unsafe { emptied::tell(cycle, &conf.zones) };
 }
 
 /// A new worker takes its slot in every zone, and what a killed predecessor held there.
