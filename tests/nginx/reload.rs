@@ -3,6 +3,7 @@
 //! Old and new workers use one store as long as the zone's name and size stay; other memory is made otherwise, and
 //! said. nginx itself answers every request over a reload: so must it with the cache.
 
+mod drain;
 mod load;
 mod refused;
 mod upgrade;
@@ -16,9 +17,9 @@ use fixture::{Answer, Nginx, Origin, Raw, Request, Setup, until};
 
 const BIG: usize = 900_000;
 
-/// What the cache does, on each answer; a request with X-Probe stores nothing.
+/// What the cache does, on each answer; X-Probe stores nothing, X-Fresh asks the origin.
 const TELL: &str = "add_header X-Cache $twice_cache_status always; add_header X-Reason $twice_reason always;
-add_header X-Worker $pid always; twice_no_store $http_x_probe;";
+add_header X-Worker $pid always; twice_no_store $http_x_probe; twice_bypass $http_x_fresh;";
 
 /// A cache in front of the origin, without its zone `pages`. Connections to clients take little at a time.
 fn front(origin: &Origin) -> Setup {
@@ -88,12 +89,22 @@ fn is_stored(nginx: &Nginx, path: &str) -> bool {
     ask(nginx, path).header("X-Probe", "1").send().cache() == "HIT"
 }
 
-/// How many big pages the zone has room for beside what is in use: asks for more than that, and counts.
+/// Stores the page anew and gives its body.
+#[track_caller]
+fn replace(nginx: &Nginx, path: &str) -> Vec<u8> {
+    let page = ask(nginx, path).header("X-Fresh", "1").send();
+    page.assert_cache("BYPASS");
+    until("the new page is stored", || ask(nginx, path).warm().body == page.body);
+    page.body
+}
+
+/// How many big pages the zone has at once when more than that were asked for: what nobody finds takes room, too.
 fn room(nginx: &Nginx) -> usize {
-    let paths: Vec<_> = (0..8).map(|n| format!("/room/{n}")).collect();
+    let mut paths: Vec<_> = (0..8).map(|n| format!("/room/{n}")).collect();
     for path in &paths {
         ask(nginx, path).send();
     }
+    paths.push("/held".to_owned());
     paths.iter().filter(|path| is_stored(nginx, path)).count()
 }
 
@@ -132,18 +143,15 @@ fn an_old_worker_finishes_a_page_that_new_ones_replace() {
     let slow = Slow::start(&nginx, "/held");
     nginx.reload();
     assert_eq!(nginx.leaving_workers(), [slow.worker]);
-    // The page is stored again and again; the copy that is being sent is another one from the first time on.
     let mut seen = vec![slow.whole.clone()];
     for round in 0..5 {
-        until("the page is evicted", || {
-            room(&nginx);
-            !is_stored(&nginx, "/held")
-        });
-        let page = ask(&nginx, "/held").warm();
-        assert!(is_page_of(&page.body, "/held", BIG) && !seen.contains(&page.body), "round {round}");
-        assert!(nginx.workers().contains(&page.worker()), "a new worker");
-        seen.push(page.body);
+        let body = replace(&nginx, "/held");
+        assert!(is_page_of(&body, "/held", BIG) && !seen.contains(&body), "round {round}");
+        seen.push(body);
+        assert!(room(&nginx) > 0);
     }
+    let page = ask(&nginx, "/small").send();
+    assert!(nginx.workers().contains(&page.worker()), "a new worker");
     assert_eq!(nginx.leaving_workers(), [slow.worker]);
     slow.finish();
     old_workers_end(&nginx);
@@ -157,10 +165,7 @@ fn what_an_old_worker_held_is_room_again_when_it_ends() {
     let empty = room(&nginx);
     let slow = Slow::start(&nginx, "/held");
     nginx.reload();
-    until("the page is evicted", || {
-        room(&nginx);
-        !is_stored(&nginx, "/held")
-    });
+    replace(&nginx, "/held");
     assert_eq!(room(&nginx), empty - 1);
     slow.finish();
     old_workers_end(&nginx);
@@ -175,10 +180,8 @@ fn what_a_killed_old_worker_held_is_room_again_after_the_next_reload() {
     let empty = room(&nginx);
     let slow = Slow::start(&nginx, "/held");
     nginx.reload();
-    until("the page is evicted", || {
-        room(&nginx);
-        !is_stored(&nginx, "/held")
-    });
+    replace(&nginx, "/held");
+    assert_eq!(room(&nginx), empty - 1);
     nginx.expect_log(&format!("worker process {} exited on signal 9", slow.worker));
     assert!(signal(slow.worker, SIGKILL));
     old_workers_end(&nginx);
