@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ngx::ffi::{
     NGX_LOG_EMERG, ngx_array_t, ngx_conf_t, ngx_cycle_t, ngx_hash_t, ngx_http_complex_value_t,
     ngx_http_conf_ctx_t, ngx_http_html_default_types, ngx_http_merge_types, ngx_http_module,
-    ngx_http_script_code_pt, ngx_http_script_engine_t, ngx_http_script_return_code, ngx_int_t, ngx_pcalloc,
+    ngx_http_script_code_pt, ngx_http_script_engine_t, ngx_http_script_return_code, ngx_pcalloc,
     ngx_shm_zone_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::ngx_conf_log_error;
@@ -24,7 +24,7 @@ use twice_core::policy::{HeaderNames, Tags, Valid};
 use twice_core::template::{Delimiters, Escape};
 
 use crate::guard::guarded;
-use crate::sys::{self, ERROR, OK, Request};
+use crate::sys::{self, Request};
 
 pub use directives::COMMANDS;
 
@@ -283,11 +283,18 @@ unsafe fn inherit<T>(
     Some(())
 }
 
+/// nginx's callback when everything was read. What is wrong must be found here: where a postconfiguration fails,
+/// the master is left with half a chain of filters, which it hands to every worker that it has to replace.
+pub unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, _conf: *mut c_void) -> *mut c_char {
+    // SAFETY: nginx passes the running configuration, inside its http block.
+    guarded(setters::failed(), || if unsafe { check(cf) } { ptr::null_mut() } else { setters::failed() })
+}
+
 /// What can only be seen when everything was read: zones that no directive defines.
 ///
 /// # Safety
-/// `cf` must be the running configuration, in postconfiguration.
-pub unsafe fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
+/// `cf` must be the running configuration, inside its http block.
+unsafe fn check(cf: *mut ngx_conf_t) -> bool {
     // SAFETY: the caller's promise.
     let main = unsafe {
         find_rewrite(cf);
@@ -310,7 +317,7 @@ pub unsafe fn check(cf: *mut ngx_conf_t) -> ngx_int_t {
             name,
             known
         );
-        return ERROR;
+        return false;
     }
-    OK
+    true
 }

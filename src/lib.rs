@@ -29,10 +29,12 @@ mod handler;
 mod shm;
 mod sweep;
 mod sys;
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+mod twin;
 mod values;
 mod variables;
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use ngx::ffi::{
@@ -46,7 +48,7 @@ static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
     create_main_conf: Some(conf::create_main),
-    init_main_conf: None,
+    init_main_conf: Some(conf::init_main),
     create_srv_conf: None,
     merge_srv_conf: None,
     create_loc_conf: Some(conf::create_loc),
@@ -104,11 +106,14 @@ unsafe impl<const N: usize> Sync for Modules<N> {}
 pub static ngx_modules: Modules<3> =
     Modules([&raw const ngx_http_twice_module, &raw const ngx_http_twice_body_module, ptr::null()]);
 
+/// What every build of the module is called.
+const NAME: &CStr = c"ngx_http_twice_module";
+
 /// Their names.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
 pub static ngx_module_names: Names<3> =
-    Names([c"ngx_http_twice_module".as_ptr(), c"ngx_http_twice_body_module".as_ptr(), ptr::null()]);
+    Names([NAME.as_ptr(), c"ngx_http_twice_body_module".as_ptr(), ptr::null()]);
 
 /// Their places: a module goes before the first loaded one that stands behind its name here
 /// (nginx `ngx_add_module`). Before the headers filter in the list is after it, and after the copy filter,
@@ -127,9 +132,6 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     guarded(sys::ERROR, || {
         // SAFETY: nginx passes the running configuration.
         unsafe {
-            if conf::check(cf) != OK {
-                return sys::ERROR;
-            }
             let rc = handler::install(cf);
             if rc == OK {
                 capture::install_header_filter();

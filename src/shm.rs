@@ -1,12 +1,14 @@
 //! The one place where a zone's memory becomes a store.
 //!
 //! The zone's slab pool keeps nothing but one large piece, the store's region, and a word that finds
-//! it again after a reload (`shpool->data`). The store's lock is the slab pool's mutex: nginx's master
-//! unlocks that one, and no other, when the worker that held it dies (`ngx_unlock_mutexes`); the store
-//! then finds its dirty word set and rebuilds itself.
+//! it again after a reload (`shpool->data`). The store's lock is the slab pool's mutex, which is freed when
+//! the worker that held it dies (`lock`); the store then finds its dirty word set and rebuilds itself.
 //!
 //! Lifetimes: a [`Zone`] is made when the configuration names it and lives as long as that
 //! configuration's cycle, which outlives every request that runs under it.
+
+mod emptied;
+mod lock;
 
 use std::ffi::c_void;
 use std::mem;
@@ -14,13 +16,14 @@ use std::ptr;
 
 use ngx::ffi::{
     NGX_LOG_EMERG, NGX_MAX_PROCESSES, ngx_cycle_t, ngx_int_t, ngx_process_slot, ngx_shm_zone_t,
-    ngx_shmtx_lock, ngx_shmtx_t, ngx_shmtx_unlock, ngx_slab_alloc, ngx_slab_pool_t,
+    ngx_slab_alloc, ngx_slab_pool_t,
 };
 use ngx::ngx_log_error;
 use twice_core::store::{
-    DeadSlot, Geometry, Held, Options, Pin, Policy, RawLock, Region, Section, Slot, Store, TooSmall,
+    DeadSlot, Geometry, Held, Options, Pin, Policy, Region, Section, Slot, Store, TooSmall,
 };
 
+use self::lock::ShmLock;
 use crate::guard::guarded;
 use crate::sweep;
 use crate::sys::{self, ERROR, OK};
@@ -49,20 +52,6 @@ pub fn geometry(size: usize) -> Result<Geometry, usize> {
     Geometry::for_len(room, NGX_MAX_PROCESSES).map_err(|TooSmall { least }| {
         (least + slab_overhead(least + slab_overhead(least))).next_multiple_of(page_size())
     })
-}
-
-struct ShmLock(*mut ngx_shmtx_t);
-
-// SAFETY: the mutex excludes every process that maps the zone; nginx's atomics order memory fully.
-unsafe impl RawLock for ShmLock {
-    fn lock(&self) {
-        // SAFETY: the mutex of a mapped zone.
-        unsafe { ngx_shmtx_lock(self.0) }
-    }
-    fn unlock(&self) {
-        // SAFETY: as above; this process holds it.
-        unsafe { ngx_shmtx_unlock(self.0) }
-    }
 }
 
 /// A `twice_zone`.
@@ -142,7 +131,7 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
     // SAFETY: nginx maps the memory and makes the slab pool before it calls.
     let pool = unsafe { (*shm_zone).shm.addr.cast::<ngx_slab_pool_t>() };
     // SAFETY: a live slab pool.
-    let lock = ShmLock(unsafe { &raw mut (*pool).mutex });
+    let lock = unsafe { ShmLock::new(&raw mut (*pool).mutex) };
     let options = Options {
         seed: random_seed()?,
         slots: NGX_MAX_PROCESSES,
@@ -157,8 +146,10 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
         // all processes use this store under the slab pool's mutex.
         let region = unsafe { Region::new((*known).base, (*known).len) };
         let store = region.and_then(|region| Store::attach(region).ok());
-        // Workers of the cycle before are still using it: it can't be made anew under them.
-        let store = store.ok_or("holds a store of another version, allowed is a restart of nginx")?;
+        // Only stray writes lead here: another build's store has another tag, and so memory of its own. It
+        // can't be made anew, as workers of the cycle before are using it and it takes the whole zone. So the
+        // reload is refused and the old configuration serves on; another size gives the zone new memory.
+        let store = store.ok_or("holds no store that can be used, allowed is another size or a restart")?;
         zone.store = Some((store, lock));
         return Ok(());
     }
@@ -221,6 +212,8 @@ pub unsafe fn init_module(cycle: *mut ngx_cycle_t) {
             });
         }
     }
+    // SAFETY: the caller's promise.
+    unsafe { emptied::tell(cycle, &conf.zones) };
 }
 
 /// A new worker takes its slot in every zone, and what a killed predecessor held there.
