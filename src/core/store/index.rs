@@ -12,7 +12,8 @@ use super::layout::{Mem, offset, unit};
 impl Mem {
     pub fn bucket_at(&self, hash: u64) -> usize {
         // The upper half of the hash, scaled to the number of buckets.
-        self.geo.buckets_at + 4 * ((hash >> 32) * u64::from(self.geo.buckets) >> 32) as usize
+        let number = ((hash >> 32) * u64::from(self.geo.buckets)) >> 32;
+        self.geo.buckets_at + 4 * number as usize
     }
 
     /// The bucket with this number, for walks over all of them.

@@ -246,7 +246,7 @@ impl Mem {
     fn remember(&self, hash: u64) {
         let clock = self.region.u32(at::GHOST_CLOCK).wrapping_add(1);
         self.region.set_u32(at::GHOST_CLOCK, clock);
-        self.region.set_u64(self.ghost_at(hash), hash >> 32 | u64::from(clock) << 32);
+        self.region.set_u64(self.ghost_at(hash), (hash >> 32) | (u64::from(clock) << 32));
     }
 
     /// Whether a page with this hash went lately: not more pages ago than there are pages now. It is a ghost no longer.
