@@ -9,14 +9,14 @@ use super::s3fifo::{CHANCES, Make, PAPER, S3Fifo, STORE};
 use super::trace::Trace;
 
 /// Makes a policy for a capacity.
-pub type Build = for<'t> fn(&'t Pages, u64) -> Box<dyn Policy + 't>;
+type Build = for<'t> fn(&'t Pages, u64) -> Box<dyn Policy + 't>;
 
 pub struct Column {
     pub name: &'static str,
     /// Where there are several, the best score of each kind counts.
     builds: &'static [Build],
     /// Of a policy of the store: the model that it should come to.
-    pub model: Option<Build>,
+    pub model: Option<&'static Column>,
 }
 
 impl Column {
@@ -31,27 +31,24 @@ impl Column {
 pub const STORES: &[Column] = &[Column {
     name: "LRU",
     builds: &[|pages, n| Box::new(Real::new(pages, n))],
-    model: Some(|pages, n| Box::new(Lru::new(&pages.costs, usable(n)))),
+    model: Some(&model("m-LRU", &[|pages, n| Box::new(Lru::new(&pages.costs, usable(n)))])),
 }];
 
 /// What could be had by knowing the future.
-pub const ORACLE: Column = Column {
-    name: "oracle",
-    builds: &[
+pub const ORACLE: Column = model(
+    "oracle",
+    &[
         |pages, n| Box::new(Oracle::new(&pages.costs, n, false)),
         |pages, n| Box::new(Oracle::new(&pages.costs, n, true)),
     ],
-    model: None,
-};
+);
 
-/// SIEVE and S3-FIFO as published, and what each change to them does: fewer chances, a ghost table, other shares
-/// for the small queue, one hit to leave it; and as the store should have them.
+/// SIEVE and S3-FIFO as published and with the store's bounds; and what each change to the published S3-FIFO does:
+/// fewer chances, a ghost table, other shares for the small queue, one hit to leave it.
 pub const MODELS: &[Column] = &[
-    model("m-FIFO", &[|pages, n| Box::new(Fifo::new(&pages.costs, usable(n)))]),
-    model("m-LRU", &[|pages, n| Box::new(Lru::new(&pages.costs, usable(n)))]),
-    model("m-SIEVE", &[|pages, n| sieve(pages, n, ANY)]),
-    model("SIEVE-64", &[|pages, n| sieve(pages, n, CHANCES)]),
-    model("m-S3", &[|pages, n| s3fifo(pages, n, PAPER)]),
+    model("FIFO", &[|pages, n| Box::new(Fifo::new(&pages.costs, usable(n)))]),
+    model("p-SIEVE", &[|pages, n| sieve(pages, n, ANY)]),
+    model("p-S3", &[|pages, n| s3fifo(pages, n, PAPER)]),
     model("S3-64", &[|pages, n| s3fifo(pages, n, Make { chances: CHANCES, ..PAPER })]),
     model("S3-32", &[|pages, n| s3fifo(pages, n, Make { chances: 32, ..PAPER })]),
     model("S3-table", &[|pages, n| s3fifo(pages, n, Make { ghost_bytes: STORE.ghost_bytes, ..PAPER })]),
@@ -59,7 +56,6 @@ pub const MODELS: &[Column] = &[
     model("S3-20%", &[|pages, n| s3fifo(pages, n, Make { small: 0.20, ..PAPER })]),
     model("S3-1hit", &[|pages, n| s3fifo(pages, n, Make { hits: 1, ..PAPER })]),
     model("S3-5%1h", &[|pages, n| s3fifo(pages, n, Make { small: 0.05, hits: 1, ..STORE })]),
-    model("S3-store", &[|pages, n| s3fifo(pages, n, STORE)]),
 ];
 
 const fn model(name: &'static str, builds: &'static [Build]) -> Column {

@@ -39,8 +39,10 @@ const QUICK: (usize, u32) = (200_000, 20_000);
 
 fn main() {
     let options = Options::read(std::env::args().skip(1)).unwrap_or_else(|why| fail(&why));
-    let models = if options.models { MODELS } else { &[] };
-    let columns: Vec<&Column> = STORES.iter().chain([&ORACLE]).chain(models).collect();
+    let mut columns: Vec<&Column> = STORES.iter().chain([&ORACLE]).collect();
+    if options.models {
+        columns.extend(STORES.iter().filter_map(|column| column.model).chain(MODELS));
+    }
     let mut table = Table::new(columns.iter().map(|column| column.name).collect());
     if let Some(name) = &options.file {
         let recorded = file::read(name).unwrap_or_else(|why| fail(&format!("{name}: {why}")));

@@ -1,25 +1,19 @@
 //! The models against worked examples and against all there is, the store against the models.
 
-use super::columns::{Build, MODELS, ORACLE, STORES};
+use super::columns::{MODELS, ORACLE, STORES};
 use super::file::{self, Line};
 use super::model::{ANY, Fifo, Lru, Policy, Sieve};
 use super::options::Options;
 use super::oracle::Oracle;
 use super::pages::Pages;
 use super::random::{Random, Zipf};
-use super::run::{Score, run};
+use super::run::Score;
 use super::s3fifo::{PAPER, S3Fifo, STORE};
 use super::table::{Row, Table};
 use super::trace::{self, Trace};
 
 const REQUESTS: usize = 40_000;
 const PAGES: u32 = 4_000;
-
-fn score(trace: &Trace, share: f64, build: Build) -> Score {
-    let pages = Pages::of(trace);
-    let capacity = (pages.footprint() as f64 * share) as u64;
-    run(trace, &pages, capacity, &mut *build(&pages, capacity))
-}
 
 /// Which of the requests were hits.
 fn hits(policy: &mut dyn Policy, requests: &[u32]) -> Vec<u32> {
@@ -35,7 +29,8 @@ fn the_store_follows_its_models() {
                 let pages = Pages::of(&trace);
                 let capacity = (pages.footprint() as f64 * share) as u64;
                 let store = column.score(&trace, &pages, capacity);
-                let model = score(&trace, share, column.model.expect("each policy of the store has a model"));
+                let model = column.model.expect("each policy of the store has a model");
+                let model = model.score(&trace, &pages, capacity);
                 // The store moves a used page once in a millisecond, and keeps a hundredth free on average only.
                 let apart = (store.requests - model.requests).abs();
                 assert!(apart < 0.5, "{} on {name}, {share}: {store:?}, model {model:?}", column.name);

@@ -124,7 +124,7 @@ fn ask(pattern: Pattern, requests: usize, pages: u32) -> Vec<u32> {
             }
             Pattern::Once(_) => zipf.rank(&mut random),
             Pattern::Drift => {
-                if at % 50 == 0 {
+                if at.is_multiple_of(50) {
                     let (high, any) = (zipf.rank(&mut random), random.below(pages));
                     ranks.swap(high as usize, any as usize);
                 }
@@ -133,7 +133,7 @@ fn ask(pattern: Pattern, requests: usize, pages: u32) -> Vec<u32> {
             Pattern::News => pages + at / 20 - zipf.rank(&mut random),
             Pattern::Crowd => {
                 let (turn, part) = (at / pages, at % pages);
-                if part >= pages * 3 / 4 && random.next() % 2 == 0 {
+                if part >= pages * 3 / 4 && random.next().is_multiple_of(2) {
                     pages + turn * 100 + random.below(100)
                 } else {
                     zipf.rank(&mut random)
