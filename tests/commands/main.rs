@@ -121,6 +121,23 @@ fn the_benchmark_runs_and_prints_its_table() {
 }
 
 #[test]
+fn the_table_of_eviction_policies_is_the_same_each_time() {
+    let run =
+        |arguments: &[&str]| Command::new(root().join("scripts/eviction")).args(arguments).output().unwrap();
+    let once = run(&["--quick", "--trace", "zipf-0.9/one-size", "--size", "0.1"]);
+    assert!(once.status.success(), "{}", String::from_utf8_lossy(&once.stderr));
+    let text = String::from_utf8(once.stdout).unwrap();
+    for word in [" LRU |", " oracle |", "| zipf-0.9/one-size      |  10 % |", "Bytes found"] {
+        assert!(text.contains(word), "{text}");
+    }
+    let again = run(&["--quick", "--trace", "zipf-0.9/one-size", "--size", "0.1"]);
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), text);
+    let bad = run(&["--trace", "nonsense"]);
+    assert!(!bad.status.success());
+    assert!(String::from_utf8(bad.stderr).unwrap().contains("there are zipf-0.7"));
+}
+
+#[test]
 fn the_module_is_installed_as_the_readme_says() {
     let folder = fixture::folder::Folder::new();
     let line =

@@ -12,6 +12,7 @@
 use super::trace::Trace;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 
 /// A request for a key, and the bytes that answered it.
 type Request<'l> = (&'l str, u32);
@@ -100,5 +101,6 @@ pub fn read(name: &str) -> std::io::Result<Recorded> {
         }
         line.clear();
     }
-    Ok(Recorded { trace: Trace::recorded(name, requests, sizes), other, unknown })
+    let name = Path::new(name).file_name().map_or(name.into(), |name| name.to_string_lossy());
+    Ok(Recorded { trace: Trace::recorded(&name, requests, sizes), other, unknown })
 }

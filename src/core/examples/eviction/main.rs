@@ -64,6 +64,9 @@ fn main() {
         let trace = trace::make(name, requests, pages).expect("options allow known names only");
         compare(trace, &options, &columns, &mut table);
     }
+    if table.is_empty() {
+        fail("nothing to compare: in a store of the least size everything fits; name a greater --size");
+    }
     print!("{table}");
 }
 

@@ -25,6 +25,10 @@ impl Table {
         self.rows.push(row);
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     fn part(&self, f: &mut fmt::Formatter<'_>, title: &str, figure: fn(&Score) -> f64) -> fmt::Result {
         writeln!(f, "{title}, %:\n")?;
         write!(f, "| {:<22} | cache |", "trace")?;
