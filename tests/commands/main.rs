@@ -127,7 +127,9 @@ fn the_table_of_eviction_policies_is_the_same_each_time() {
     let once = run(&["--quick", "--trace", "zipf-0.9/one-size", "--size", "0.1"]);
     assert!(once.status.success(), "{}", String::from_utf8_lossy(&once.stderr));
     let text = String::from_utf8(once.stdout).unwrap();
-    for word in [" LRU |", " oracle |", "| zipf-0.9/one-size      |  10 % |", "Bytes found"] {
+    for word in
+        [" LRU |", " SIEVE |", " S3-FIFO |", " oracle |", "| zipf-0.9/one-size      |  10 % |", "Bytes found"]
+    {
         assert!(text.contains(word), "{text}");
     }
     let again = run(&["--quick", "--trace", "zipf-0.9/one-size", "--size", "0.1"]);

@@ -7,6 +7,7 @@ use super::real::Real;
 use super::run::{Score, run};
 use super::s3fifo::{CHANCES, Make, PAPER, S3Fifo, STORE};
 use super::trace::Trace;
+use twice_core::store::Policy as Kind;
 
 /// Makes a policy for a capacity.
 type Build = for<'t> fn(&'t Pages, u64) -> Box<dyn Policy + 't>;
@@ -27,12 +28,24 @@ impl Column {
     }
 }
 
-/// The store's policies.
-pub const STORES: &[Column] = &[Column {
-    name: "LRU",
-    builds: &[|pages, n| Box::new(Real::new(pages, n))],
-    model: Some(&model("m-LRU", &[|pages, n| Box::new(Lru::new(&pages.costs, usable(n)))])),
-}];
+/// The store's policies, and what they should come to.
+pub const STORES: &[Column] = &[
+    Column {
+        name: "LRU",
+        builds: &[|pages, n| Box::new(Real::new(pages, n, Kind::Lru))],
+        model: Some(&model("m-LRU", &[|pages, n| Box::new(Lru::new(&pages.costs, usable(n)))])),
+    },
+    Column {
+        name: "SIEVE",
+        builds: &[|pages, n| Box::new(Real::new(pages, n, Kind::Sieve))],
+        model: Some(&model("m-SIEVE", &[|pages, n| sieve(pages, n, CHANCES)])),
+    },
+    Column {
+        name: "S3-FIFO",
+        builds: &[|pages, n| Box::new(Real::new(pages, n, Kind::S3Fifo))],
+        model: Some(&model("m-S3", &[|pages, n| s3fifo(pages, n, STORE)])),
+    },
+];
 
 /// What could be had by knowing the future.
 pub const ORACLE: Column = model(
@@ -43,8 +56,8 @@ pub const ORACLE: Column = model(
     ],
 );
 
-/// SIEVE and S3-FIFO as published and with the store's bounds; and what each change to the published S3-FIFO does:
-/// fewer chances, a ghost table, other shares for the small queue, one hit to leave it.
+/// SIEVE and S3-FIFO as published, and what each change to S3-FIFO does by itself: fewer chances, a ghost table,
+/// other shares for the small queue, one hit to leave it.
 pub const MODELS: &[Column] = &[
     model("FIFO", &[|pages, n| Box::new(Fifo::new(&pages.costs, usable(n)))]),
     model("p-SIEVE", &[|pages, n| sieve(pages, n, ANY)]),
@@ -55,7 +68,6 @@ pub const MODELS: &[Column] = &[
     model("S3-5%", &[|pages, n| s3fifo(pages, n, Make { small: 0.05, ..PAPER })]),
     model("S3-20%", &[|pages, n| s3fifo(pages, n, Make { small: 0.20, ..PAPER })]),
     model("S3-1hit", &[|pages, n| s3fifo(pages, n, Make { hits: 1, ..PAPER })]),
-    model("S3-5%1h", &[|pages, n| s3fifo(pages, n, Make { small: 0.05, hits: 1, ..STORE })]),
 ];
 
 const fn model(name: &'static str, builds: &'static [Build]) -> Column {

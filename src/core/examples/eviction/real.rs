@@ -1,9 +1,12 @@
-//! The store itself as a policy: each miss reserves and publishes a page, whose body nobody writes.
+//! The store itself as a policy, asked as the module asks it: first without the lock, then with it. Each miss
+//! reserves and publishes a page, whose body nobody writes.
 
 use super::model::Policy;
 use super::pages::{KEY_LEN, MAX_PAGE, Pages};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use twice_core::store::{ALIGN, Geometry, Meta, Options, RawLock, Region, Slot, Store, UNIT};
+use twice_core::store::{
+    ALIGN, Geometry, Hit, Meta, Options, Policy as Kind, RawLock, Region, Slot, Store, UNIT,
+};
 
 /// The least capacity that makes a store.
 pub const LEAST: u64 = 64 * 1024;
@@ -43,13 +46,13 @@ pub struct Real<'t> {
 
 impl<'t> Real<'t> {
     /// A store whose arena has the capacity, down to a whole unit.
-    pub fn new(pages: &'t Pages, capacity: u64) -> Real<'t> {
+    pub fn new(pages: &'t Pages, capacity: u64, policy: Kind) -> Real<'t> {
         let layout = Layout::from_size_align(region_len(capacity), ALIGN.max(4096)).expect("a length");
         // SAFETY: the layout has a size.
         let memory = Memory { base: unsafe { alloc_zeroed(layout) }, layout };
         // SAFETY: the memory has this length and is dropped after the store.
         let region = unsafe { Region::new(memory.base, layout.size()) }.expect("memory");
-        let options = Options { seed: [1, 2], slots: 1, max_page: MAX_PAGE, inactive_ms: 0 };
+        let options = Options { seed: [1, 2], slots: 1, max_page: MAX_PAGE, inactive_ms: 0, policy };
         // SAFETY: nobody else knows the region.
         let store = unsafe { Store::create(region, &options) }.expect("large enough");
         // SAFETY: the only user.
@@ -82,6 +85,13 @@ impl Policy for Real<'_> {
         let now = self.requests / REQUESTS_PER_MS;
         let (store, slot, key) = (&self.store, &self.slot, key_of(page));
         let hash = store.hash(&key);
+        if let Some(Hit { held, found, touch }) = store.get(slot, hash, &key, now) {
+            if touch {
+                store.with(&NoLock, |s| s.touch(found.entry, now));
+            }
+            drop(held);
+            return true;
+        }
         if store.with(&NoLock, |s| s.lookup(hash, &key, now)).is_some() {
             return true;
         }
