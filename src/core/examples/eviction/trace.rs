@@ -57,7 +57,7 @@ const PATTERNS: &[(&str, Pattern)] = &[
     ("zipf-1.0", Pattern::Zipf(1.0)),
     ("zipf-1.1", Pattern::Zipf(1.1)),
     ("scan", Pattern::Scan),
-    ("once-15", Pattern::Once(0.15)),
+    ("once-10", Pattern::Once(0.10)),
     ("once-30", Pattern::Once(0.30)),
     ("drift", Pattern::Drift),
     ("news", Pattern::News),
