@@ -11,4 +11,5 @@ mod keys;
 mod steering;
 mod subtleties;
 mod tags;
+mod torture;
 mod zone;
