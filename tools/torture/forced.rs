@@ -12,15 +12,35 @@ use crate::report::Phase;
 use crate::stage::{Stage, wait_workers};
 use crate::{Options, interrupt};
 
-/// Numbers go up to this and begin anew.
-const WRITES: u64 = 1000;
+/// In which order workers die: each at a write that is `step` later, below `limit`.
+struct Order {
+    step: u64,
+    limit: u64,
+}
 
-pub fn run(options: &Options) -> Phase {
+/// At each write in turn. The longest section, a large page that has dozens of small ones evicted, makes 670.
+const WRITES: Order = Order { step: 1, limit: 1000 };
+
+/// All over the rebuilding of a store in which somebody died: 5,000 writes in this zone.
+const REPAIRS: Order = Order { step: 13, limit: 7507 };
+
+/// As many deaths as kills: from 1,000 on at each single write.
+pub fn writes(options: &Options) -> Phase {
+    run(options, &WRITES, options.kills)
+}
+
+/// Workers die later, so that they come to repair what others left, and die at that.
+pub fn repairs(options: &Options) -> Phase {
+    run(options, &REPAIRS, options.kills / 2)
+}
+
+fn run(options: &Options, order: &Order, wanted: u64) -> Phase {
     let module = std::env::var("TWICE_DEBUG_MODULE")
         .expect("TWICE_DEBUG_MODULE (the module built without --release) is not set: run scripts/torture");
     let base = Nginx::plain().main(format!("load_module {module};"));
     let deaths = base.folder().join("deaths");
-    let base = base.main(format!("env \"TWICE_DIE_AT_WRITE={WRITES}:{}\";", deaths.display()));
+    let Order { step, limit } = order;
+    let base = base.main(format!("env \"TWICE_DIE_AT_WRITE={step}:{limit}:{}\";", deaths.display()));
     let stage = Stage::new(base, options.seed);
     // Nobody dies as long as there is no file.
     let nginx = stage.setup.start();
@@ -34,7 +54,7 @@ pub fn run(options: &Options) -> Phase {
     }
     let (mut before, mut since) = (0, Instant::now());
     let (mut checked, mut served) = (0, Instant::now());
-    while before < options.kills && !interrupt::happened() {
+    while before < wanted && !interrupt::happened() {
         load.check();
         let now = fs::metadata(&deaths).map_or(0, |file| file.len());
         if now != before {

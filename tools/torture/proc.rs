@@ -11,9 +11,10 @@ pub fn children(master: u32) -> BTreeSet<u32> {
     process::children(master).into_iter().map(|(pid, _)| pid).collect()
 }
 
-/// Children that are neither workers nor just forked: processes of the module's own.
+/// Children that are neither workers nor just forked, and whom the master replaces: nginx's helper.
 pub fn helpers(master: u32) -> BTreeSet<u32> {
-    let is_helper = |line: &str| !line.contains("worker process") && !line.contains("master process");
+    const OTHERS: [&str; 4] = ["worker process", "master process", "cache loader process", "shutting down"];
+    let is_helper = |line: &str| !OTHERS.iter().any(|other| line.contains(other));
     process::children(master).into_iter().filter(|(_, line)| is_helper(line)).map(|(pid, _)| pid).collect()
 }
 

@@ -47,13 +47,13 @@ impl Report {
             self.phases.iter().map(|(_, phase)| phase).chain([&sum]).map(rows).collect();
         print!("{:<44}", "");
         for name in self.phases.iter().map(|(name, _)| *name).chain(["all"]) {
-            print!("{name:>16}");
+            print!("{name:>14}");
         }
         println!();
         for (row, (name, _)) in columns[0].iter().enumerate() {
             print!("{name:<44}");
             for column in &columns {
-                print!("{:>16}", column[row].1);
+                print!("{:>14}", column[row].1);
             }
             println!();
         }
