@@ -21,8 +21,8 @@ struct Order {
 /// At each write in turn. The longest section, a large page that has dozens of small ones evicted, makes 670.
 const WRITES: Order = Order { step: 1, limit: 1000 };
 
-/// All over the rebuilding of a store in which somebody died: 5,000 writes in this zone.
-const REPAIRS: Order = Order { step: 13, limit: 7507 };
+/// All over the rebuilding of a store in which somebody died: some 20,000 writes in this zone.
+const REPAIRS: Order = Order { step: 1237, limit: 20_011 };
 
 /// As many deaths as kills: from 1,000 on at each single write.
 pub fn writes(options: &Options) -> Phase {
