@@ -107,16 +107,24 @@ use_given_nginx() {
     prepare_nginx "$version-given" "$source" "$source" "${flags[@]}"
 }
 
-# Builds the release module for the chosen nginx; sets `module`.
+# build_module [debug]
+# Builds the release module for the chosen nginx; sets `module`. With `debug` the one with assertions and with
+# src/fault.rs, which is never to be installed.
 # One target folder for each nginx: a shared one would make every change of nginx build all bindings anew.
 build_module() {
-    say "building the module for nginx $nginx_label"
+    local profile=${1:-release} label=$nginx_label
+    local flags=(--release)
+    if [ "$profile" = debug ]; then
+        flags=()
+        label=$nginx_label-debug
+    fi
+    say "building the module for nginx $label"
     (
         cd "$root"
         NGINX_SOURCE_DIR="$nginx_source" NGINX_BUILD_DIR="$nginx_objs" \
-            cargo build --release --package twice --target-dir "$target/module-$nginx_label" >&2
+            cargo build "${flags[@]}" --package twice --target-dir "$target/module-$nginx_label" >&2
     )
-    local built="$target/module-$nginx_label/release/libtwice.so" dir="$target/modules/$nginx_label"
+    local built="$target/module-$nginx_label/$profile/libtwice.so" dir="$target/modules/$label"
     module="$dir/ngx_http_twice_module.so"
     mkdir -p "$dir"
     # By rename: a running nginx has the old file mapped, and overwriting it in place would crash it.

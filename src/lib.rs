@@ -23,6 +23,8 @@ mod capture;
 mod conf;
 mod ctx;
 mod deliver;
+#[cfg(debug_assertions)]
+mod fault;
 mod fetch;
 mod guard;
 mod handler;
@@ -156,7 +158,11 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 
 unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes the running cycle.
-    guarded(sys::ERROR, || unsafe { shm::init_process(cycle) })
+    let rc = guarded(sys::ERROR, || unsafe { shm::init_process(cycle) });
+    #[cfg(debug_assertions)]
+    // SAFETY: as above.
+    guarded((), || unsafe { fault::init_process(cycle) });
+    rc
 }
 
 /// The index of this module's location configuration and request context.

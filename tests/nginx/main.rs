@@ -12,4 +12,5 @@ mod reload;
 mod steering;
 mod subtleties;
 mod tags;
+mod torture;
 mod zone;
