@@ -51,7 +51,7 @@ impl<'s> Section<'s> {
     }
 
     /// Says that from here on things may disagree until the section ends.
-    fn change(&mut self) -> &'s Mem {
+    pub(super) fn change(&mut self) -> &'s Mem {
         let mem = &self.store.mem;
         if !self.changing {
             self.changing = true;
