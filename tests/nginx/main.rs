@@ -8,6 +8,7 @@ mod fixture_self;
 mod handlers;
 mod hit;
 mod keys;
+mod snapshot;
 mod steering;
 mod subtleties;
 mod tags;
