@@ -163,6 +163,48 @@ fn a_restore_that_dies_leaves_no_trace() {
     assert_eq!((account.free, account.pending), (account.arena, 0));
 }
 
+/// Death at every write of a restore: the page is there whole or not at all, and every other one is.
+#[cfg(debug_assertions)]
+#[test]
+fn a_restore_may_die_anywhere() {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use twice_core::store::{DeadSlot, fault};
+
+    let start = Memory::new(64 * 1024);
+    let (store, lock) = (start.create(&OPTIONS), Lock::default());
+    for key in 0..20u8 {
+        assert!(put(&store, &lock, &slot(0), &[key], 1500, u64::from(key), 1000));
+    }
+    // Holes, so that what comes back has several runs.
+    for key in (0..20).step_by(2) {
+        let hash = store.hash(&[key]);
+        store.with(&lock, |s| s.remove_key(hash, &[key]));
+    }
+    let step = if cfg!(miri) { 13 } else { 1 };
+    for n in (0..).step_by(step) {
+        let memory = start.copy();
+        let (store, lock) = (Store::attach(memory.region()).unwrap(), Lock::default());
+        fault::arm(n, || resume_unwind(Box::new("dead")));
+        let restored = catch_unwind(AssertUnwindSafe(|| restore(&store, &lock, b"k", 9000, 77, 10)));
+        let died = !fault::disarm();
+        assert_eq!(died, restored.is_err());
+        // SAFETY: the slot's user died above.
+        store.with(&lock, |s| s.release_slot(&unsafe { DeadSlot::new(7) }));
+        let account =
+            store.with(&lock, |s| s.check()).unwrap_or_else(|damage| panic!("write {n}: {damage:?}"));
+        assert_eq!((account.pending, account.zombie), (0, 0), "write {n}");
+        for key in (1..20u8).step_by(2) {
+            assert!(is_whole(&store, &lock, &slot(0), &[key], u64::from(key), 1500), "write {n}: lost {key}");
+        }
+        let there = find(&store, &lock, b"k").is_some();
+        assert!(!there || is_whole(&store, &lock, &slot(0), b"k", 77, 9000), "write {n}");
+        if !died {
+            assert!(there && n > 20);
+            break;
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 48 }, failure_persistence: None, ..ProptestConfig::default() })]
 
