@@ -136,7 +136,7 @@ impl Snapshot {
                 return;
             }
         };
-        // SAFETY: all other processes of this nginx are gone, and this one has no slot of its own.
+        // SAFETY: all other processes of this nginx are gone; this one has no slot of its own, or serves nobody any more.
         zone.with(|section| section.release_slot(&unsafe { DeadSlot::new(zone.slot().number()) }));
         let result = save.turn(zone, &AT_ONCE).and_then(|_| save.finish());
         self.end(zone, result, log);

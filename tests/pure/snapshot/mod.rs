@@ -94,6 +94,9 @@ fn either_end_is_enough() {
     let mut without_begin = written.clone();
     without_begin[..64].fill(0);
     assert_eq!(read(&without_begin, MOST).unwrap().0, pages);
+    for bytes in [&written, &without_begin] {
+        assert_eq!(Reader::open(Cursor::new(bytes), CONTENT, MOST).unwrap().written_ms(), 1234);
+    }
     assert_eq!(read(&written[100..], MOST).unwrap().0, pages[1..]);
     let (found, tally) = read(&written[..written.len() - 1], MOST).unwrap();
     assert_eq!((found, tally.cut), (pages, true));
