@@ -29,6 +29,7 @@ mod fetch;
 mod guard;
 mod handler;
 mod shm;
+mod snapshot;
 mod sweep;
 mod sys;
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
@@ -78,6 +79,7 @@ pub static mut ngx_http_twice_module: ngx_module_t = ngx_module_t {
     type_: NGX_HTTP_MODULE as usize,
     init_module: Some(init_module),
     init_process: Some(init_process),
+    exit_master: Some(exit_master),
     ..ngx_module_t::default()
 };
 
@@ -152,17 +154,29 @@ unsafe extern "C" fn body_postconfiguration(_cf: *mut ngx_conf_t) -> ngx_int_t {
 unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard::log_panics();
     // SAFETY: nginx passes the new cycle.
-    guarded((), || unsafe { shm::init_module(cycle) });
+    guarded((), || unsafe {
+        shm::init_module(cycle);
+        snapshot::init_module(cycle);
+    });
     OK
 }
 
 unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     // SAFETY: nginx passes the running cycle.
-    let rc = guarded(sys::ERROR, || unsafe { shm::init_process(cycle) });
+    let rc = guarded(sys::ERROR, || unsafe {
+        let rc = shm::init_process(cycle);
+        snapshot::init_process(cycle);
+        rc
+    });
     #[cfg(debug_assertions)]
     // SAFETY: as above.
     guarded((), || unsafe { fault::init_process(cycle) });
     rc
+}
+
+unsafe extern "C" fn exit_master(cycle: *mut ngx_cycle_t) {
+    // SAFETY: nginx passes the running cycle, which it destroys only after this.
+    guarded((), || unsafe { snapshot::exit_master(cycle) });
 }
 
 /// The index of this module's location configuration and request context.

@@ -25,6 +25,7 @@ use twice_core::store::{
 
 use self::lock::ShmLock;
 use crate::guard::guarded;
+use crate::snapshot::Snapshot;
 use crate::sweep;
 use crate::sys::{self, ERROR, OK};
 
@@ -60,6 +61,7 @@ pub struct Zone {
     max_object: usize,
     inactive_ms: u64,
     policy: Policy,
+    snapshot: Option<Snapshot>,
     store: Option<(Store, ShmLock)>,
     slot: Slot,
 }
@@ -69,12 +71,37 @@ impl Zone {
     pub fn new(name: &str, max_object: usize, inactive_ms: u64, policy: Policy) -> Self {
         // SAFETY: slot 0 until `init_process` sets this process's own; nothing is stored before that.
         let slot = unsafe { Slot::new(0) };
-        Self { name: name.to_owned(), max_object, inactive_ms, policy, store: None, slot }
+        Self { name: name.to_owned(), max_object, inactive_ms, policy, snapshot: None, store: None, slot }
+    }
+
+    /// Keeps its pages in a file, too.
+    pub fn with_snapshot(self, snapshot: Option<Snapshot>) -> Self {
+        Self { snapshot, ..self }
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file that keeps its pages.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
     }
 
     /// Largest body and page that is stored.
     pub fn max_object(&self) -> usize {
         self.max_object
+    }
+
+    /// Largest sum of a page's key and value.
+    pub fn max_page(&self) -> usize {
+        self.max_object + PAGE_EXTRA
+    }
+
+    /// Whether a page that was last used then is one that nobody asks for.
+    pub fn is_inactive(&self, last_used_ms: u64, now_ms: u64) -> bool {
+        self.inactive_ms != 0 && now_ms.saturating_sub(last_used_ms) > self.inactive_ms
     }
 
     /// The store; none only before nginx has mapped the zone.
@@ -135,7 +162,7 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
     let options = Options {
         seed: random_seed()?,
         slots: NGX_MAX_PROCESSES,
-        max_page: zone.max_object + PAGE_EXTRA,
+        max_page: zone.max_page(),
         inactive_ms: zone.inactive_ms,
         policy: zone.policy,
     };
@@ -167,6 +194,10 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
     let region = unsafe { Region::new(base, len) }.ok_or("its memory is not aligned")?;
     // SAFETY: no other process knows the region yet.
     let store = unsafe { Store::create(region, &options) }.map_err(too_small)?;
+    if zone.snapshot.is_none() {
+        // Should a later configuration name a file, it must not be loaded over what is here by then.
+        store.with(&lock, |section| section.set_saved_ms(now_ms()));
+    }
     // SAFETY: `at` is a fresh piece of the right size; slab pieces of this size are aligned to it.
     unsafe {
         at.write(RegionAt { base, len });
@@ -207,9 +238,7 @@ pub unsafe fn init_module(cycle: *mut ngx_cycle_t) {
     for &shm_zone in &conf.zones {
         // SAFETY: a zone of this cycle.
         if let Some(zone) = unsafe { zone_of(shm_zone) } {
-            zone.with(|section| {
-                section.set_limits(zone.max_object + PAGE_EXTRA, zone.inactive_ms, zone.policy)
-            });
+            zone.with(|section| section.set_limits(zone.max_page(), zone.inactive_ms, zone.policy));
         }
     }
     // SAFETY: the caller's promise.

@@ -1,10 +1,13 @@
-//! `twice_zone NAME SIZE [max_object=1m] [inactive=TIME] [policy=NAME]` and `twice ZONE | off`.
+//! `twice_zone NAME SIZE [max_object=1m] [inactive=TIME] [policy=NAME] [snapshot=FILE] [snapshot_interval=TIME]` and
+//! `twice ZONE | off`.
 
 use std::ffi::{c_char, c_void};
+use std::path::PathBuf;
 use std::ptr;
 
 use ngx::ffi::{
-    ngx_command_t, ngx_conf_t, ngx_parse_size, ngx_pool_t, ngx_shared_memory_add, ngx_shm_zone_t, ngx_str_t,
+    ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_parse_size, ngx_pool_t, ngx_shared_memory_add,
+    ngx_shm_zone_t, ngx_str_t,
 };
 
 use twice_core::store::Policy;
@@ -12,6 +15,7 @@ use twice_core::store::Policy;
 use super::setters::{Directive, set};
 use super::{LocConf, MainConf, main_of};
 use crate::shm::{self, DEFAULT_MAX_OBJECT, PAGE_EXTRA, Zone};
+use crate::snapshot::{self, Snapshot};
 use crate::sys;
 
 fn bytes_of(text: &str) -> Option<usize> {
@@ -40,6 +44,25 @@ unsafe fn shared(cf: *mut ngx_conf_t, name: &str, size: usize) -> Result<*mut ng
     }
 }
 
+/// A file's name, which may be relative to nginx's prefix. `None` if it can't be one.
+fn full_name(directive: &Directive, text: &str) -> Result<Option<PathBuf>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // nginx reads its end as a C string's.
+    let text = format!("{text}\0");
+    let mut name = sys::ngx_str(text.as_bytes());
+    name.len -= 1;
+    // SAFETY: the running configuration; a name that is full already is left as it is, any other is made anew in the
+    // cycle's pool.
+    unsafe {
+        if ngx_conf_full_name((*directive.cf).cycle, &raw mut name, 0) != sys::OK {
+            return Err("found no memory".to_owned());
+        }
+        Ok(snapshot::file_name(sys::bytes(name)))
+    }
+}
+
 /// The setter of `twice_zone`.
 pub unsafe extern "C" fn twice_zone(
     cf: *mut ngx_conf_t,
@@ -63,6 +86,7 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
     let size = bytes_of(size_text)
         .ok_or_else(|| format!("has the size \"{size_text}\", allowed is a size such as 512k, 256m or 1g"))?;
     let (mut max_object, mut inactive_ms, mut policy) = (None, 0, Policy::default());
+    let (mut snapshot, mut snapshot_interval) = (None, None);
     for option in options {
         if let Some(text) = option.strip_prefix("max_object=") {
             let value = bytes_of(text).filter(|&n| n > 0 && n <= 1 << 30);
@@ -79,9 +103,20 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
                 let names = Policy::ALL.map(Policy::as_str).join(", ");
                 format!("has the option \"{option}\", allowed are the policies {names}")
             })?;
+        } else if let Some(text) = option.strip_prefix("snapshot=") {
+            let file = full_name(directive, text)?;
+            snapshot = Some(
+                file.ok_or_else(|| format!("has the option \"{option}\", allowed is the name of a file"))?,
+            );
+        } else if let Some(text) = option.strip_prefix("snapshot_interval=") {
+            let seconds = directive.seconds(text).filter(|&s| s > 0);
+            let seconds = seconds
+                .ok_or_else(|| format!("has the option \"{option}\", allowed is a time such as 1m or 1h"))?;
+            snapshot_interval = Some(seconds * 1000);
         } else {
             return Err(format!(
-                "has the option \"{option}\", allowed are max_object=SIZE, inactive=TIME and policy=NAME"
+                "has the option \"{option}\", allowed are max_object=SIZE, inactive=TIME, policy=NAME, \
+                 snapshot=FILE and snapshot_interval=TIME"
             ));
         }
     }
@@ -104,12 +139,29 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
         // A small zone without the option keeps what it can hold.
         None => DEFAULT_MAX_OBJECT.min(largest),
     };
+    let snapshot = match (snapshot, snapshot_interval) {
+        (None, Some(_)) => {
+            return Err("has snapshot_interval=TIME alone, allowed is snapshot=FILE with it".to_owned());
+        }
+        (file, interval) => file.map(|file| Snapshot::new(file, interval.unwrap_or(0))),
+    };
+    if let Some(snapshot) = &snapshot {
+        // SAFETY: zones of this configuration.
+        let mut others = main.zones.iter().filter_map(|&other| unsafe { shm::zone_of(other) });
+        if let Some(other) = others.find(|o| o.snapshot().is_some_and(|s| s.collides(snapshot))) {
+            return Err(format!(
+                "has the snapshot of the zone \"{}\", allowed is another file",
+                other.name()
+            ));
+        }
+    }
     // SAFETY: the running configuration.
     let shm_zone = unsafe { shared(directive.cf, name, size)? };
     if main.zones.contains(&shm_zone) {
         return Err(format!("has the name \"{name}\" a second time, allowed is another name"));
     }
-    let zone = directive.keep(Zone::new(name, max_object, inactive_ms, policy))?;
+    let zone = Zone::new(name, max_object, inactive_ms, policy).with_snapshot(snapshot);
+    let zone = directive.keep(zone)?;
     // SAFETY: a shared zone of this configuration, ours by its tag.
     unsafe {
         (*shm_zone).data = zone.cast();

@@ -13,6 +13,7 @@ pub mod language;
 pub mod outcome;
 pub mod page;
 pub mod policy;
+pub mod snapshot;
 pub mod store;
 pub mod template;
 pub mod varint;

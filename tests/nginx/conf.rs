@@ -83,9 +83,9 @@ fn bad_options_of_a_zone_are_refused() {
         let texts = ["\"twice_zone\"", &value, "allowed is a time such as 10m"];
         refused_in_http(&format!("twice_zone pages 16m {bad};"), &texts);
     }
-    for bad in ["max_objects=1k", "inactive", "levels=1:2", "MAX_OBJECT=1k"] {
+    for bad in ["max_objects=1k", "inactive", "levels=1:2", "MAX_OBJECT=1k", "snapshot"] {
         let value = format!("\"{bad}\"");
-        let texts = ["\"twice_zone\"", &value, "allowed are max_object=SIZE, inactive=TIME and policy=NAME"];
+        let texts = ["\"twice_zone\"", &value, "allowed are max_object=SIZE, inactive=TIME, policy=NAME"];
         refused_in_http(&format!("twice_zone pages 16m {bad};"), &texts);
     }
     for bad in ["policy=fifo", "policy=", "policy=LRU"] {

@@ -9,6 +9,7 @@ mod handlers;
 mod hit;
 mod keys;
 mod reload;
+mod snapshot;
 mod steering;
 mod subtleties;
 mod tags;

@@ -6,5 +6,6 @@ mod language;
 mod outcome;
 mod page;
 mod policy;
+mod snapshot;
 mod store;
 mod template;

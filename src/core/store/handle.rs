@@ -77,7 +77,7 @@ impl Store {
         region.set_u64(at::MAX_PAGE, options.max_page as u64);
         region.set_u64(at::INACTIVE, options.inactive_ms);
         region.set_u32(at::POLICY, options.policy as u32);
-        region.set_u32(at::LOADED, 0);
+        region.set_u64(at::SAVED, 0);
         region.set_u32(at::GENERATION, 0);
         mem.format();
         region.set_u64(at::MAGIC, MAGIC);

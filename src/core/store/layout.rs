@@ -51,8 +51,8 @@ pub(super) mod at {
     pub const MAX_PAGE: usize = 48;
     pub const INACTIVE: usize = 56;
     pub const POLICY: usize = 64;
-    pub const LOADED: usize = 68;
-    pub const BLOCKS_HIGH: usize = 72;
+    pub const BLOCKS_HIGH: usize = 68;
+    pub const SAVED: usize = 72;
 
     pub const DIRTY: usize = 128;
     pub const GENERATION: usize = 132;

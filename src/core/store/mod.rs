@@ -20,6 +20,7 @@
 //! pins     who reads what             hold     reading without the lock
 //! section  what the lock allows       fill     writing without the lock
 //! evict    how pages end              recover  after a death        check   is all as it should be
+//! transfer out to a file, and back
 //! ```
 //!
 //! The soundness of the slices that holds lend rests on this folder alone: every module but `region`
@@ -61,6 +62,8 @@ mod region;
 mod section;
 #[deny(unsafe_code)]
 mod stats;
+#[deny(unsafe_code)]
+mod transfer;
 
 pub use check::{Account, Damage, Flaw};
 pub use entry::{Entry, Found, Meta};
@@ -73,3 +76,4 @@ pub use queue::Policy;
 pub use region::{ALIGN, DeadSlot, RawLock, RawPin, Region, Slot};
 pub use section::Section;
 pub use stats::Stats;
+pub use transfer::Listed;

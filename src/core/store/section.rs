@@ -52,7 +52,7 @@ impl<'s> Section<'s> {
     }
 
     /// Says that from here on things may disagree until the section ends.
-    fn change(&mut self) -> &'s Mem {
+    pub(super) fn change(&mut self) -> &'s Mem {
         let mem = &self.store.mem;
         if !self.changing {
             self.changing = true;
@@ -155,12 +155,7 @@ impl<'s> Section<'s> {
         value_len: usize,
         now_ms: u64,
     ) -> Result<Reservation, ReserveError> {
-        let max_page = usize::try_from(self.mem().region.u64(at::MAX_PAGE)).unwrap_or(usize::MAX);
-        let content = key.len().saturating_add(value_len);
-        let key_len = u16::try_from(key.len()).map_err(|_| ReserveError::TooLarge)?;
-        if content > max_page.min(self.mem().geo.largest_page()) {
-            return Err(ReserveError::TooLarge);
-        }
+        let content = self.fits(key, value_len)?;
         let mem = self.change();
         if !mem.use_slot(slot.number()) {
             return Err(ReserveError::NoSlot);
@@ -173,7 +168,30 @@ impl<'s> Section<'s> {
             return Err(ReserveError::NoRoom);
         };
 
-        mem.set_f32(page, field::KEY_LEN, u32::from(key_len));
+        Ok(self.begin_page(slot, Entry { unit: page, generation }, hash, key, value_len))
+    }
+
+    /// Bytes of key and value, if the store takes so many.
+    pub(super) fn fits(&self, key: &[u8], value_len: usize) -> Result<usize, ReserveError> {
+        let max_page = usize::try_from(self.mem().region.u64(at::MAX_PAGE)).unwrap_or(usize::MAX);
+        let content = key.len().saturating_add(value_len);
+        let fits = u16::try_from(key.len()).is_ok() && content <= max_page.min(self.mem().geo.largest_page());
+        if fits { Ok(content) } else { Err(ReserveError::TooLarge) }
+    }
+
+    /// Makes a page that is to be filled out of a complete chain.
+    pub(super) fn begin_page(
+        &mut self,
+        slot: &Slot,
+        entry: Entry,
+        hash: u64,
+        key: &[u8],
+        value_len: usize,
+    ) -> Reservation {
+        let mem = self.change();
+        let page = entry.unit;
+        // Both fit: `fits` has seen them.
+        mem.set_f32(page, field::KEY_LEN, key.len() as u32);
         mem.set_f64(page, field::HASH, hash);
         mem.set_f32(page, field::VALUE_LEN, value_len as u32);
         mem.set_f32(page, field::CHAIN, 0);
@@ -184,7 +202,7 @@ impl<'s> Section<'s> {
         mem.push_front(List::Pending, page);
         mem.raise(Gauge::Pending, 1);
         mem.raise(Gauge::PendingUnits, u64::from(mem.page_units(page)));
-        Ok(Reservation::assemble(mem.region, Entry { unit: page, generation }, key.len(), value_len))
+        Reservation::assemble(mem.region, entry, key.len(), value_len)
     }
 
     /// Takes units for a page, after evicting as many pages as it needs and no more.
@@ -222,26 +240,30 @@ impl<'s> Section<'s> {
         let entry = reservation.entry_in(self.mem())?;
         let page = entry.unit;
         let mem = self.change();
-        mem.set_f64(page, field::CREATED, meta.created_ms);
-        mem.set_f64(page, field::EXPIRES, meta.expires_ms);
-        mem.set_f64(page, field::TAG, meta.tag);
-        mem.set_f64(page, field::LAST_USED, now_ms);
-        mem.set_f32(page, field::USES, 0);
+        let mut uses = 0;
         let mut list = mem.queue_for(mem.f64(page, field::HASH));
         if let Some(old) = mem.find_twin(page) {
             // What the old one has earned goes over to the new one.
             list = mem.list_of(old);
-            mem.set_f32(page, field::USES, mem.f32(old, field::USES));
+            uses = mem.f32(old, field::USES);
             mem.retire(old);
             mem.count(Counter::Replaced);
         }
-        self.go_live(page, |mem| mem.enter_queue(page, list));
+        self.go_live(page, meta, now_ms, |mem| {
+            mem.set_f32(page, field::USES, uses);
+            mem.enter_queue(page, list);
+        });
         Some(entry)
     }
 
     /// Makes a filled page a live one. `enter` puts it into a queue.
-    pub(super) fn go_live(&mut self, page: u32, enter: impl FnOnce(&Mem)) {
+    pub(super) fn go_live(&mut self, page: u32, meta: Meta, last_used_ms: u64, enter: impl FnOnce(&Mem)) {
         let mem = self.change();
+        mem.set_f64(page, field::CREATED, meta.created_ms);
+        mem.set_f64(page, field::EXPIRES, meta.expires_ms);
+        mem.set_f64(page, field::TAG, meta.tag);
+        mem.set_f64(page, field::LAST_USED, last_used_ms);
+        mem.set_f32(page, field::USES, 0);
         let units = u64::from(mem.page_units(page));
         mem.unlink(List::Pending, page);
         // From here on the page is live. Its queue comes after: until now that field names its slot.

@@ -9,6 +9,7 @@ mod naive;
 mod pages;
 mod recency;
 mod threads;
+mod transfer;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::{AtomicBool, Ordering};

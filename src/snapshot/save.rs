@@ -1,0 +1,134 @@
+//! A zone's live pages written to its snapshot, piece by piece.
+//!
+//! ```text
+//!   list (slices, under the lock) -> sort, hottest first -> for each: hold (under the lock), copy, drop -> write
+//! ```
+//!
+//! Pages that go meanwhile are left out, those that come are for the next snapshot. The list takes 16 bytes for each page.
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use twice_core::page::PAGE_FORMAT;
+use twice_core::snapshot::{Record, Writer};
+use twice_core::store::Listed;
+
+use super::Pace;
+use super::file::{Denied, Temp, failure, survive_limits};
+use crate::shm::{self, Zone};
+
+/// Steps of listing for which the lock is held, some microseconds.
+const SLICE: usize = 1024;
+const BUFFER: usize = 256 << 10;
+
+/// Writing under way.
+pub struct Save {
+    out: Writer<BufWriter<File>>,
+    temp: Temp,
+    target: PathBuf,
+    /// Where the listing goes on; `None` when it is done.
+    cursor: Option<u32>,
+    listed: Vec<Listed>,
+    /// How many of the listed pages are behind us.
+    done: usize,
+    page: Vec<u8>,
+    bytes: u64,
+    started: Instant,
+}
+
+impl Save {
+    /// Makes the temporary file. From now on no other process writes this snapshot.
+    pub fn begin(target: &Path) -> Result<Save, Denied> {
+        survive_limits();
+        let mut seed = [0; 16];
+        getrandom::fill(&mut seed).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        let (temp, file) = Temp::create(target)?;
+        let out = BufWriter::with_capacity(BUFFER, file);
+        let out =
+            Writer::new(out, PAGE_FORMAT, seed, shm::now_ms()).map_err(|error| failure(target, &error))?;
+        Ok(Save {
+            out,
+            temp,
+            target: target.to_owned(),
+            cursor: Some(0),
+            listed: Vec::new(),
+            done: 0,
+            page: Vec::new(),
+            bytes: 0,
+            started: Instant::now(),
+        })
+    }
+
+    /// Writes for as long as the pace allows; true when all pages are written.
+    pub fn turn(&mut self, zone: &Zone, pace: &Pace) -> Result<bool, String> {
+        let mut budget = pace.begin();
+        while let Some(cursor) = self.cursor {
+            self.listed.try_reserve(SLICE).map_err(|error| error.to_string())?;
+            let listed = &mut self.listed;
+            self.cursor = zone.with(|section| section.list(cursor, SLICE, listed)).flatten();
+            if self.cursor.is_none() {
+                self.listed.sort_unstable_by_key(|page| std::cmp::Reverse(page.heat));
+            }
+            if budget.is_spent_by(0) {
+                return Ok(false);
+            }
+        }
+        while let Some(&page) = self.listed.get(self.done) {
+            self.done += 1;
+            let bytes = self.write(zone, page).map_err(|error| failure(&self.target, &error))?;
+            self.bytes += bytes;
+            if budget.is_spent_by(bytes) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn write(&mut self, zone: &Zone, page: Listed) -> io::Result<u64> {
+        let taken = zone.with(|section| {
+            let about = section.about(page.entry)?;
+            Some((about, section.hold(zone.slot(), page.entry)?))
+        });
+        let Some(((found, last_used_ms, proven), held)) = taken.flatten() else { return Ok(0) };
+        if found.meta.expires_ms <= shm::now_ms() {
+            return Ok(0);
+        }
+        self.page.clear();
+        for piece in held.page().key() {
+            self.page.extend_from_slice(piece);
+        }
+        let key_len = self.page.len();
+        self.page.try_reserve(found.value_len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        for piece in held.page().value() {
+            self.page.extend_from_slice(piece);
+        }
+        // The disk may be slow: nobody shall wait for it.
+        drop(held);
+        let (key, value) = self.page.split_at(key_len);
+        if value.len() != found.value_len {
+            return Ok(0);
+        }
+        self.out.add(&Record {
+            created_ms: found.meta.created_ms,
+            expires_ms: found.meta.expires_ms,
+            tag: found.meta.tag,
+            last_used_ms,
+            proven,
+            key,
+            value,
+        })?;
+        Ok(self.page.len() as u64)
+    }
+
+    /// Puts the snapshot in its place. Back comes what to tell.
+    pub fn finish(self) -> Result<String, String> {
+        let Save { out, temp, target, bytes, started, .. } = self;
+        let records = out.records();
+        let failed = |error: io::Error| failure(&target, &error);
+        let file = out.finish().map_err(failed)?.into_inner().map_err(|error| failed(error.into_error()))?;
+        temp.commit(&file)?;
+        Ok(format!("{records} pages, {bytes} bytes in {} ms", started.elapsed().as_millis()))
+    }
+}
