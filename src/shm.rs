@@ -216,7 +216,9 @@ pub unsafe fn init_module(cycle: *mut ngx_cycle_t) {
     for &shm_zone in &conf.zones {
         // SAFETY: a zone of this cycle.
         if let Some(zone) = unsafe { zone_of(shm_zone) } {
-            zone.with(|section| section.set_limits(zone.max_object + PAGE_EXTRA, zone.inactive_ms, zone.policy));
+            zone.with(|section| {
+                section.set_limits(zone.max_object + PAGE_EXTRA, zone.inactive_ms, zone.policy)
+            });
         }
     }
 }
