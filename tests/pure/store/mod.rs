@@ -7,6 +7,9 @@ mod hold;
 mod model;
 mod naive;
 mod pages;
+// Real processes: nothing for Miri.
+#[cfg(not(miri))]
+mod processes;
 mod recency;
 mod threads;
 
