@@ -215,17 +215,21 @@ impl Master {
     /// Everybody ends, and nothing is left of them.
     fn end(mut self) {
         self.shared.board().stop.store(true, Ordering::Release);
-        for seat in 0..SEATS {
-            if let Place::Taken(process) = &mut self.places[seat] {
-                let status = process.child.wait().unwrap();
-                if let Some(signal) = status.signal() {
-                    // It was told to, and had not come to it.
-                    assert_eq!((signal, process.fate.is_some()), (libc::SIGKILL, true));
-                    self.shared.lock().break_open(process.child.id());
-                } else {
-                    assert!(status.success(), "seat {seat}: {status}");
-                }
+        let since = Instant::now();
+        // In whatever order they end: one may wait for the lock that another one has died with.
+        while self.places.iter().any(|place| matches!(place, Place::Taken(_))) {
+            for place in &mut self.places {
+                let Place::Taken(process) = place else { continue };
+                let Some(status) = process.child.try_wait().unwrap() else { continue };
+                // It was told to, and had not come to it before.
+                let is_fate = status.signal() == Some(libc::SIGKILL) && process.fate.is_some();
+                assert!(is_fate || status.success(), "{status}");
+                let pid = process.child.id();
+                self.shared.lock().break_open(pid);
+                *place = Place::Orphaned(pid);
             }
+            assert!(since.elapsed() < HANGS, "somebody does not end");
+            std::thread::sleep(Duration::from_micros(200));
         }
         self.places.clear();
         // What the dead held is known from their claims alone.
