@@ -57,13 +57,23 @@ fn kills() -> u64 {
 struct Fates {
     /// For each deed.
     writes: [u64; Deed::ALL.len()],
-    rounds: [u64; Deed::ALL.len()],
     next: usize,
-    /// The greater, the more of the later writes are tried.
+    /// So many steps lead far into a deed.
     grain: u64,
 }
 
 impl Fates {
+    /// Many kills try every write from the first one on; few begin somewhere, each day somewhere else.
+    fn new(kills: u64, random: u64) -> Fates {
+        let few = kills < 500;
+        let begin = |deed: usize| if few { (random >> (6 * deed)) % 64 } else { 0 };
+        Fates {
+            writes: std::array::from_fn(begin),
+            next: random as usize % Deed::ALL.len(),
+            grain: if few { 4 } else { 20 },
+        }
+    }
+
     fn next(&mut self) -> (Deed, u64) {
         let at = self.next % Deed::ALL.len();
         self.next += 1;
@@ -74,8 +84,7 @@ impl Fates {
 
     /// The deed had fewer writes: from its beginning again, but not at the same ones.
     fn passed(&mut self, deed: Deed) {
-        self.rounds[deed as usize] += 1;
-        self.writes[deed as usize] = self.rounds[deed as usize] % self.grain;
+        self.writes[deed as usize] = self.next as u64 % 4;
     }
 }
 
@@ -279,14 +288,9 @@ fn run(policy: Policy) {
     // SAFETY: nobody else knows the memory yet.
     let store =
         unsafe { Store::create(shared.region(), &Options { policy, inactive_ms: 1500, ..OPTIONS }) }.unwrap();
-    let count = Deed::ALL.len();
-    let fates = Fates {
-        writes: [0; 9],
-        rounds: [0; 9],
-        next: policy as usize * count / 3,
-        grain: kills.clamp(5, 40),
-    };
-    let mut master = Master { shared, store, places: Vec::new(), fates, random: 1, killed: 0, forced: 0 };
+    let random = u64::from(std::process::id()).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ policy as u64;
+    let fates = Fates::new(kills, random);
+    let mut master = Master { shared, store, places: Vec::new(), fates, random, killed: 0, forced: 0 };
     for seat in 0..SEATS {
         let process = master.start(seat);
         master.places.push(Place::Taken(process));
