@@ -148,7 +148,7 @@ impl Master {
     }
 
     fn operations(&self) -> u64 {
-        self.shared.board().seats.iter().map(|seat| seat.operations.load(Ordering::Acquire)).sum()
+        self.shared.board().operations()
     }
 
     /// Looks after one seat. True if its process is dead.

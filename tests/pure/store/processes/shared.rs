@@ -38,6 +38,13 @@ pub struct Board {
     pub seats: [Seat; SEATS],
 }
 
+impl Board {
+    /// Operations that all have done.
+    pub fn operations(&self) -> u64 {
+        self.seats.iter().map(|seat| seat.operations.load(Ordering::Acquire)).sum()
+    }
+}
+
 /// The memory, as this process has mapped it.
 pub struct Shared {
     file: OwnedFd,

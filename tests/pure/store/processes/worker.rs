@@ -1,8 +1,9 @@
 //! One of the processes: uses the store in every way, believes nothing, and may be told where to die.
 
-use super::shared::{SEATS, Shared};
+use super::shared::{Board, SEATS, Shared};
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use twice_core::store::{DeadSlot, Meta, Page, Pin, ReserveError, Section, Slot, Store};
 
@@ -118,8 +119,28 @@ pub fn sweep(section: &mut Section<'_>) {
     }
 }
 
+/// The board, for a function that can't be given it.
+static BOARD: OnceLock<&'static Board> = OnceLock::new();
+
+/// Lets the others do something, at a point where they must be able to.
+#[cfg(debug_assertions)]
+fn let_others() {
+    let Some(board) = BOARD.get() else { return };
+    let goal = board.operations() + 60;
+    // Bounded: all others may be dead, or wait for the lock of a dead one.
+    for _ in 0..20_000 {
+        if board.operations() >= goal || board.stop.load(Ordering::Acquire) {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
 struct Worker<'s> {
     shared: &'s Shared,
+    /// It is about to die: `fault` is armed.
+    #[cfg_attr(not(debug_assertions), allow(dead_code, reason = "only a debug build can be told to die"))]
+    is_fated: bool,
     store: &'s Store,
     slot: Slot,
     number: u32,
@@ -135,13 +156,15 @@ pub fn live(life: Life) {
         return;
     }
     // SAFETY: the parent says so.
-    let shared = unsafe { Shared::inherited(life.file) };
+    let shared: &Shared = Box::leak(Box::new(unsafe { Shared::inherited(life.file) }));
+    BOARD.get_or_init(|| shared.board());
     let store = Store::attach(shared.region()).unwrap();
     let number = life.seat as u32;
     // SAFETY: the parent lets one process at a time sit here.
     let slot = unsafe { Slot::new(number) };
     let random = life.seed | 1;
-    let mut me = Worker { shared: &shared, store: &store, slot, number, random, pins: VecDeque::new() };
+    let pins = VecDeque::new();
+    let mut me = Worker { shared, is_fated: false, store: &store, slot, number, random, pins };
     let seat = &shared.board().seats[life.seat];
     let mut fate = life.fate;
     if fate.is_some_and(|(deed, _)| deed == Deed::Arrive) {
@@ -204,6 +227,7 @@ impl Worker<'_> {
         if deed == Deed::Sweep {
             self.pretend();
         }
+        self.is_fated = true;
         #[cfg(debug_assertions)]
         twice_core::store::fault::arm(_write, || {
             // SAFETY: it concerns this process alone.
@@ -215,6 +239,7 @@ impl Worker<'_> {
         self.does(deed);
         #[cfg(debug_assertions)]
         assert!(twice_core::store::fault::disarm());
+        self.is_fated = false;
         self.shared.board().seats[self.number as usize].survived.store(true, Ordering::Release);
     }
 
@@ -283,7 +308,8 @@ impl Worker<'_> {
     fn get(&mut self, number: u64) {
         let (key, now) = (key_of(number), self.now());
         let hash = self.store.hash(&key);
-        let Some(hit) = self.store.get(&self.slot, hash, &key, now) else { return self.hold(number) };
+        let hit = self.get_slowly(|me| me.store.get(&me.slot, hash, &key, now));
+        let Some(hit) = hit else { return self.hold(number) };
         if hit.touch {
             self.with(|s| s.touch(hit.found.entry, now));
         }
@@ -296,6 +322,19 @@ impl Worker<'_> {
         drop(hit);
         self.pins.extend(pin.map(|pin| (pin, number, tag)));
         self.end_pins(3);
+    }
+
+    /// Sometimes stops before a write, such as that of a hazard, while the others go on: no moment is so short that nothing
+    /// could happen in it.
+    fn get_slowly<T>(&mut self, get: impl FnOnce(&Self) -> T) -> T {
+        #[cfg(debug_assertions)]
+        if !self.is_fated && self.next().is_multiple_of(16) {
+            twice_core::store::fault::arm(self.next() % 4, let_others);
+            let got = get(self);
+            twice_core::store::fault::disarm();
+            return got;
+        }
+        get(self)
     }
 
     /// A hit under the lock.
