@@ -11,7 +11,7 @@ mod shared;
 mod worker;
 
 use self::shared::{ParentsLock, SEATS, Shared};
-use self::worker::{Deed, KEYS, Life, assert_whole, key_of, live, lives, sweep};
+use self::worker::{Deed, KEYS, Life, assert_whole, hash_of, key_of, live, lives, sweep};
 use super::OPTIONS;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -264,7 +264,7 @@ impl Master {
         let mut found = 0;
         for number in 0..KEYS {
             let key = key_of(number);
-            if let Some(hit) = self.store.get(&slot, self.store.hash(&key), &key, now) {
+            if let Some(hit) = self.store.get(&slot, hash_of(&self.store, &key), &key, now) {
                 assert_whole(hit.held.page(), number, hit.found.meta.tag);
                 found += 1;
             }

@@ -77,6 +77,11 @@ pub fn key_of(number: u64) -> Vec<u8> {
     format!("/page/{number}").into_bytes()
 }
 
+/// A hash that leaves eight buckets only: chains are long, and change at every place.
+pub fn hash_of(store: &Store, key: &[u8]) -> u64 {
+    store.hash(key) & 0xe000_0000_ffff_ffff
+}
+
 /// How long a page with this tag is: mostly short, now and then of many runs.
 fn len_of(tag: u64) -> usize {
     let most = if tag >> 60 == 0 { 60_000 } else { 6_000 };
@@ -252,7 +257,7 @@ impl Worker<'_> {
                 // One that is there, mostly while somebody reads it.
                 let there = |number: &u64| {
                     let key = key_of(*number);
-                    self.with(|s| s.peek(self.store.hash(&key), &key)).is_some()
+                    self.with(|s| s.peek(hash_of(self.store, &key), &key)).is_some()
                 };
                 let number = (number..number + KEYS).map(|n| n % KEYS).find(there).unwrap_or(number);
                 self.put(number);
@@ -261,7 +266,7 @@ impl Worker<'_> {
             Deed::Hold => self.hold(number),
             Deed::Remove => {
                 let key = key_of(number);
-                self.with(|s| s.remove_key(self.store.hash(&key), &key));
+                self.with(|s| s.remove_key(hash_of(self.store, &key), &key));
             }
             Deed::Rebuild => {
                 self.with(|s| s.mark_dirty());
@@ -285,7 +290,7 @@ impl Worker<'_> {
         // The one that would leave 64 bits is as good as any other.
         let tag = if tag % KEYS == number { tag } else { number };
         let (key, bytes, now) = (key_of(number), bytes_of(tag), self.now());
-        let hash = self.store.hash(&key);
+        let hash = hash_of(self.store, &key);
         let reserved = self.with(|s| s.reserve(&self.slot, hash, &key, bytes.len(), now));
         let mut page = match reserved {
             Ok(page) => page,
@@ -307,7 +312,7 @@ impl Worker<'_> {
     /// A hit as a worker has it: without the lock if it can be, sometimes pinned for longer.
     fn get(&mut self, number: u64) {
         let (key, now) = (key_of(number), self.now());
-        let hash = self.store.hash(&key);
+        let hash = hash_of(self.store, &key);
         let hit = self.get_slowly(|me| me.store.get(&me.slot, hash, &key, now));
         let Some(hit) = hit else { return self.hold(number) };
         if hit.touch {
@@ -340,7 +345,7 @@ impl Worker<'_> {
     /// A hit under the lock.
     fn hold(&mut self, number: u64) {
         let (key, now) = (key_of(number), self.now());
-        let hash = self.store.hash(&key);
+        let hash = hash_of(self.store, &key);
         let store = self.store;
         let held = store.with(&self.shared.lock(), |s| {
             let found = s.lookup(hash, &key, now)?;
@@ -372,7 +377,7 @@ impl Worker<'_> {
         // claimed for the dead one first, all under one lock.
         let ghost = unsafe { Slot::new(self.number + SEATS as u32) };
         let (key, now) = (key_of(self.next() % KEYS), self.now());
-        let hash = self.store.hash(&key);
+        let hash = hash_of(self.store, &key);
         self.with(|s| {
             s.claim_slot(&ghost, NOBODY);
             if let Some(found) = s.peek(hash, &key) {
