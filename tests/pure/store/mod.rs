@@ -1,6 +1,8 @@
 //! Tests of the core's store.
 
-// The hook that it needs is in debug builds only.
+// The hook that these two need is in debug builds only.
+#[cfg(debug_assertions)]
+mod between;
 #[cfg(debug_assertions)]
 mod crash;
 mod hold;
