@@ -60,7 +60,8 @@ impl Random {
     }
 }
 
-const DRAWS: usize = 1 << 16;
+/// After so many the same pages are asked for again.
+pub const DRAWS: usize = 1 << 16;
 const LARGEST: usize = 100 * 1024;
 
 /// Keys and lengths of all pages; and which are asked for, drawn beforehand.

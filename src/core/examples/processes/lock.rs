@@ -107,6 +107,17 @@ impl<'w> Lock<'w> {
         }
     }
 
+    /// Begins to count anew.
+    pub fn forget(&self) {
+        for figure in [&self.takings, &self.waits, &self.wait_ns, &self.wait_cpu_ns] {
+            figure.set(0);
+        }
+        if let Some(holds) = &self.holds {
+            holds.wall.clear();
+            holds.cpu.clear();
+        }
+    }
+
     pub fn holds(&self) -> Option<&Holds> {
         self.holds.as_ref()
     }

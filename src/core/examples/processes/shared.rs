@@ -84,6 +84,12 @@ impl Histogram {
         Histogram { steps: [const { AtomicU64::new(0) }; Histogram::STEPS], sum: AtomicU64::new(0) }
     }
 
+    pub fn clear(&self) {
+        for n in self.steps.iter().chain([&self.sum]) {
+            n.store(0, Ordering::Relaxed);
+        }
+    }
+
     pub fn add(&self, ns: u64) {
         let step = if ns < 16 {
             ns as usize
