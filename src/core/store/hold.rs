@@ -145,6 +145,10 @@ impl Store {
 
     /// Ends a pin. A page that is out of the store is freed with its last pin; only that needs the lock.
     pub fn unpin<L: RawLock>(&self, lock: &L, slot: &Slot, pin: Pin) {
+        if !self.mem.is_pin_of(slot.number(), pin.raw.word) {
+            // Another slot's, or nobody's: its word must not become one of ours.
+            return self.with(lock, |section| section.unpin(pin));
+        }
         let (region, raw) = pin.take_apart();
         if region != self.mem.region || self.mem.pinned(raw.word) != Some(raw.unit) {
             return;

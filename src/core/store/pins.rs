@@ -118,10 +118,17 @@ impl Mem {
     /// Pins a page that the process has a hazard on, without the lock; or any readable page, under the lock. `None` if
     /// the process has no pin left.
     pub fn add_pin(&self, slot: &Slot, page: u32) -> Option<u32> {
-        let word = slot.free_pins().borrow_mut().pop()?;
+        let mut free = slot.free_pins().borrow_mut();
+        // Another `Slot` with this number may have taken one of them meanwhile.
+        let word = std::iter::from_fn(|| free.pop()).find(|word| self.pinned(*word).is_none())?;
         self.set_pinned_once(page);
         self.region.store_release(self.pin_at(word), page);
         Some(word)
+    }
+
+    /// Whether a pin's word belongs to a slot.
+    pub fn is_pin_of(&self, slot: u32, word: u32) -> bool {
+        self.region.u32(self.pin_at(word / WORDS * WORDS)) == slot + 1
     }
 
     /// Ends a pin: all that the process read of the page, it has read before.
@@ -147,15 +154,16 @@ impl Mem {
             return;
         }
         if let Some(block) = of(0).next() {
-            self.region.store_release(self.pin_at(block * WORDS), mine);
+            // In this order: an owned block beyond the mark would be overlooked when its owner has died.
             if block >= self.blocks_high() {
                 self.region.store_in_order(at::BLOCKS_HIGH, block + 1);
             }
+            self.region.store_release(self.pin_at(block * WORDS), mine);
             free.extend((block * WORDS + 1..(block + 1) * WORDS).rev());
         }
     }
 
-    /// Takes back all that a slot holds.
+    /// Takes back all that a slot holds, but not the slot itself.
     pub fn release_holds(&self, slot: u32) {
         self.clear_hazards(slot);
         for block in 0..self.blocks_high() {
@@ -163,7 +171,6 @@ impl Mem {
                 self.clear_block(block);
             }
         }
-        self.set_pid(slot, 0);
     }
 
     /// The pins first: a free block has none.

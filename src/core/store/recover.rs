@@ -57,6 +57,8 @@ impl Mem {
         self.clear_sums();
         self.keep_pages_only();
         self.claim_pages();
+        // Whoever still went by an old link has a hazard that is seen from here on (see `find.rs`).
+        self.region.settle();
         self.rebuild_free_runs();
         self.rebuild_queue(List::Main);
         self.rebuild_queue(List::Small);

@@ -172,6 +172,11 @@ impl Region {
         }
     }
 
+    /// Puts all writes before this into that order, before all that is read in order after it.
+    pub(super) fn settle(&self) {
+        fence(Ordering::SeqCst);
+    }
+
     /// Writes a word before everything that this thread writes after.
     #[inline(always)]
     pub(super) fn store_first(&self, at: usize, value: u32) {

@@ -336,6 +336,8 @@ impl<'s> Section<'s> {
             page = next;
         }
         mem.bury_some(usize::MAX);
+        // Last: if this process dies meanwhile, others shall still see that the slot is a dead one's.
+        mem.set_pid(number, 0);
     }
 
     /// Notes which process has a slot from now on, so that others can tell when it is dead.

@@ -211,6 +211,58 @@ fn reserving_pinning_and_being_released() {
 }
 
 #[test]
+fn a_release_cut_short_is_finished_by_the_next_sweep() {
+    let start = scene(Policy::S3Fifo);
+    start.with(|s| s.claim_slot(&slot(1), 77));
+    let entry = find(&start.store, &start.lock, &[70]).unwrap().entry;
+    let _ = start.with(|s| s.pin(&slot(1), entry)).unwrap();
+    let _ = start.with(|s| s.reserve(&slot(1), 5, b"201", 3000, 1)).unwrap();
+    start.with(|s| s.remove(entry));
+    let sweep = |scene: &Scene| {
+        scene.with(|s| {
+            for (number, pid) in s.claims() {
+                assert_eq!((number, pid), (1, 77));
+                // SAFETY: slot 1 is dead by the test's order.
+                s.release_slot(&unsafe { DeadSlot::new(number) });
+            }
+        });
+    };
+    for n in 0.. {
+        let scene = start.copy();
+        let died = dies_at(n, || sweep(&scene));
+        sweep(&scene);
+        let account = scene.with(|s| s.check()).unwrap();
+        let pins = scene.with(|s| s.stats()).pins;
+        assert_eq!((account.pending, account.zombie, pins), (0, 0, 0), "release, write {n}");
+        assert_eq!(scene.with(|s| s.claims().count()), 0);
+        if !died {
+            return;
+        }
+    }
+}
+
+#[test]
+fn no_pin_is_lost_with_the_process_that_was_taking_it() {
+    let start = scene(Policy::S3Fifo);
+    let entry = find(&start.store, &start.lock, &[70]).unwrap().entry;
+    let limit = start.with(|s| s.stats()).pins_limit;
+    for n in 0.. {
+        let scene = start.copy();
+        let died = dies_at(n, || {
+            let _ = scene.with(|s| s.pin(&slot(1), entry));
+        });
+        // SAFETY: slot 1 is dead by the test's order.
+        scene.with(|s| s.release_slot(&unsafe { DeadSlot::new(1) }));
+        let other = slot(2);
+        let pins = std::iter::from_fn(|| scene.with(|s| s.pin(&other, entry))).count();
+        assert_eq!(pins as u64, limit, "pin, write {n}");
+        if !died {
+            return;
+        }
+    }
+}
+
+#[test]
 fn rebuilding_itself() {
     let load = |scene: &Scene| {
         let entry = find(&scene.store, &scene.lock, &[70]).unwrap().entry;

@@ -89,6 +89,48 @@ fn pins_run_out_and_come_back() {
 }
 
 #[test]
+fn two_values_of_one_slot_do_not_take_the_same_pin() {
+    let memory = Memory::new(256 * 1024);
+    let (store, lock) = (memory.create(&OPTIONS), Lock::default());
+    let both = [slot(0), slot(0)];
+    // Each has seen which words are free before the other one uses more of them.
+    let pins = Vec::from_iter((0..40u8).map(|key| {
+        let slot = &both[usize::from(key % 2)];
+        assert!(put(&store, &lock, slot, &[key], 2000, u64::from(key), 1));
+        let entry = find(&store, &lock, &[key]).unwrap().entry;
+        store.with(&lock, |s| s.pin(slot, entry)).unwrap()
+    }));
+    store.with(&lock, |s| s.clear());
+    assert_eq!(store.with(&lock, |s| s.stats()).zombies, 40);
+    for (key, pin) in (0..).zip(pins) {
+        assert!(holds(store.page(&pin).unwrap(), &[key], u64::from(key), 2000));
+        store.unpin(&lock, &both[1], pin);
+    }
+    assert_eq!(store.with(&lock, |s| s.stats()).zombies, 0);
+    store.with(&lock, |s| s.check()).unwrap();
+}
+
+#[test]
+fn a_pin_that_another_slot_ends_stays_a_word_of_its_own_slot() {
+    let memory = Memory::new(256 * 1024);
+    let (store, lock) = (memory.create(&OPTIONS), Lock::default());
+    for key in [b"a", b"b"] {
+        assert!(put(&store, &lock, &slot(0), key, 20_000, u64::from(key[0]), 1));
+    }
+    let [a, b] = [b"a", b"b"].map(|key| find(&store, &lock, key).unwrap().entry);
+    let (mine, other) = (slot(0), slot(1));
+    let pin = store.with(&lock, |s| s.pin(&mine, a)).unwrap();
+    store.unpin(&lock, &other, pin);
+    assert_eq!(store.with(&lock, |s| s.stats()).pins, 0);
+    // The other one ends: what is taken back with it is its own alone.
+    let pin = store.with(&lock, |s| s.pin(&other, b)).unwrap();
+    store.with(&lock, |s| s.release_slot(&dead(0)));
+    assert_eq!(store.with(&lock, |s| s.stats()).pins, 1);
+    store.unpin(&lock, &other, pin);
+    assert_eq!(store.with(&lock, |s| s.stats()).pins, 0);
+}
+
+#[test]
 fn tokens_of_another_region_are_refused() {
     let (here, there) = (Memory::new(256 * 1024), Memory::new(256 * 1024));
     let (store, other, lock) = (here.create(&OPTIONS), there.create(&OPTIONS), Lock::default());

@@ -1,12 +1,17 @@
 //! Tests of the core's store.
 
-// The hook that it needs is in debug builds only.
+// The hook that these two need is in debug builds only.
+#[cfg(debug_assertions)]
+mod between;
 #[cfg(debug_assertions)]
 mod crash;
 mod hold;
 mod model;
 mod naive;
 mod pages;
+// Real processes: nothing for Miri.
+#[cfg(not(miri))]
+mod processes;
 mod recency;
 mod threads;
 mod transfer;
