@@ -84,14 +84,31 @@ current_nginx_flags=(
 )
 
 # A current nginx, whose source comes with the crate nginx-src, pinned by Cargo.lock.
+# use_current_nginx [SUFFIX FLAG...]: with a suffix a variant of it, with more flags, in a folder of its own.
 use_current_nginx() {
-    local source version
+    local source version suffix=${1:-}
+    shift $(($# < 1 ? 0 : 1))
     source="$(cd "$root" && cargo metadata --format-version 1 --features twice-tools/nginx-source |
         sed -n 's|.*"manifest_path":"\([^"]*/nginx-src-[^"/]*\)/Cargo.toml".*|\1/nginx|p')"
     is_nginx_source "$source" || die "cargo did not fetch the crate nginx-src"
     version="$(nginx_source_version "$source")"
-    prepare_nginx "$version-current" "$source" "$source" "--prefix=$target/nginx/$version-current" \
-        "${current_nginx_flags[@]}"
+    prepare_nginx "$version-current$suffix" "$source" "$source" "--prefix=$target/nginx/$version-current" \
+        "${current_nginx_flags[@]}" "$@"
+}
+
+# Builds the binary of the chosen nginx, once; sets `binary`.
+build_nginx() {
+    binary="$nginx_objs/nginx"
+    (
+        flock 9
+        [ -x "$binary" ] && exit 0
+        say "building nginx $nginx_label"
+        cd "$nginx_source"
+        if ! make -j"$(nproc)" -f "$nginx_objs/Makefile" binary >"$nginx_objs/make.log" 2>&1; then
+            tail -n 20 "$nginx_objs/make.log" >&2
+            die "nginx did not build, the whole output is in $nginx_objs/make.log"
+        fi
+    ) 9>"$target/nginx/$nginx_label.lock"
 }
 
 # The nginx that the caller names. TWICE_NGINX_CONFIGURE: flags of the binary that is to load the module.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fixture::load::{Cuts, Load};
-use fixture::{Nginx, PATIENCE};
+use fixture::{Nginx, patience};
 
 use crate::report::Phase;
 use crate::stage::{Stage, wait_workers};
@@ -63,8 +63,8 @@ fn run(options: &Options, order: &Order, wanted: u64) -> Phase {
         if load.tally().checked != checked {
             (checked, served) = (load.tally().checked, Instant::now());
         }
-        assert!(since.elapsed() < PATIENCE, "after {before} deaths nobody dies any more");
-        assert!(served.elapsed() < PATIENCE, "after {before} deaths nobody is served any more");
+        assert!(since.elapsed() < patience(), "after {before} deaths nobody dies any more");
+        assert!(served.elapsed() < patience(), "after {before} deaths nobody is served any more");
         thread::sleep(Duration::from_millis(5));
     }
     // Those that have a number die by it or at the end.

@@ -175,9 +175,13 @@ fn clients_that_leave_in_the_middle_keep_no_memory() {
         .location("/", format!("twice small; proxy_pass {}; proxy_max_temp_file_size 0;", origin.url()))
         .start();
     let host = format!("127.0.0.1:{}", nginx.port());
-    for (path, next) in [("/a", "/b"), ("/b", "/c"), ("/c", "/a")] {
+    // Those of curl, which has had its answer, may yet come.
+    let requests = || -> Vec<String> {
+        let log = nginx.access_log();
+        log.lines().filter(|line| !line.contains("curl/")).map(str::to_owned).collect()
+    };
+    for (round, (path, next)) in [("/a", "/b"), ("/b", "/c"), ("/c", "/a")].into_iter().enumerate() {
         nginx.get(path).warm();
-        let before = nginx.access_log().lines().count();
         let mut clients = Vec::new();
         for _ in 0..8 {
             let mut raw = nginx.raw();
@@ -188,8 +192,8 @@ fn clients_that_leave_in_the_middle_keep_no_memory() {
         for (number, client) in clients.into_iter().enumerate() {
             if number % 2 == 0 { client.reset() } else { drop(client) }
         }
-        until("nginx has seen them leave", || nginx.access_log().lines().count() == before + 8);
-        for line in nginx.access_log().lines().skip(before) {
+        until("nginx has seen them leave", || requests().len() == 8 * (round + 1));
+        for line in requests() {
             let sent =
                 line.split("\" 200 ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
             assert!(sent.is_some_and(|sent| sent < 600_000), "it had the whole page: {line}");
