@@ -10,8 +10,8 @@ proptest! {
 
     #[test]
     fn eviction_takes_what_was_least_recently_used(
-        ops in prop::collection::vec((any::<bool>(), 0..60u8), 1..300),
-        len in 2000..9000usize,
+        ops in prop::collection::vec((any::<bool>(), 0..60u8), 1..if cfg!(miri) { 40 } else { 300 }),
+        len in if cfg!(miri) { 8000..9000usize } else { 2000..9000 },
     ) {
         let memory = Memory::new(128 * 1024);
         let (store, lock) = (memory.create(&OPTIONS), Lock::default());
