@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fixture::process::{self, SIGHUP, SIGQUIT, SIGTERM, SIGUSR2, SIGWINCH, signal};
-use fixture::{Nginx, Origin, PATIENCE, Request, Setup, get, log, raw, until, until_some};
+use fixture::{Nginx, Origin, Request, Setup, get, log, patience, raw, until, until_some};
 
 use super::{BIG, Slow, ask, front, module, numbered, old_workers_end, on, shared_memory};
 
@@ -164,7 +164,7 @@ impl Drop for Daemon {
         }
         let start = Instant::now();
         while masters.iter().flatten().any(|pid| is_there(*pid)) {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience() {
                 for pid in masters.iter().flatten() {
                     signal(*pid, SIGTERM);
                 }
@@ -175,7 +175,7 @@ impl Drop for Daemon {
         if thread::panicking() {
             eprintln!("the end of nginx's error log:\n{}", log::tail(&self.log(), 40));
         } else {
-            assert!(start.elapsed() <= PATIENCE, "nginx did not end gracefully");
+            assert!(start.elapsed() <= patience(), "nginx did not end gracefully");
             assert_eq!(log::judge(&self.log(), &[]), None);
         }
     }

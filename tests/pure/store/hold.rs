@@ -24,7 +24,9 @@ fn a_held_page_outlives_its_removal_until_the_hold_ends() {
     // Another process stores more than there is room for.
     for i in 0..50u8 {
         assert!(put(&other, &lock, &slot(1), &[i], 9_000, 1000 + u64::from(i), 1));
-        other.with(&lock, |s| s.check()).unwrap();
+        if !cfg!(miri) {
+            other.with(&lock, |s| s.check()).unwrap();
+        }
     }
     assert!(holds(held.page(), b"k", 1, 20_000));
     assert_eq!(other.with(&lock, |s| s.stats()).zombies, 1);

@@ -58,7 +58,10 @@ fn pages_of_all_sizes_come_back_byte_for_byte() {
         let found = find(&store, &lock, key.as_bytes()).unwrap();
         assert_eq!(found.meta, Meta { created_ms: 5, expires_ms: 6, tag: i as u64 });
         assert_eq!(found.value_len, len);
-        store.with(&lock, |s| s.check()).unwrap();
+        // Miri takes seconds for one.
+        if !cfg!(miri) || len == 100_000 {
+            store.with(&lock, |s| s.check()).unwrap();
+        }
     }
 }
 
