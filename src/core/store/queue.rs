@@ -175,6 +175,24 @@ impl Mem {
                 Step::Empty => return None,
             }
         }
+        // All of Main is being read, and Small has no more than its share, so that no step looked at it.
+        let small = self.unread_in_small().filter(|_| policy == Policy::S3Fifo)?;
+        self.remember(self.f64(small, field::HASH));
+        Some(small)
+    }
+
+    /// The oldest page of Small that nobody reads.
+    fn unread_in_small(&self) -> Option<u32> {
+        let mut page = self.tail(List::Small);
+        for _ in 0..self.geo.units {
+            if self.kind(page) != unit::LIVE {
+                return None;
+            }
+            if !self.in_use(page) {
+                return Some(page);
+            }
+            page = self.f32(page, field::PREV);
+        }
         None
     }
 

@@ -44,3 +44,22 @@ proptest! {
         store.with(&lock, |s| s.check()).unwrap();
     }
 }
+
+#[test]
+fn pages_on_probation_make_room_where_all_others_are_being_sent() {
+    let memory = Memory::new(256 * 1024);
+    let lock = Lock::default();
+    let store = memory.create(&Options { policy: Policy::S3Fifo, ..OPTIONS });
+    let len = store.geometry().largest_page() * 97 / 100;
+    let hash = store.hash(b"large");
+    assert!(put(&store, &lock, &slot(0), b"large", len, 1, 1));
+    // It was asked for twice, so that it comes to the proven ones, and takes more than their share.
+    assert!(store.with(&lock, |s| s.lookup(hash, b"large", 2)).is_some());
+    let held = hold(&store, &lock, &slot(0), b"large").unwrap();
+    for n in 0..100u32 {
+        assert!(put(&store, &lock, &slot(1), &n.to_le_bytes(), 200, 1, 3), "page {n}");
+    }
+    assert!(holds(held.page(), b"large", 1, len));
+    drop(held);
+    store.with(&lock, |s| s.check()).unwrap();
+}
