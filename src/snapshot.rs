@@ -57,12 +57,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Pace {
     time: Duration,
     bytes: u64,
+    /// After each piece for which the lock was held for long: who waits for it shall have it in between.
+    rest: Duration,
 }
 
 /// For the helper: its loop turns ten times a second at least.
-const HELPER: Pace = Pace { time: Duration::from_millis(100), bytes: 32 << 20 };
+const HELPER: Pace =
+    Pace { time: Duration::from_millis(100), bytes: 32 << 20, rest: Duration::from_micros(100) };
 /// For the one process that serves, too.
-const SINGLE: Pace = Pace { time: Duration::from_millis(3), bytes: 1 << 20 };
+const SINGLE: Pace = Pace { time: Duration::from_millis(3), bytes: 1 << 20, rest: Duration::ZERO };
 
 /// What is left of one go.
 struct Budget {

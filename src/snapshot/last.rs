@@ -17,7 +17,7 @@ use super::save::Save;
 use super::{Pace, Snapshot, user_of, zones_of};
 use crate::shm::Zone;
 
-const AT_ONCE: Pace = Pace { time: Duration::MAX, bytes: u64::MAX };
+const AT_ONCE: Pace = Pace { time: Duration::MAX, bytes: u64::MAX, rest: Duration::ZERO };
 /// So long another process may have the temporary file.
 const PATIENCE: Duration = Duration::from_secs(2);
 

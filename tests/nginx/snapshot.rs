@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fixture::process::{self, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR2};
+use fixture::process::{self, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR2};
 use fixture::{Answer, Nginx, Origin, Setup, until, until_some};
 use twice_core::page::PAGE_FORMAT;
 use twice_core::snapshot::{Reader, Record, Step, Writer};
@@ -462,9 +462,7 @@ fn a_helper_killed_while_it_writes_leaves_the_old_file() {
         caught.then_some(helper)
     });
     let old = fs::read(file(&setup)).unwrap();
-    nginx.expect_log(&format!("cache manager process {helper} exited on signal 9"));
-    process::signal(helper, SIGKILL);
-    until("it is gone", || !process::is_alive(helper));
+    nginx.kill_helper(helper);
     assert!(pages_of(&old).len() == 12_000);
     // Its successor clears away what it has left, and goes on.
     let first = fs::metadata(file(&setup)).unwrap().ino();

@@ -16,7 +16,7 @@
 //! serve to make it one run where possible. Joining all neighbours instead of buddies alone keeps
 //! the runs longer, and a page's last run needs no rounding to a power of two. Pages of 1-100 KB under LRU
 //! churn in 256 MB, beside a buddy whose pages are sums of power-of-two extents of 1 KB units
-//! (`examples/store_bench.rs` prints the first line):
+//! (`examples/store_bench` prints the first line):
 //!
 //! ```text
 //!            live bytes / arena   runs for each page   store p99    p99.9

@@ -15,7 +15,7 @@
 
 use super::region::Region;
 
-/// Bytes in a unit of the arena. Measured with `examples/store_bench.rs`, 256 MB, units of 128, 256 and 512
+/// Bytes in a unit of the arena. Measured with `examples/store_bench`, 256 MB, units of 128, 256 and 512
 /// bytes: pages of 1.5 KB fill 0.94, 0.87, 0.76 of the arena, those of 1-100 KB 0.983, 0.980, 0.975; a page has
 /// 2.7, 2.3, 2.1 runs and takes the same time to store.
 pub const UNIT: usize = 128;

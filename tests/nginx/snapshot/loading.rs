@@ -88,8 +88,7 @@ fn a_helper_killed_while_it_loads_is_followed_by_one_that_ends_it() {
     fs::rename(file(&setup), setup.folder().join("away")).unwrap();
     fs::write(file(&setup), whole).unwrap();
     let [helper] = nginx.helpers()[..] else { panic!("one helper") };
-    nginx.expect_log(&format!("cache manager process {helper} exited on signal 9"));
-    process::signal(helper, SIGKILL);
+    nginx.kill_helper(helper);
     nginx.wait_log("was loaded: ");
     assert_eq!(nginx.log_count("was loaded"), 1);
     ask_copy(&nginx, "/00000000");
