@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 
 use ngx::ffi::{
     NGX_LOG_ERR, NGX_LOG_NOTICE, NGX_PROCESS_SINGLE, ngx_add_timer, ngx_array_push, ngx_core_conf_t,
-    ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_log_t, ngx_msec_t, ngx_path_t, ngx_pcalloc,
-    ngx_process, ngx_shm_zone_t, ngx_test_config,
+    ngx_core_module, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_log_t, ngx_msec_t, ngx_parent, ngx_path_t,
+    ngx_pcalloc, ngx_process, ngx_shm_zone_t, ngx_test_config,
 };
 use ngx::ngx_log_error;
 
@@ -48,6 +48,8 @@ use save::Save;
 const PAUSE: ngx_msec_t = 2;
 /// Before another look, where another process is writing the snapshot.
 const RETRY: ngx_msec_t = 200;
+/// Before another look, where another nginx has taken over.
+const LOOK: ngx_msec_t = 1000;
 /// nginx calls its helper's jobs at least so often.
 const LONG: ngx_msec_t = 60 * 60 * 1000;
 /// So long loading waits for a snapshot that an nginx before us is still writing.
@@ -101,6 +103,8 @@ pub struct Snapshot {
 enum Job {
     #[default]
     Idle,
+    /// Another nginx does it.
+    Left,
     /// The zone is to be loaded, but another process is writing the file.
     Waiting(Instant),
     Loading(Box<Load>),
@@ -124,7 +128,7 @@ impl Snapshot {
         // Taken: a panic leaves nothing half done behind.
         let Ok(job) = self.job.try_borrow_mut().map(|mut job| mem::take(&mut *job)) else { return LONG };
         let next = match job {
-            Job::Idle => self.choose(zone, Instant::now(), log),
+            Job::Idle | Job::Left => self.choose(zone, Instant::now(), log),
             Job::Waiting(since) => self.choose(zone, since, log),
             Job::Loading(mut load) => match load.turn(zone, pace) {
                 None => Job::Loading(load),
@@ -141,12 +145,20 @@ impl Snapshot {
             },
         };
         let pause = match &next {
-            Job::Idle => self.due_in(zone),
+            Job::Idle | Job::Left => self.due_in(zone),
             Job::Waiting(_) => RETRY,
             Job::Loading(_) | Job::Saving(_) => PAUSE,
         };
         self.job.replace(next);
         pause
+    }
+
+    /// Does nothing more, and says so once. Back comes when to look again.
+    fn leave(&self, zone: &Zone, why: &str, log: *mut ngx_log_t) -> ngx_msec_t {
+        if !matches!(self.job.replace(Job::Left), Job::Left) {
+            self.tell(NGX_LOG_NOTICE, zone, log, "is not written any more", why);
+        }
+        LOOK
     }
 
     /// What is to be done now. `since`: since when loading is waiting.
@@ -300,8 +312,36 @@ unsafe extern "C" fn manage(data: *mut c_void) -> ngx_msec_t {
         let Some(zone) = (unsafe { zone_of(data.cast()) }) else { return LONG };
         // SAFETY: the running cycle's log.
         let log = unsafe { (*ngx_cycle).log };
-        zone.snapshot().map_or(LONG, |snapshot| snapshot.turn(zone, &HELPER, log))
+        let Some(snapshot) = zone.snapshot() else { return LONG };
+        // SAFETY: the running cycle.
+        match unsafe { superseded(ngx_cycle) } {
+            Some(why) => snapshot.leave(zone, why, log),
+            None => snapshot.turn(zone, &HELPER, log),
+        }
     })
+}
+
+/// Why this helper's snapshots are another nginx's by now. What is written here would undo what that one wrote.
+///
+/// # Safety
+/// `cycle` must be a live cycle whose configuration has been read.
+unsafe fn superseded(cycle: *mut ngx_cycle_t) -> Option<&'static str> {
+    // SAFETY: set by the master before it forked this process.
+    let master = unsafe { ngx_parent };
+    // SAFETY: can't fail.
+    if unsafe { libc::getppid() } != master {
+        return Some("its master is gone");
+    }
+    // A master that has started another binary (SIGUSR2) has its number in this file, until it ends or the other one does.
+    // SAFETY: the core module's configuration is there in every cycle; its strings live as long.
+    let old = unsafe {
+        let conf = (*(*cycle).conf_ctx.add(ngx_core_module.index)).cast::<ngx_core_conf_t>();
+        sys::bytes((*conf).oldpid)
+    };
+    // nginx counts the zero at its end.
+    let old = std::ffi::OsStr::from_bytes(old.strip_suffix(b"\0").unwrap_or(old));
+    let old = std::fs::read_to_string(old).ok()?;
+    (old.trim().parse() == Ok(master)).then_some("another nginx has taken over")
 }
 
 /// Without a master there is no helper: a timer does its work.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::ptr;
 
 use ngx::ffi::{
-    ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_parse_size, ngx_pool_t, ngx_shared_memory_add,
+    ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_parse_offset, ngx_pool_t, ngx_shared_memory_add,
     ngx_shm_zone_t, ngx_str_t,
 };
 
@@ -21,7 +21,7 @@ use crate::sys;
 fn bytes_of(text: &str) -> Option<usize> {
     let mut s = sys::ngx_str(text.as_bytes());
     // SAFETY: nginx only reads the bytes.
-    usize::try_from(unsafe { ngx_parse_size(&raw mut s) }).ok()
+    usize::try_from(unsafe { ngx_parse_offset(&raw mut s) }).ok()
 }
 
 /// A copy of a name in the configuration's pool, where nginx keeps looking for it.
@@ -87,7 +87,13 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
         .ok_or_else(|| format!("has the size \"{size_text}\", allowed is a size such as 512k, 256m or 1g"))?;
     let (mut max_object, mut inactive_ms, mut policy) = (None, 0, Policy::default());
     let (mut snapshot, mut snapshot_interval) = (None, None);
-    for option in options {
+    for (i, option) in options.iter().enumerate() {
+        let name = |option: &str| option.split_once('=').map(|(name, _)| name.to_owned());
+        if name(option).is_some() && options.iter().take(i).any(|other| name(other) == name(option)) {
+            return Err(format!(
+                "has the option \"{option}\" besides another one of its name, allowed is one"
+            ));
+        }
         if let Some(text) = option.strip_prefix("max_object=") {
             let value = bytes_of(text).filter(|&n| n > 0 && n <= 1 << 30);
             max_object = Some(value.ok_or_else(|| {
@@ -95,9 +101,9 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
             })?);
         } else if let Some(text) = option.strip_prefix("inactive=") {
             let seconds = directive.seconds(text).filter(|&s| s > 0);
-            inactive_ms = seconds
-                .ok_or_else(|| format!("has the option \"{option}\", allowed is a time such as 10m or 1d"))?
-                * 1000;
+            inactive_ms = seconds.ok_or_else(|| {
+                format!("has the option \"{option}\", allowed is a time such as 10m or 1d, at least 1s")
+            })? * 1000;
         } else if let Some(name) = option.strip_prefix("policy=") {
             policy = Policy::from_name(name).ok_or_else(|| {
                 let names = Policy::ALL.map(Policy::as_str).join(", ");
@@ -110,8 +116,9 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
             );
         } else if let Some(text) = option.strip_prefix("snapshot_interval=") {
             let seconds = directive.seconds(text).filter(|&s| s > 0);
-            let seconds = seconds
-                .ok_or_else(|| format!("has the option \"{option}\", allowed is a time such as 1m or 1h"))?;
+            let seconds = seconds.ok_or_else(|| {
+                format!("has the option \"{option}\", allowed is a time such as 1m or 1h, at least 1s")
+            })?;
             snapshot_interval = Some(seconds * 1000);
         } else {
             return Err(format!(

@@ -93,6 +93,12 @@ fn bad_options_of_a_zone_are_refused() {
         let texts = ["\"twice_zone\"", &value, "allowed are the policies lru, sieve, s3fifo"];
         refused_in_http(&format!("twice_zone pages 16m {bad};"), &texts);
     }
+    for twice in ["policy=lru policy=sieve", "max_object=1k max_object=1k", "inactive=1m inactive=2m"] {
+        let texts = ["\"twice_zone\"", "besides another one of its name", "allowed is one"];
+        refused_in_http(&format!("twice_zone pages 16m {twice};"), &texts);
+    }
+    Nginx::bare().http("twice_zone pages 1g max_object=1g;").check().fails_with(&["too small for one page"]);
+    Nginx::bare().http("twice_zone pages 1G;").check().passes();
     for policy in ["lru", "sieve", "s3fifo"] {
         let zone = format!("twice_zone pages 16m max_object=64k inactive=10m policy={policy};");
         Nginx::bare().http(&zone).check().passes();

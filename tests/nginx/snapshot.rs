@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fixture::process::{self, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR2};
+use fixture::process::{self, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR2};
 use fixture::{Answer, Nginx, Origin, Setup, until, until_some};
 use twice_core::page::PAGE_FORMAT;
 use twice_core::snapshot::{Reader, Record, Step, Writer};
@@ -363,6 +363,8 @@ fn a_new_binary_starts_with_the_snapshot_and_keeps_it() {
     assert!(process::signal(old, SIGUSR2));
     let new = until_some("the new master is there", || nginx.master().filter(|pid| *pid != old));
     until("the new nginx has loaded", || log().contains("was loaded: 1 pages"));
+    let left = "is not written any more: another nginx has taken over";
+    until("the old one's helper leaves the file alone", || log().contains(left));
     Orphan::end(old);
     assert!(log().contains("was not written: another nginx has taken over"), "{}", log());
     ask_at(&setup, "/a", "HIT");
@@ -370,6 +372,24 @@ fn a_new_binary_starts_with_the_snapshot_and_keeps_it() {
     Orphan::end(new);
     assert!(holds(&setup, "/b"));
     assert!(!log().lines().any(fixture::log::is_trouble), "{}", log());
+}
+
+#[test]
+fn a_helper_whose_master_is_gone_leaves_the_file_to_another_nginx() {
+    let origin = origin();
+    let nginx = kept(&origin, "snapshot_interval=1s").start();
+    nginx.wait_log("was not loaded: there is none yet");
+    let helper = nginx.helpers()[0];
+    let workers =
+        process::children(nginx.master()).into_iter().map(|(pid, _)| pid).filter(|pid| *pid != helper);
+    let workers: Vec<u32> = workers.collect();
+    for pid in [nginx.master()].into_iter().chain(workers) {
+        process::signal(pid, SIGKILL);
+    }
+    nginx.wait_log("is not written any more: its master is gone");
+    process::signal(helper, SIGKILL);
+    until("it is gone", || !process::is_alive(helper));
+    nginx.crash();
 }
 
 #[track_caller]
