@@ -161,8 +161,13 @@ impl Mem {
     /// The page that goes next; `None` if there is none that nobody reads. `chances` is what is left of [`CHANCES`].
     pub fn choose(&self, chances: &mut u32) -> Option<u32> {
         let policy = self.policy();
-        // Each page is spared because somebody reads it at most once for each round over all pages.
-        let most = self.gauge(Gauge::Entries).saturating_mul(2) + u64::from(*chances) + 2;
+        let entries = self.gauge(Gauge::Entries);
+        let most = match policy {
+            // One round: where all pages are being read they are in the order of before after it.
+            Policy::Lru => entries,
+            // Each page is spared because somebody reads it at most once for each round over all pages.
+            Policy::Sieve | Policy::S3Fifo => entries.saturating_mul(2) + u64::from(*chances) + 2,
+        };
         for _ in 0..most {
             let chosen = match policy {
                 Policy::Lru => self.lru_step(),
