@@ -66,6 +66,24 @@ fn pages_on_probation_make_room_where_all_others_are_being_sent() {
 }
 
 #[test]
+fn pages_in_use_stay_where_a_limit_for_unused_ones_is_set_later() {
+    for policy in Policy::ALL {
+        let memory = Memory::new(256 * 1024);
+        let (store, lock, own) = (memory.create(&Options { policy, ..OPTIONS }), Lock::default(), slot(0));
+        let hash = store.hash(b"k");
+        assert!(put(&store, &lock, &own, b"k", 10, 1, 1));
+        for now in (1..4_000_000).step_by(30_000) {
+            let hit = store.get(&own, hash, b"k", now).unwrap();
+            if hit.touch {
+                store.with(&lock, |s| s.touch(hit.found.entry, now));
+            }
+        }
+        store.with(&lock, |s| s.set_limits(1 << 20, 600_000, policy));
+        assert!(store.get(&own, hash, b"k", 4_000_000).is_some(), "{}", policy.as_str());
+    }
+}
+
+#[test]
 fn pages_that_are_all_being_read_keep_their_order() {
     let memory = Memory::new(256 * 1024);
     let (store, lock) = (memory.create(&OPTIONS), Lock::default());
