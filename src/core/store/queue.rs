@@ -23,7 +23,8 @@ use super::layout::{GHOST_BYTES, Mem, at, unit};
 use super::list::List;
 use super::stats::Gauge;
 
-/// Which pages go first.
+/// Which pages go first. Besides what is said here a hit writes, once a minute at most or as `inactive` asks for, when the
+/// page was used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Policy {
