@@ -27,6 +27,9 @@ use super::region::Slot;
 /// A chain is rarely longer than 3; a search that is not over by then is for the lock.
 const STEPS: usize = 32;
 
+/// A page's last use is known to the minute, at least.
+const NOTE_EVERY_MS: u64 = 60_000;
+
 /// A page that was found without the lock, and is held.
 #[derive(Debug)]
 pub struct Hit<'s> {
@@ -93,9 +96,13 @@ impl Mem {
             return unused_ms >= super::section::MOVE_EVERY_MS;
         }
         self.count_use(page, policy);
-        // Exact enough to tell what nobody asks for, and seldom enough to leave the line alone.
-        let inactive_ms = self.inactive_ms();
-        if inactive_ms != 0 && unused_ms > inactive_ms / 64 {
+        // Exact enough to tell what nobody asks for, and seldom enough to leave the line alone. Without a limit, too: a
+        // reload may set one, and a snapshot tells the time.
+        let every = match self.inactive_ms() {
+            0 => NOTE_EVERY_MS,
+            limit => (limit / 64).min(NOTE_EVERY_MS),
+        };
+        if unused_ms > every {
             self.set_f64(page, field::LAST_USED, now_ms);
         }
         false

@@ -23,7 +23,8 @@ use super::layout::{GHOST_BYTES, Mem, at, unit};
 use super::list::List;
 use super::stats::Gauge;
 
-/// Which pages go first.
+/// Which pages go first. Besides what is said here a hit writes, once a minute at most or as `inactive` asks for, when the
+/// page was used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Policy {
@@ -161,8 +162,13 @@ impl Mem {
     /// The page that goes next; `None` if there is none that nobody reads. `chances` is what is left of [`CHANCES`].
     pub fn choose(&self, chances: &mut u32) -> Option<u32> {
         let policy = self.policy();
-        // Each page is spared because somebody reads it at most once for each round over all pages.
-        let most = self.gauge(Gauge::Entries).saturating_mul(2) + u64::from(*chances) + 2;
+        let entries = self.gauge(Gauge::Entries);
+        let most = match policy {
+            // One round: where all pages are being read they are in the order of before after it.
+            Policy::Lru => entries,
+            // Each page is spared because somebody reads it at most once for each round over all pages.
+            Policy::Sieve | Policy::S3Fifo => entries.saturating_mul(2) + u64::from(*chances) + 2,
+        };
         for _ in 0..most {
             let chosen = match policy {
                 Policy::Lru => self.lru_step(),

@@ -287,7 +287,8 @@ impl<'s> Machine<'s> {
         assert_bytes(hit.held.page(), &known);
         let unused = self.now - known.used;
         assert_eq!(hit.touch, self.policy == Policy::Lru && unused > 0);
-        let seldom = self.inactive_ms != 0 && unused > self.inactive_ms / 64;
+        let every = if self.inactive_ms == 0 { 60_000 } else { self.inactive_ms / 64 };
+        let seldom = unused > every;
         if hit.touch {
             drop(hit);
             self.with(|s| s.touch(found.entry, self.now));
