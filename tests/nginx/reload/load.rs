@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use fixture::process::SIGHUP;
+use fixture::process::{SIGHUP, SIGUSR1};
 use fixture::{Nginx, Origin, until};
 
 use super::{ask, front, is_page_of, numbered, old_workers_end, open_files, shared_memory};
@@ -53,6 +53,21 @@ fn some_are_served(served: &AtomicUsize) {
     until("visitors are served", || served.load(Ordering::Relaxed) >= before + 20);
 }
 
+/// Waits until the master has closed what belonged to the old workers, which it does some time after they have ended:
+/// before it obeys the next signal.
+fn settled(nginx: &Nginx) {
+    old_workers_end(nginx);
+    let workers = nginx.workers().len();
+    until("the master knows who has ended", || {
+        nginx.log_count("start worker process ") - nginx.log_count("exited with code 0") == workers
+    });
+    let before = nginx.log_count(": reopening logs");
+    nginx.signal(SIGUSR1);
+    until("it has obeyed, and the workers too", || {
+        nginx.log_count(": reopening logs") == before + 1 + workers
+    });
+}
+
 #[test]
 fn every_visitor_is_answered_over_ten_reloads_and_nothing_leaks() {
     let origin = Origin::start();
@@ -60,7 +75,7 @@ fn every_visitor_is_answered_over_ten_reloads_and_nothing_leaks() {
     // Too small for all pages: hits, misses and evictions go on all the time.
     let nginx = front(&origin).http("twice_zone pages 2m;").start();
     nginx.reload();
-    old_workers_end(&nginx);
+    settled(&nginx);
     let (files, memory) = (open_files(nginx.master()), shared_memory(nginx.master()));
     with_visitors(&nginx, |served| {
         for _ in 0..10 {
@@ -83,7 +98,7 @@ fn every_visitor_is_answered_while_the_size_changes() {
     let base = front(&origin);
     let mut nginx = base.clone().http("twice_zone pages 2m;").start();
     nginx.reload();
-    old_workers_end(&nginx);
+    settled(&nginx);
     let (files, memory) = (open_files(nginx.master()), shared_memory(nginx.master()));
     // The threads only read; the story writes configurations.
     let setups = ["3m", "2m", "4m", "2m"].map(|size| base.clone().http(format!("twice_zone pages {size};")));

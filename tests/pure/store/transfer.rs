@@ -180,7 +180,7 @@ fn a_restore_may_die_anywhere() {
         let hash = store.hash(&[key]);
         store.with(&lock, |s| s.remove_key(hash, &[key]));
     }
-    let step = if cfg!(miri) { 13 } else { 1 };
+    let step = if cfg!(miri) { 61 } else { 1 };
     for n in (0..).step_by(step) {
         let memory = start.copy();
         let (store, lock) = (Store::attach(memory.region()).unwrap(), Lock::default());
@@ -211,7 +211,7 @@ proptest! {
     /// Puts, restores, removals and slices of a listing, against a map.
     #[test]
     fn restoring_beside_all_else(
-        ops in prop::collection::vec((0..8u8, 0..40u8, 0..6000usize), 1..200),
+        ops in prop::collection::vec((0..8u8, 0..40u8, 0..6000usize), 1..if cfg!(miri) { 25 } else { 200 }),
         steps in 1..40usize,
     ) {
         let memory = Memory::new(128 * 1024);
