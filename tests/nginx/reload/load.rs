@@ -61,9 +61,11 @@ fn settled(nginx: &Nginx) {
     until("the master knows who has ended", || {
         nginx.log_count("start worker process ") - nginx.log_count("exited with code 0") == workers
     });
-    let before = nginx.log_count("reopening logs");
+    let before = nginx.log_count(": reopening logs");
     nginx.signal(SIGUSR1);
-    until("it has obeyed, and the workers too", || nginx.log_count("reopening logs") == before + 1 + workers);
+    until("it has obeyed, and the workers too", || {
+        nginx.log_count(": reopening logs") == before + 1 + workers
+    });
 }
 
 #[test]
