@@ -38,7 +38,7 @@ use ngx::ngx_log_error;
 use crate::conf::main_of_cycle;
 use crate::guard::guarded;
 use crate::shm::{self, Zone, zone_of};
-use crate::sys;
+use crate::sys::{self, Timer};
 use file::{Denied, Temp, User};
 pub use last::exit_master;
 use load::Load;
@@ -285,9 +285,12 @@ pub unsafe fn init_module(cycle: *mut ngx_cycle_t) {
         }
         if ngx_process == NGX_PROCESS_SINGLE as usize {
             // What this process was doing for the configuration before.
-            for (_, _, snapshot) in zones_of(ngx_cycle) {
-                snapshot.job.take();
-            }
+            // A temporary file goes with it, by the rights that it was made with.
+            let _ = file::with_rights_of(user_of(cycle), || {
+                for (_, _, snapshot) in zones_of(ngx_cycle) {
+                    snapshot.job.take();
+                }
+            });
         }
         for (shm_zone, _, snapshot) in zones_of(cycle) {
             let path = ngx_pcalloc((*cycle).pool, size_of::<ngx_path_t>()).cast::<ngx_path_t>();
@@ -349,19 +352,12 @@ unsafe fn superseded(cycle: *mut ngx_cycle_t) -> Option<&'static str> {
 /// # Safety
 /// nginx's init_process callback, with its cycle.
 pub unsafe fn init_process(cycle: *mut ngx_cycle_t) {
-    // Where nginx's debug log looks for a connection's descriptor (`ngx_cache_manager_process_cycle` does the same).
-    static IDENT: [usize; 4] = [0, 0, 0, usize::MAX];
-    // SAFETY: the caller's promise. An event of zeros is one that is not set; it lives as long as the process, longer
-    // than this cycle.
+    static TIMER: Timer = Timer::new();
+    // SAFETY: the caller's promise; `tick` renews the log.
     unsafe {
-        if ngx_process != NGX_PROCESS_SINGLE as usize {
-            return;
+        if ngx_process == NGX_PROCESS_SINGLE as usize {
+            TIMER.start((*cycle).log, tick, 1, false);
         }
-        let event = Box::into_raw(Box::new(mem::zeroed::<ngx_event_t>()));
-        (*event).handler = Some(tick);
-        (*event).data = (&raw const IDENT).cast_mut().cast();
-        (*event).log = (*cycle).log;
-        ngx_add_timer(event, 1);
     }
 }
 

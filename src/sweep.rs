@@ -4,44 +4,25 @@
 //! (`shm::init_process`). One that is killed while it is exiting has none. What it held stays taken until
 //! somebody looks: each new worker does, and each worker now and then.
 
-use std::cell::UnsafeCell;
-use std::mem::zeroed;
-use std::ptr;
-
-use ngx::ffi::{
-    ngx_add_timer, ngx_connection_t, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_exiting, ngx_msec_t,
-};
+use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_exiting, ngx_msec_t};
 use twice_core::store::{DeadSlot, Section};
 
 use crate::guard::guarded;
 use crate::shm;
+use crate::sys::Timer;
 
 /// How often a worker looks.
 const EVERY_MS: ngx_msec_t = 10_000;
 
-/// This worker's timer, and the connection that nginx's debug log reads its number from.
-struct Timer(UnsafeCell<Option<(ngx_event_t, ngx_connection_t)>>);
-// SAFETY: a worker has one thread, and nothing else reaches the timer.
-unsafe impl Sync for Timer {}
-static TIMER: Timer = Timer(UnsafeCell::new(None));
+static TIMER: Timer = Timer::new();
 
 /// Starts a worker's sweeps.
 ///
 /// # Safety
 /// Called once in init_process, with its cycle.
 pub unsafe fn start(cycle: *mut ngx_cycle_t) {
-    // SAFETY: the only thread, before any event; both are plain C structures whose zeroes mean "unset". A static has
-    // one address for good, so that the event may point to its neighbour.
-    unsafe {
-        let (event, connection) = (*TIMER.0.get()).insert((zeroed(), zeroed()));
-        connection.fd = -1;
-        event.data = ptr::from_mut(connection).cast();
-        event.handler = Some(tick);
-        event.log = (*cycle).log;
-        // A worker that is exiting does not wait for it.
-        event.set_cancelable(1);
-        ngx_add_timer(event, EVERY_MS);
-    }
+    // SAFETY: the caller's promise; `tick` renews the log.
+    unsafe { TIMER.start((*cycle).log, tick, EVERY_MS, true) };
 }
 
 unsafe extern "C" fn tick(event: *mut ngx_event_t) {
@@ -59,6 +40,8 @@ unsafe extern "C" fn tick(event: *mut ngx_event_t) {
     // SAFETY: the event of `start`, which is not set any more; nginx's own flag.
     unsafe {
         if ngx_exiting == 0 {
+            // Without a master the cycle may be a later one than that which set it.
+            (*event).log = (*ngx_cycle).log;
             ngx_add_timer(event, EVERY_MS);
         }
     }

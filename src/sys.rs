@@ -6,6 +6,7 @@
 
 mod chain;
 mod lines;
+mod timer;
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
@@ -22,6 +23,7 @@ pub use lines::{
     Lines, forget_cache_control, has_cache_control, know_cache_control, lines, pair, push_copy, push_line,
     set_linked, take_linked,
 };
+pub use timer::Timer;
 
 /// nginx's `NGX_OK` and its kin with the type that callbacks return.
 pub const OK: ngx_int_t = NGX_OK as ngx_int_t;
