@@ -104,11 +104,12 @@ impl Scene {
 
 #[test]
 fn what_is_read_is_whole_whatever_happens_between_two_writes() {
-    let step = if cfg!(miri) { 13 } else { 1 };
+    // Miri takes seconds for one: none of the deeds, all, and two mixtures, each with a page and every fourth write.
+    let (step, writes) = if cfg!(miri) { (21, 4) } else { (1, 1) };
     for deeds in (0..64).step_by(step) {
-        for key in 0..4 {
+        for key in (0..4).filter(|key| !cfg!(miri) || u32::from(*key) == deeds % 4) {
             let policy = Policy::ALL[(deeds as usize + usize::from(key)) % 3];
-            (0..).take_while(|write| disturbed_at(*write, deeds, key, policy)).for_each(drop);
+            (0..).step_by(writes).take_while(|write| disturbed_at(*write, deeds, key, policy)).for_each(drop);
         }
     }
 }

@@ -236,7 +236,7 @@ fn a_release_cut_short_is_finished_by_the_next_sweep() {
             }
         });
     };
-    for n in 0.. {
+    for n in writes() {
         let scene = start.copy();
         let died = dies_at(n, || sweep(&scene));
         sweep(&scene);
@@ -255,7 +255,7 @@ fn no_pin_is_lost_with_the_process_that_was_taking_it() {
     let start = scene(Policy::S3Fifo);
     let entry = find(&start.store, &start.lock, &[70]).unwrap().entry;
     let limit = start.with(|s| s.stats()).pins_limit;
-    for n in 0.. {
+    for n in writes() {
         let scene = start.copy();
         let died = dies_at(n, || {
             let _ = scene.with(|s| s.pin(&slot(1), entry));
