@@ -28,6 +28,7 @@ mod fault;
 mod fetch;
 mod guard;
 mod handler;
+mod identity;
 mod shm;
 mod snapshot;
 mod sweep;

@@ -19,6 +19,7 @@ use ngx::ffi::{
     ngx_slab_alloc, ngx_slab_pool_t,
 };
 use ngx::ngx_log_error;
+use twice_core::board::{Board, Counter, Plan};
 use twice_core::store::{
     DeadSlot, Geometry, Held, Options, Pin, Policy, Region, Section, Slot, Store, TooSmall,
 };
@@ -49,10 +50,16 @@ fn page_size() -> usize {
 
 /// How a zone of `size` bytes would be divided; the error is the least size that would do.
 pub fn geometry(size: usize) -> Result<Geometry, usize> {
-    let room = size.saturating_sub(slab_overhead(size));
+    let room = size.saturating_sub(slab_overhead(size) + board_bytes(size));
     Geometry::for_len(room, NGX_MAX_PROCESSES).map_err(|TooSmall { least }| {
-        (least + slab_overhead(least + slab_overhead(least))).next_multiple_of(page_size())
+        let all = |size| least + slab_overhead(size) + board_bytes(size);
+        all(all(all(least))).next_multiple_of(page_size())
     })
+}
+
+/// Bytes that a zone's board takes: whole pages of nginx's slab pool.
+fn board_bytes(size: usize) -> usize {
+    Plan::for_zone(size).bytes().next_multiple_of(page_size())
 }
 
 /// A `twice_zone`.
@@ -63,6 +70,7 @@ pub struct Zone {
     policy: Policy,
     snapshot: Option<Snapshot>,
     store: Option<(Store, ShmLock)>,
+    board: Option<Board>,
     slot: Slot,
 }
 
@@ -71,7 +79,16 @@ impl Zone {
     pub fn new(name: &str, max_object: usize, inactive_ms: u64, policy: Policy) -> Self {
         // SAFETY: slot 0 until `init_process` sets this process's own; nothing is stored before that.
         let slot = unsafe { Slot::new(0) };
-        Self { name: name.to_owned(), max_object, inactive_ms, policy, snapshot: None, store: None, slot }
+        Self {
+            name: name.to_owned(),
+            max_object,
+            inactive_ms,
+            policy,
+            snapshot: None,
+            store: None,
+            board: None,
+            slot,
+        }
     }
 
     /// Keeps its pages in a file, too.
@@ -107,6 +124,13 @@ impl Zone {
     /// The store; none only before nginx has mapped the zone.
     pub fn store(&self) -> Option<&Store> {
         self.store.as_ref().map(|(store, _)| store)
+    }
+
+    /// Counts one more of something.
+    pub fn count(&self, counter: Counter) {
+        if let Some(board) = &self.board {
+            board.count(&self.slot, counter);
+        }
     }
 
     /// This process's slot.
@@ -166,6 +190,8 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
         inactive_ms: zone.inactive_ms,
         policy: zone.policy,
     };
+    // SAFETY: as above.
+    let plan = Plan::for_zone(unsafe { (*shm_zone).shm.size });
     // SAFETY: `data` is ours to use; it holds the region's description once one was made.
     let known = unsafe { (*pool).data.cast::<RegionAt>() };
     if reload && !known.is_null() {
@@ -177,17 +203,23 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
         // can't be made anew, as workers of the cycle before are using it and it takes the whole zone. So the
         // reload is refused and the old configuration serves on; another size gives the zone new memory.
         let store = store.ok_or("holds no store that can be used, allowed is another size or a restart")?;
+        // SAFETY: as above.
+        let board = unsafe { Region::new((*known).board, plan.bytes()) };
+        let board = board.and_then(|region| Board::attach(region, plan));
+        zone.board =
+            Some(board.ok_or("holds no board that can be used, allowed is another size or a restart")?);
         zone.store = Some((store, lock));
         return Ok(());
     }
     // SAFETY: a fresh slab pool that only this process sees yet. The small piece first: the large one
     // then takes the run of pages that is left.
-    let (at, base, len) = unsafe {
+    let (at, board, base, len) = unsafe {
         let at = ngx_slab_alloc(pool, mem::size_of::<RegionAt>()).cast::<RegionAt>();
+        let board = ngx_slab_alloc(pool, plan.bytes()).cast::<u8>();
         let len = (*pool).pfree * page_size();
-        (at, ngx_slab_alloc(pool, len).cast::<u8>(), len)
+        (at, board, ngx_slab_alloc(pool, len).cast::<u8>(), len)
     };
-    if at.is_null() || base.is_null() {
+    if at.is_null() || board.is_null() || base.is_null() {
         return Err("its memory could not be taken as one piece".to_owned());
     }
     // SAFETY: the piece is ours alone, and used under the slab pool's mutex.
@@ -200,9 +232,12 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
     }
     // SAFETY: `at` is a fresh piece of the right size; slab pieces of this size are aligned to it.
     unsafe {
-        at.write(RegionAt { base, len });
+        at.write(RegionAt { base, len, board });
         (*pool).data = at.cast();
     }
+    // SAFETY: as for the store.
+    let region = unsafe { Region::new(board, plan.bytes()) }.ok_or("its board is not aligned")?;
+    zone.board = Some(Board::create(region, plan).ok_or("its board has no room")?);
     zone.store = Some((store, lock));
     Ok(())
 }
@@ -216,6 +251,8 @@ fn too_small(why: TooSmall) -> String {
 struct RegionAt {
     base: *mut u8,
     len: usize,
+    /// The board, as long as its plan for the zone's size says.
+    board: *mut u8,
 }
 
 /// A seed that no visitor can know (hash flooding: oCERT-2011-003).

@@ -3,6 +3,7 @@
 
 use ngx::ffi::NGX_LOG_WARN;
 use ngx::ngx_log_error;
+use twice_core::board::Counter;
 use twice_core::outcome::Reason;
 use twice_core::page::Program;
 use twice_core::store::{Meta, ReserveError};
@@ -98,7 +99,9 @@ fn save(
         zone.with(|section| section.abandon(reservation));
         return Err(Reason::Failed);
     }
-    let meta = Meta { created_ms: ctx.created_ms, expires_ms: ctx.expires_ms, tag };
+    let meta = Meta { created_ms: ctx.created_ms, expires_ms: ctx.expires_ms, tag, ..Meta::default() };
     let published = zone.with(|section| section.publish(reservation, meta, now)).flatten();
-    published.map(|_| ()).ok_or(Reason::Failed)
+    published.ok_or(Reason::Failed)?;
+    zone.count(Counter::Stored);
+    Ok(())
 }

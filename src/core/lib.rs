@@ -7,6 +7,7 @@
 //! Non-goals: sockets, clocks, logging, HTTP parsing. The border (`src/*.rs` of the module) does
 //! these through nginx.
 
+pub mod board;
 pub mod cookies;
 pub mod key;
 pub mod language;

@@ -131,7 +131,14 @@ fn put(zone: &Zone, record: &Record<'_>) -> Put {
         zone.with(|section| section.abandon(reservation));
         return Put::NoRoom;
     }
-    let meta = Meta { created_ms: record.created_ms, expires_ms: record.expires_ms, tag: record.tag };
+    let meta = Meta {
+        created_ms: record.created_ms,
+        expires_ms: record.expires_ms,
+        stale_s: record.stale_s,
+        error_s: record.error_s,
+        began: record.began,
+        tag: record.tag,
+    };
     let last_used = record.last_used_ms.min(now);
     let restored = zone.with(|section| section.restore(reservation, meta, last_used, record.proven));
     if restored == Some(true) { Put::Loaded } else { Put::AlreadyThere }

@@ -118,6 +118,9 @@ impl Save {
         self.out.add(&Record {
             created_ms: found.meta.created_ms,
             expires_ms: found.meta.expires_ms,
+            stale_s: found.meta.stale_s,
+            error_s: found.meta.error_s,
+            began: found.meta.began,
             tag: found.meta.tag,
             last_used_ms,
             proven,

@@ -5,7 +5,8 @@
 //!
 //! begin, end   0 magic | 8 format | 12 content | 16 seed (16 bytes) | 32 written at | 40 records | 48 zero | 56 checksum
 //! record       0 mark | 8 number | 12 flags | 16 created | 24 expires | 32 tag | 40 last used
-//!             48 key len | 52 value len | 56 checksum of the head | 64 key | value | checksum of head, key and value
+//!             48 key len | 52 value len | 56 stale for | 60 error for | 64 began | 72 checksum of the head
+//!             80 key | value | checksum of head, key and value
 //! ```
 //!
 //! `begin` and `end` differ in the magic and in the count of records, which only the end knows. Either is enough to
@@ -15,13 +16,13 @@ use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
 /// Changes with the layout above.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 pub(super) const BEGIN: [u8; 8] = *b"twice\0sn";
 pub(super) const END: [u8; 8] = *b"twice\0se";
 /// Bytes of `begin` and of `end`.
 pub(super) const EDGE_BYTES: usize = 64;
 /// Bytes of a record before its key.
-pub(super) const HEAD_BYTES: usize = 64;
+pub(super) const HEAD_BYTES: usize = 80;
 /// Bytes of a record behind its value.
 pub(super) const SUM_BYTES: usize = 8;
 /// A count that is not known.
@@ -36,6 +37,12 @@ pub struct Record<'a> {
     pub created_ms: u64,
     /// Until when it is fresh.
     pub expires_ms: u64,
+    /// For how many seconds after that it may be served while it is renewed.
+    pub stale_s: u32,
+    /// For how many seconds after that it may be served where its origin fails.
+    pub error_s: u32,
+    /// The stamp that was the latest when its fetch began.
+    pub began: u64,
     /// The caller's word.
     pub tag: u64,
     /// When it was asked for last.
@@ -161,6 +168,9 @@ pub(super) struct Head {
     flags: u32,
     created_ms: u64,
     expires_ms: u64,
+    stale_s: u32,
+    error_s: u32,
+    began: u64,
     tag: u64,
     last_used_ms: u64,
     pub key_len: usize,
@@ -177,6 +187,9 @@ impl Head {
             flags: if record.proven { PROVEN } else { 0 },
             created_ms: record.created_ms,
             expires_ms: record.expires_ms,
+            stale_s: record.stale_s,
+            error_s: record.error_s,
+            began: record.began,
             tag: record.tag,
             last_used_ms: record.last_used_ms,
             key_len: record.key.len(),
@@ -186,7 +199,7 @@ impl Head {
 
     pub fn encode(&self, keys: &Keys) -> [u8; HEAD_BYTES] {
         let mut out = [0; HEAD_BYTES];
-        let parts: [&[u8]; 9] = [
+        let parts: [&[u8]; 12] = [
             &keys.mark,
             &self.number.to_le_bytes(),
             &self.flags.to_le_bytes(),
@@ -196,6 +209,9 @@ impl Head {
             &self.last_used_ms.to_le_bytes(),
             &(self.key_len as u32).to_le_bytes(),
             &(self.value_len as u32).to_le_bytes(),
+            &self.stale_s.to_le_bytes(),
+            &self.error_s.to_le_bytes(),
+            &self.began.to_le_bytes(),
         ];
         lay_out(&mut out, &parts);
         let sum = keys.sum(out.split_at(HEAD_BYTES - SUM_BYTES).0);
@@ -216,6 +232,9 @@ impl Head {
             flags: half(bytes, 12)?,
             created_ms: word(bytes, 16)?,
             expires_ms: word(bytes, 24)?,
+            stale_s: half(bytes, 56)?,
+            error_s: half(bytes, 60)?,
+            began: word(bytes, 64)?,
             tag: word(bytes, 32)?,
             last_used_ms: word(bytes, 40)?,
             key_len: usize::try_from(half(bytes, 48)?).ok()?,
@@ -247,6 +266,9 @@ impl Head {
         Some(Record {
             created_ms: self.created_ms,
             expires_ms: self.expires_ms,
+            stale_s: self.stale_s,
+            error_s: self.error_s,
+            began: self.began,
             tag: self.tag,
             last_used_ms: self.last_used_ms,
             proven: self.flags & PROVEN != 0,

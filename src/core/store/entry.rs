@@ -3,15 +3,16 @@
 //! ```text
 //! first run    0 next run | 4 units | 8 generation | 12 key len (16 bits), pinned once (bit 16)
 //!             16 hash | 24 created | 32 expires | 40 last used | 48 tag
-//!             56 value len | 60 chain | 64 previous | 68 next | 72 uses | 76 place | 80 key ... value ...
+//!             56 value len | 60 chain | 64 previous | 68 next | 72 uses | 76 place
+//!             80 stale for | 84 error for | 88 began | 96 seen | 104 key ... value ...
 //! other runs   0 next run | 4 units | 8 generation | 12 value, continued ...
 //! ```
 //!
 //! Invariants
 //! - Next run, units, generation, hash, the two lengths, the times and the tag, key and value never change from the
 //!   instant the page is published until its units are free: whoever holds the page reads them without the lock.
-//! - `uses` and `last used` are what a hit may write without the lock, while it holds the page. They are hints: a lost
-//!   update costs nothing but a little of the eviction's foresight. The bit `pinned once` is set in the same way, once;
+//! - `uses`, `last used` and `seen` are what a hit may write without the lock, while it holds the page. They are hints: a
+//!   lost update costs nothing but a little of the eviction's foresight, or another look at the stamps. The bit `pinned once` is set in the same way, once;
 //!   nobody takes it away.
 //! - `chain` links the index. It is written under the lock, and read without it by whoever holds the page (see `find.rs`).
 //! - The other fields are read and written under the lock only. `previous` and `next` belong to the one list that the
@@ -23,7 +24,7 @@ use super::layout::{Mem, UNIT, offset, unit};
 
 pub(super) const RUN_BYTES: usize = 12;
 /// Bytes before the key.
-pub(super) const ENTRY_BYTES: usize = 80;
+pub(super) const ENTRY_BYTES: usize = 104;
 // A first run may be a single unit.
 const _: () = assert!(ENTRY_BYTES <= UNIT);
 
@@ -43,6 +44,10 @@ pub(super) mod field {
     pub const NEXT: usize = 68;
     pub const USES: usize = 72;
     pub const PLACE: usize = 76;
+    pub const STALE_FOR: usize = 80;
+    pub const ERROR_FOR: usize = 84;
+    pub const BEGAN: usize = 88;
+    pub const SEEN: usize = 96;
 }
 
 /// In the word of the key's length: the page was pinned at some time.
@@ -60,8 +65,14 @@ pub struct Entry {
 pub struct Meta {
     /// When the page was made, in milliseconds of the caller's clock.
     pub created_ms: u64,
-    /// Until when it is fresh. The store doesn't act on it.
+    /// Until when it is fresh. The store doesn't act on it, nor on what follows.
     pub expires_ms: u64,
+    /// For how many seconds after that it may be served while it is renewed.
+    pub stale_s: u32,
+    /// For how many seconds after that it may be served where its origin fails.
+    pub error_s: u32,
+    /// The stamp that was the latest when its fetch began (see [`crate::board`]).
+    pub began: u64,
     /// Whatever the caller likes.
     pub tag: u64,
 }
@@ -73,6 +84,8 @@ pub struct Found {
     pub entry: Entry,
     /// What it was published with.
     pub meta: Meta,
+    /// What [`Store::see`](super::Store::see) noted last; 0 at first.
+    pub seen: u64,
     /// Bytes of its value.
     pub value_len: usize,
 }
@@ -165,12 +178,20 @@ impl Mem {
         Meta {
             created_ms: self.f64(page, field::CREATED),
             expires_ms: self.f64(page, field::EXPIRES),
+            stale_s: self.f32(page, field::STALE_FOR),
+            error_s: self.f32(page, field::ERROR_FOR),
+            began: self.f64(page, field::BEGAN),
             tag: self.f64(page, field::TAG),
         }
     }
 
     pub fn found(&self, page: u32) -> Found {
-        Found { entry: self.entry(page), meta: self.meta(page), value_len: self.value_len(page) }
+        Found {
+            entry: self.entry(page),
+            meta: self.meta(page),
+            seen: self.f64(page, field::SEEN),
+            value_len: self.value_len(page),
+        }
     }
 
     /// The page that an entry names, if it is still that page and can be read.

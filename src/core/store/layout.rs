@@ -22,7 +22,7 @@ pub const UNIT: usize = 128;
 
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"twice\0st");
 /// Changes with every change of what lies where.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// The arena below which a region is not worth being one.
 const LEAST_ARENA: usize = 16 * 1024;

@@ -51,7 +51,7 @@ impl Region {
     /// # Safety
     /// - `base` is valid for reads and writes of `len` bytes as long as the returned value or anything
     ///   made from it (a store, a hold, a slice of a page) is in use.
-    /// - Nothing but stores touches the memory, and all stores over it, in all processes, are used
+    /// - Nothing but stores and boards touches the memory, and all stores over it, in all processes, are used
     ///   with one and the same lock.
     pub unsafe fn new(base: *mut u8, len: usize) -> Option<Region> {
         let base = NonNull::new(base)?;
@@ -103,22 +103,22 @@ impl Region {
     }
 
     #[inline(always)]
-    pub(super) fn u8(&self, at: usize) -> u8 {
+    pub(crate) fn u8(&self, at: usize) -> u8 {
         self.a8(at).map_or(0, |w| w.load(Ordering::Relaxed))
     }
 
     #[inline(always)]
-    pub(super) fn u32(&self, at: usize) -> u32 {
+    pub(crate) fn u32(&self, at: usize) -> u32 {
         self.a32(at).map_or(0, |w| w.load(Ordering::Relaxed))
     }
 
     #[inline(always)]
-    pub(super) fn u64(&self, at: usize) -> u64 {
+    pub(crate) fn u64(&self, at: usize) -> u64 {
         self.a64(at).map_or(0, |w| w.load(Ordering::Relaxed))
     }
 
     #[inline(always)]
-    pub(super) fn set_u8(&self, at: usize, value: u8) {
+    pub(crate) fn set_u8(&self, at: usize, value: u8) {
         write_point();
         if let Some(w) = self.a8(at) {
             w.store(value, Ordering::Relaxed);
@@ -126,7 +126,7 @@ impl Region {
     }
 
     #[inline(always)]
-    pub(super) fn set_u32(&self, at: usize, value: u32) {
+    pub(crate) fn set_u32(&self, at: usize, value: u32) {
         write_point();
         if let Some(w) = self.a32(at) {
             w.store(value, Ordering::Relaxed);
@@ -134,23 +134,32 @@ impl Region {
     }
 
     #[inline(always)]
-    pub(super) fn set_u64(&self, at: usize, value: u64) {
+    pub(crate) fn set_u64(&self, at: usize, value: u64) {
         write_point();
         if let Some(w) = self.a64(at) {
             w.store(value, Ordering::Relaxed);
         }
     }
 
+    /// Adds to a word that others add to at the same time.
+    #[inline(always)]
+    pub(crate) fn add_u64(&self, at: usize, by: u64) {
+        write_point();
+        if let Some(w) = self.a64(at) {
+            w.fetch_add(by, Ordering::Relaxed);
+        }
+    }
+
     /// Reads a word that another process may write without the lock: what that process did before its
     /// `store_release` has happened when its value is seen here.
     #[inline(always)]
-    pub(super) fn load_acquire(&self, at: usize) -> u32 {
+    pub(crate) fn load_acquire(&self, at: usize) -> u32 {
         self.a32(at).map_or(0, |w| w.load(Ordering::Acquire))
     }
 
     /// Writes a word after everything that this thread did before.
     #[inline(always)]
-    pub(super) fn store_release(&self, at: usize, value: u32) {
+    pub(crate) fn store_release(&self, at: usize, value: u32) {
         write_point();
         if let Some(w) = self.a32(at) {
             w.store(value, Ordering::Release);
@@ -173,13 +182,13 @@ impl Region {
     }
 
     /// Puts all writes before this into that order, before all that is read in order after it.
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         fence(Ordering::SeqCst);
     }
 
     /// Writes a word before everything that this thread writes after.
     #[inline(always)]
-    pub(super) fn store_first(&self, at: usize, value: u32) {
+    pub(crate) fn store_first(&self, at: usize, value: u32) {
         self.set_u32(at, value);
         fence(Ordering::Release);
     }

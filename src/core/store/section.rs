@@ -261,6 +261,10 @@ impl<'s> Section<'s> {
         let mem = self.change();
         mem.set_f64(page, field::CREATED, meta.created_ms);
         mem.set_f64(page, field::EXPIRES, meta.expires_ms);
+        mem.set_f32(page, field::STALE_FOR, meta.stale_s);
+        mem.set_f32(page, field::ERROR_FOR, meta.error_s);
+        mem.set_f64(page, field::BEGAN, meta.began);
+        mem.set_f64(page, field::SEEN, 0);
         mem.set_f64(page, field::TAG, meta.tag);
         mem.set_f64(page, field::LAST_USED, last_used_ms);
         mem.set_f32(page, field::USES, 0);

@@ -12,6 +12,8 @@ const SEED: [u8; 16] = *b"0123456789abcdef";
 fn page(n: u64, len: usize) -> Page {
     Page {
         times: [n, n + 1, n + 2],
+        windows: [n as u32, 9],
+        began: n + 1,
         tag: !n,
         proven: n.is_multiple_of(2),
         key: format!("key {n}").into_bytes(),
@@ -21,8 +23,16 @@ fn page(n: u64, len: usize) -> Page {
 
 fn pages() -> impl Strategy<Value = Vec<Page>> {
     let bytes = |most: usize| prop::collection::vec(any::<u8>(), 0..most);
-    let one = (any::<[u64; 3]>(), any::<u64>(), any::<bool>(), bytes(40), bytes(400));
-    let one = one.prop_map(|(times, tag, proven, key, value)| Page { times, tag, proven, key, value });
+    let one = (any::<[u64; 3]>(), any::<[u32; 2]>(), any::<[u64; 2]>(), any::<bool>(), bytes(40), bytes(400));
+    let one = one.prop_map(|(times, windows, [began, tag], proven, key, value)| Page {
+        times,
+        windows,
+        began,
+        tag,
+        proven,
+        key,
+        value,
+    });
     prop::collection::vec(one, 0..12)
 }
 

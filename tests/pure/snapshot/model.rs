@@ -11,6 +11,8 @@ pub const MOST: usize = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     pub times: [u64; 3],
+    pub windows: [u32; 2],
+    pub began: u64,
     pub tag: u64,
     pub proven: bool,
     pub key: Vec<u8>,
@@ -23,6 +25,9 @@ impl Page {
             created_ms: self.times[0],
             expires_ms: self.times[1],
             last_used_ms: self.times[2],
+            stale_s: self.windows[0],
+            error_s: self.windows[1],
+            began: self.began,
             tag: self.tag,
             proven: self.proven,
             key: &self.key,
@@ -33,6 +38,8 @@ impl Page {
     pub fn of(record: &Record<'_>) -> Page {
         Page {
             times: [record.created_ms, record.expires_ms, record.last_used_ms],
+            windows: [record.stale_s, record.error_s],
+            began: record.began,
             tag: record.tag,
             proven: record.proven,
             key: record.key.to_vec(),
@@ -54,7 +61,7 @@ pub fn write(pages: &[Page], seed: [u8; 16]) -> Written {
     let mut places = Vec::new();
     for page in pages {
         writer.add(&page.record()).unwrap();
-        let end = at + 64 + page.key.len() + page.value.len() + 8;
+        let end = at + 80 + page.key.len() + page.value.len() + 8;
         places.push(at..end);
         at = end;
     }

@@ -114,7 +114,7 @@ pub fn put(store: &Store, lock: &Lock, slot: &Slot, key: &[u8], len: usize, tag:
     let hash = store.hash(key);
     let Ok(mut page) = store.with(lock, |s| s.reserve(slot, hash, key, len, now)) else { return false };
     store.write(&mut page, 0, &content(tag, len)).unwrap();
-    let meta = Meta { created_ms: now, expires_ms: now + 1, tag };
+    let meta = Meta { created_ms: now, expires_ms: now + 1, tag, ..Meta::default() };
     store.with(lock, |s| s.publish(page, meta, now)).is_some()
 }
 

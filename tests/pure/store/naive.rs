@@ -281,7 +281,12 @@ impl<'s> Machine<'s> {
             return;
         };
         let hit = hit.expect("the model has the page, and nobody is in the way");
-        let meta = Meta { created_ms: known.created, expires_ms: known.created + 5, tag: known.version };
+        let meta = Meta {
+            created_ms: known.created,
+            expires_ms: known.created + 5,
+            tag: known.version,
+            ..Meta::default()
+        };
         let found = hit.found;
         assert_eq!((found.meta, found.value_len, Some(found.entry)), (meta, known.size, known.entry));
         assert_bytes(hit.held.page(), &known);
@@ -379,7 +384,8 @@ impl<'s> Machine<'s> {
     fn publish(&mut self, page: Reservation, mut known: Known) {
         known.created = self.now;
         known.used = self.now;
-        let meta = Meta { created_ms: self.now, expires_ms: self.now + 5, tag: known.version };
+        let meta =
+            Meta { created_ms: self.now, expires_ms: self.now + 5, tag: known.version, ..Meta::default() };
         known.entry = self.with(|s| s.publish(page, meta, self.now));
         assert!(known.entry.is_some());
         self.take(known.key);

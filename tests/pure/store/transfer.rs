@@ -31,7 +31,7 @@ fn restore(
         return Ok(false);
     };
     store.write(&mut page, 0, &content(tag, len)).unwrap();
-    let meta = Meta { created_ms: 5, expires_ms: 6, tag };
+    let meta = Meta { created_ms: 5, expires_ms: 6, tag, ..Meta::default() };
     Ok(store.with(lock, |s| s.restore(page, meta, used, true)))
 }
 
@@ -71,7 +71,7 @@ fn pages_move_to_another_store_in_their_order() {
     }
     new.with(&new_lock, |s| s.check()).unwrap();
     let moved = find(&new, &new_lock, &[9]).unwrap().meta;
-    assert_eq!(moved, Meta { created_ms: 1009, expires_ms: 1010, tag: 9 });
+    assert_eq!(moved, Meta { created_ms: 1009, expires_ms: 1010, tag: 9, ..Meta::default() });
     assert!(is_whole(&new, &new_lock, &slot(0), &[59], 59, 5900));
     // The same ones go first in both.
     for (store, lock) in [(&old, &old_lock), (&new, &new_lock)] {

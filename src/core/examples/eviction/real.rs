@@ -97,7 +97,7 @@ impl Policy for Real<'_> {
         }
         let size = self.sizes[page as usize] as usize;
         let reserved = store.with(&NoLock, |s| s.reserve(slot, hash, &key, size, now)).expect("room");
-        let meta = Meta { created_ms: now, expires_ms: u64::MAX, tag: 0 };
+        let meta = Meta { created_ms: now, expires_ms: u64::MAX, tag: 0, ..Meta::default() };
         store.with(&NoLock, |s| s.publish(reserved, meta, now)).expect("its own page");
         false
     }

@@ -143,7 +143,7 @@ fn put<L: RawLock>(store: &Store, lock: &L, slot: &Slot, pages: &Pages, number: 
     let hash = store.hash(key);
     let Ok(mut page) = store.with(lock, |s| s.reserve(slot, hash, key, len, now_ms)) else { return false };
     store.write(&mut page, 0, &pages.body[..len]).expect("reserved");
-    let meta = Meta { created_ms: now_ms, expires_ms: now_ms + 60_000, tag: 0 };
+    let meta = Meta { created_ms: now_ms, expires_ms: now_ms + 60_000, tag: 0, ..Meta::default() };
     store.with(lock, |s| s.publish(page, meta, now_ms)).is_some()
 }
 

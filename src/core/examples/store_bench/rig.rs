@@ -126,7 +126,7 @@ impl Rig {
     /// Stores a page without its body: what is held under the lock, twice.
     #[inline(never)]
     pub fn put(&self, hash: u64, size: usize) {
-        let meta = Meta { created_ms: self.now, expires_ms: self.now + 1000, tag: 0 };
+        let meta = Meta { created_ms: self.now, expires_ms: self.now + 1000, tag: 0, ..Meta::default() };
         let page = self.with(|s| s.reserve(&self.slot, hash, &self.key, size, self.now)).expect("room");
         self.with(|s| s.publish(page, meta, self.now));
     }

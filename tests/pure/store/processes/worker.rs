@@ -305,7 +305,7 @@ impl Worker<'_> {
         if self.next().is_multiple_of(16) {
             return self.with(|s| s.abandon(page));
         }
-        let meta = Meta { created_ms: now, expires_ms: now + 1, tag };
+        let meta = Meta { created_ms: now, expires_ms: now + 1, tag, ..Meta::default() };
         assert!(self.with(|s| s.publish(page, meta, now)).is_some());
     }
 

@@ -1,0 +1,90 @@
+//! What a zone keeps besides its pages, in memory of its own: figures, fetches under way, purges, visitors.
+//!
+//! ```text
+//! 0        header: identity, the latest stamp
+//! counters lines of figures, one for each of a few workers (`counters`)
+//! flights  fetches under way (`flights`)
+//! stamps   purges (`stamps`)
+//! uniques  a sketch of who came by (`uniques`)
+//! ```
+//!
+//! Invariants
+//! - Nothing here is needed to read a page. Whatever a killed process leaves half done costs a fetch more than needed,
+//!   never a wrong answer.
+//! - It has the store's lock, and where a part says so none.
+//! - It grows with the zone and has a limit: [`Plan`] tells the length from the zone's.
+
+pub mod counters;
+
+use crate::store::Region;
+
+pub use counters::Counter;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"twice\0bd");
+/// Changes with every change of what lies where.
+const VERSION: u64 = 1;
+
+mod at {
+    pub const MAGIC: usize = 0;
+    pub const VERSION: usize = 8;
+    pub const LEN: usize = 16;
+}
+
+/// Bytes before the first part.
+const HEADER: usize = 256;
+
+/// Where each part lies, computed from the zone's length alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Lines of figures, a power of two.
+    pub counter_lines: u32,
+    counters_at: usize,
+    len: usize,
+}
+
+impl Plan {
+    /// For a zone of `len` bytes.
+    pub fn for_zone(len: usize) -> Plan {
+        let counter_lines = if len < 8 << 20 { 8 } else { 64 };
+        let counters_at = HEADER;
+        let end = counters_at + counter_lines as usize * counters::LINE;
+        Plan { counter_lines, counters_at, len: end }
+    }
+
+    /// Bytes of the board.
+    pub fn bytes(&self) -> usize {
+        self.len
+    }
+}
+
+/// A zone's board, as one process sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Board {
+    region: Region,
+    plan: Plan,
+}
+
+impl Board {
+    /// Makes an empty board in a region of [`Plan::bytes`]; `None` if it is shorter. Whatever was there is gone.
+    pub fn create(region: Region, plan: Plan) -> Option<Board> {
+        if region.len() < plan.len {
+            return None;
+        }
+        region.set_u64(at::MAGIC, 0);
+        for word in (8..plan.len).step_by(8) {
+            region.set_u64(word, 0);
+        }
+        region.set_u64(at::VERSION, VERSION);
+        region.set_u64(at::LEN, plan.len as u64);
+        region.set_u64(at::MAGIC, MAGIC);
+        Some(Board { region, plan })
+    }
+
+    /// Finds the board that is in a region already; `None` if it is none of this plan.
+    pub fn attach(region: Region, plan: Plan) -> Option<Board> {
+        let same = region.u64(at::MAGIC) == MAGIC
+            && region.u64(at::VERSION) == VERSION
+            && region.u64(at::LEN) == plan.len as u64;
+        same.then_some(Board { region, plan })
+    }
+}

@@ -1,0 +1,84 @@
+//! Who a page is: the key of a request, as the configuration writes it or as the core makes it.
+
+use std::ptr;
+
+use ngx::ffi::{ngx_http_complex_value, ngx_str_t};
+use twice_core::key::{MAX_KEY, Parts, Target, port_of_host};
+use twice_core::outcome::Reason;
+
+use crate::conf::LocConf;
+use crate::sys::{self, OK, Request};
+
+/// The request's key, in its pool.
+pub fn key_of<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Reason> {
+    let key = if conf.key.is_null() { default_key(request)? } else { written_key(request, conf)? };
+    if key.len() > MAX_KEY { Err(Reason::KeyTooLong) } else { Ok(key) }
+}
+
+fn written_key<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Reason> {
+    let mut key = ngx_str_t { len: 0, data: ptr::null_mut() };
+    // SAFETY: a compiled value of the configuration; nginx writes the result into the request's pool.
+    unsafe {
+        if ngx_http_complex_value(request.raw(), conf.key, &raw mut key) != OK {
+            return Err(Reason::Failed);
+        }
+        Ok(sys::bytes(key))
+    }
+}
+
+fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
+    let r = request.raw();
+    // SAFETY: a live request; its strings live in its pool or header buffers.
+    let (server, header, path, args, raw) = unsafe {
+        let host = (*r).headers_in.host;
+        let header = if host.is_null() { &b""[..] } else { sys::bytes((*host).value) };
+        let server = sys::bytes((*r).headers_in.server);
+        (server, header, sys::bytes((*r).uri), sys::bytes((*r).args), sys::bytes((*r).unparsed_uri))
+    };
+    let port = match header {
+        // Without `Host` (HTTP/1.0): what the origin is told then is not what it is told of clients who
+        // name this host. No port has this form.
+        b"" => b":-",
+        _ => port_of_host(server, header).ok_or(Reason::HostMismatch)?,
+    };
+    // An internal redirect leaves the origin what the client asked for (`$request_uri`, and what proxy_pass
+    // sends from a named location). A sub-request has its parent's.
+    let own = if request.is_main() { raw } else { b"" };
+    // SAFETY: a live request.
+    let status = unsafe { (*r).err_status };
+    let mut digits = [0; 20];
+    let error = if status == 0 { &b""[..] } else { sys::write_decimal(&mut digits, status as u64) };
+    let target = if request.is_internal() {
+        Target::Internal { path, args, error, raw: own }
+    } else {
+        Target::Raw(raw)
+    };
+    // Where the client names the port that it came in on, as clients do, that says it.
+    let named = match port.strip_prefix(b":").and_then(number) {
+        Some(named) => named,
+        None => request.default_port(),
+    };
+    let listen = match request.listen_port() {
+        0 => b"",
+        listen if listen == named => b"",
+        listen => sys::decimal(request, u64::from(listen)).ok_or(Reason::Failed)?,
+    };
+    let parts = Parts { scheme: request.scheme(), listen, host: server, port, target };
+    let len = parts.len();
+    let start = request.alloc(len).ok_or(Reason::Failed)?;
+    let mut at = 0;
+    parts.write(|piece| {
+        // SAFETY: `len` bytes were allocated, and the pieces add up to `len`.
+        unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), start.add(at), piece.len()) };
+        at += piece.len();
+    });
+    // SAFETY: all `len` bytes were written just now.
+    Ok(unsafe { std::slice::from_raw_parts(start, len) })
+}
+
+/// A port in digits.
+fn number(digits: &[u8]) -> Option<u16> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
+    let add = |n: u16, byte| n.checked_mul(10)?.checked_add(digit(byte)?);
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
+}
