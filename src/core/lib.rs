@@ -11,6 +11,7 @@ pub mod board;
 pub mod cookies;
 pub mod key;
 pub mod language;
+pub mod marks;
 pub mod outcome;
 pub mod page;
 pub mod policy;

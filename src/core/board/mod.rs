@@ -15,10 +15,12 @@
 //! - It grows with the zone and has a limit: [`Plan`] tells the length from the zone's.
 
 pub mod counters;
+pub mod stamps;
 
 use crate::store::Region;
 
 pub use counters::Counter;
+pub use stamps::{Purge, Refused, Verdict};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"twice\0bd");
 /// Changes with every change of what lies where.
@@ -39,6 +41,7 @@ pub struct Plan {
     /// Lines of figures, a power of two.
     pub counter_lines: u32,
     counters_at: usize,
+    stamps: stamps::Plan,
     len: usize,
 }
 
@@ -48,7 +51,8 @@ impl Plan {
         let counter_lines = if len < 8 << 20 { 8 } else { 64 };
         let counters_at = HEADER;
         let end = counters_at + counter_lines as usize * counters::LINE;
-        Plan { counter_lines, counters_at, len: end }
+        let stamps = stamps::Plan::for_zone(len, end);
+        Plan { counter_lines, counters_at, stamps, len: stamps.end() }
     }
 
     /// Bytes of the board.

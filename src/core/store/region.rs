@@ -6,8 +6,8 @@
 //!   offset read from damaged memory can cost a page, never the process.
 //! - Words are read and written as relaxed atomics (plain moves on the machine), and every word of a unit in one
 //!   size only, whatever the unit is at the time. Only the bytes of pages are touched plainly, and those are
-//!   owned: a page that is being filled belongs to its [`Reservation`](super::Reservation), a published one is
-//!   never written again before the last hold on it has ended. `bytes` and `copy_in` are private to the store for
+//!   owned (a board has its texts read and written under the lock): a page that is being filled belongs to its [`Reservation`](super::Reservation), a published one is
+//!   never written again before the last hold on it has ended. `bytes` and `copy_in` are private to this crate for
 //!   that reason.
 //! - Every pointer is derived from `base`, so the region needs no other provenance.
 
@@ -157,6 +157,21 @@ impl Region {
         self.a32(at).map_or(0, |w| w.load(Ordering::Acquire))
     }
 
+    /// As [`Region::load_acquire`].
+    #[inline(always)]
+    pub(crate) fn load_acquire_u64(&self, at: usize) -> u64 {
+        self.a64(at).map_or(0, |w| w.load(Ordering::Acquire))
+    }
+
+    /// As [`Region::store_release`].
+    #[inline(always)]
+    pub(crate) fn store_release_u64(&self, at: usize, value: u64) {
+        write_point();
+        if let Some(w) = self.a64(at) {
+            w.store(value, Ordering::Release);
+        }
+    }
+
     /// Writes a word after everything that this thread did before.
     #[inline(always)]
     pub(crate) fn store_release(&self, at: usize, value: u32) {
@@ -195,7 +210,7 @@ impl Region {
 
     /// The bytes of a page, or of the map: under the lock, or those of a page under a hold (see the head of the file).
     #[inline]
-    pub(super) fn bytes(&self, at: usize, len: usize) -> Option<&[u8]> {
+    pub(crate) fn bytes(&self, at: usize, len: usize) -> Option<&[u8]> {
         if at.checked_add(len)? > self.len {
             return None;
         }
@@ -216,7 +231,7 @@ impl Region {
 
     /// Copies `bytes` to the place of a page that is being filled; false if it doesn't fit.
     #[inline]
-    pub(super) fn copy_in(&self, at: usize, bytes: &[u8]) -> bool {
+    pub(crate) fn copy_in(&self, at: usize, bytes: &[u8]) -> bool {
         write_point();
         match at.checked_add(bytes.len()) {
             Some(end) if end <= self.len => {}
