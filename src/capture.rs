@@ -26,6 +26,7 @@ use twice_core::policy::{Facts, Fate, Lifetime, Note, Rules, decide};
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
+use crate::purge;
 use crate::shm;
 use crate::sys::{self, DECLINED, ERROR, Request};
 
@@ -177,6 +178,10 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     };
     let verdict = decide(status, &facts, &rules);
     let ctx = ctx::get(request)?;
+    if ctx.reason == Reason::Method {
+        // SAFETY: the zone of the request's location.
+        purge::endpoint::after_unsafe_method(request, unsafe { &*ctx.zone });
+    }
     // SAFETY: the zone of the request's location.
     let max = unsafe { (*ctx.zone).max_object() };
     let lifetime = match (ctx.stage, verdict.store) {
@@ -190,7 +195,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
     // SAFETY: a live request.
     unsafe { (*r).set_disable_not_modified(u32::from(recording || verdict.tags)) };
-    let snapshot = if recording { headers::Snapshot::take(request, &kept) } else { None };
+    let snapshot = if recording { headers::Snapshot::take(request, &kept, facts.keys) } else { None };
     match lifetime {
         Ok(seconds) => {
             ctx.reason = Reason::Recording;

@@ -5,6 +5,7 @@
 //! hang on pointers and are dropped with the pool.
 
 mod directives;
+mod endpoints;
 mod setters;
 mod zones;
 
@@ -33,8 +34,16 @@ pub use directives::COMMANDS;
 pub struct MainConf {
     /// The zones of this configuration.
     pub zones: Vec<*mut ngx_shm_zone_t>,
-    /// Zones that `twice` names: name, file, line.
-    uses: Vec<(String, String, usize)>,
+    /// Zones that directives name.
+    uses: Vec<Use>,
+}
+
+/// A directive that names a zone.
+struct Use {
+    directive: &'static str,
+    zone: String,
+    file: String,
+    line: usize,
 }
 
 /// What the directives of a location say.
@@ -58,6 +67,12 @@ pub struct LocConf {
     pub types: ngx_hash_t,
     escape: ngx_uint_t,
     headers: *mut HeaderNames,
+    /// `twice_purge`: null is none.
+    purge: *mut ngx_shm_zone_t,
+    /// `twice_status`: null is none, no zone named is all.
+    status: *mut Vec<*mut ngx_shm_zone_t>,
+    /// `twice_mark_dirty`.
+    pub mark_dirty: *mut ngx_array_t,
     /// `twice_geo`: null is none.
     pub geo: *mut ngx_http_complex_value_t,
 }
@@ -69,6 +84,27 @@ impl LocConf {
     pub fn zone(&self) -> Option<&crate::shm::Zone> {
         // SAFETY: null or a zone of this configuration: `check` refused any other.
         unsafe { crate::shm::zone_of(self.zone) }
+    }
+
+    /// The zone of `twice_purge`, where the location has one.
+    pub fn purge_zone(&self) -> Option<&crate::shm::Zone> {
+        // SAFETY: as above.
+        unsafe { crate::shm::zone_of(self.purge) }
+    }
+
+    /// The zones of `twice_status`.
+    pub fn status_zones(&self) -> Vec<&crate::shm::Zone> {
+        // SAFETY: null, or made by the directive in the configuration's pool; zones as above.
+        let named = unsafe { self.status.as_ref() };
+        // SAFETY: nginx's running cycle, to which this location belongs or which follows it.
+        let all = || unsafe { main_of_cycle(ngx::ffi::ngx_cycle) }.map(|main| &main.zones);
+        let zones = named.filter(|named| !named.is_empty()).or_else(all);
+        // SAFETY: as above.
+        zones.into_iter().flatten().filter_map(|zone| unsafe { crate::shm::zone_of(*zone) }).collect()
+    }
+
+    fn is_endpoint(&self) -> bool {
+        !self.purge.is_null() || !self.status.is_null()
     }
 
     /// `twice_valid`.
@@ -201,6 +237,7 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.escape = UNSET;
         conf.headers = sys::unset_ptr();
         conf.geo = sys::unset_ptr();
+        conf.mark_dirty = sys::unset_ptr();
     }
     conf.cast()
 }
@@ -237,12 +274,17 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     // SAFETY: the running configuration's pool.
     let pool = unsafe { (*cf).pool };
     merge_ptr(&mut child.zone, parent.zone, ptr::null_mut());
+    if child.is_endpoint() {
+        // What Twice itself says there is no page.
+        child.zone = ptr::null_mut();
+    }
     merge_ptr(&mut child.key, parent.key, ptr::null_mut());
     merge_uint(&mut child.methods, parent.methods, setters::GET_AND_HEAD);
     merge_ptr(&mut child.bypass, parent.bypass, ptr::null_mut());
     merge_ptr(&mut child.no_store, parent.no_store, ptr::null_mut());
     merge_uint(&mut child.tags, parent.tags, 1);
     merge_uint(&mut child.escape, parent.escape, 1);
+    merge_ptr(&mut child.mark_dirty, parent.mark_dirty, ptr::null_mut());
     merge_ptr(&mut child.geo, parent.geo, ptr::null_mut());
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
@@ -302,7 +344,7 @@ unsafe fn check(cf: *mut ngx_conf_t) -> bool {
     };
     // SAFETY: zones of this configuration; their names live in its pool.
     let name_of = |zone: &*mut ngx_shm_zone_t| unsafe { sys::bytes((**zone).shm.name) };
-    for (name, file, line) in &main.uses {
+    for Use { directive, zone: name, file, line } in &main.uses {
         if main.zones.iter().any(|zone| name_of(zone) == name.as_bytes()) {
             continue;
         }
@@ -311,10 +353,12 @@ unsafe fn check(cf: *mut ngx_conf_t) -> bool {
         ngx_conf_log_error!(
             NGX_LOG_EMERG,
             cf,
-            "\"twice\" in {}:{} has the zone \"{}\", allowed are \"off\" and the zones of \"twice_zone\": {}",
+            "\"{}\" in {}:{} has the zone \"{}\", allowed are {}the zones of \"twice_zone\": {}",
+            directive,
             file,
             line,
             name,
+            if *directive == "twice" { "\"off\" and " } else { "" },
             known
         );
         return false;

@@ -4,6 +4,7 @@
 use std::ptr;
 
 use ngx::ffi::ngx_http_handler_pt;
+use twice_core::board::Board;
 use twice_core::outcome::{CacheStatus, Reason};
 
 use crate::capture::Capture;
@@ -42,6 +43,8 @@ pub struct Ctx {
     pub created_ms: u64,
     /// When its lifetime ends, or that of the page just stored.
     pub expires_ms: u64,
+    /// The latest purge when the request came in: what it fetches is no newer than that.
+    pub began: u64,
     /// The location's own content handler, behind ours.
     pub content_handler: ngx_http_handler_pt,
     /// The recording, owned by a cleanup of the pool.
@@ -87,6 +90,7 @@ impl Ctx {
             held: None,
             created_ms: 0,
             expires_ms: 0,
+            began: zone.board().map_or(0, Board::latest),
             content_handler: None,
             capture: ptr::null_mut(),
             lines_before: 0,

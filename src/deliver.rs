@@ -27,6 +27,7 @@ use body::Body;
 
 use crate::ctx::{self, Times};
 use crate::guard::guarded;
+use crate::purge;
 use crate::shm::{self, Zone};
 use crate::sys::{self, ERROR, OK, Request};
 use crate::values::{self, Resolver};
@@ -53,25 +54,31 @@ pub enum Taken {
 /// there is none.
 pub fn find(zone: &Zone, hash: u64, key: &[u8], now_ms: u64) -> Option<(Found, Option<Taken>)> {
     let store = zone.store()?;
-    if let Some(Hit { held, found, touch }) = store.get(zone.slot(), hash, key, now_ms) {
+    let latest = zone.board()?.latest();
+    if let Some(Hit { held, mut found, touch }) = store.get(zone.slot(), hash, key, now_ms) {
+        if found.seen != latest && !purge::look(zone, &held, &mut found, latest, now_ms) {
+            drop(held);
+            zone.with(|section| section.remove(found.entry));
+            return None;
+        }
         let taken = (found.meta.expires_ms > now_ms).then(|| take(zone, held, found.meta.tag));
         if touch {
             zone.with(|section| section.touch(found.entry, now_ms));
         }
         return Some((found, taken));
     }
-    let (found, held, pin) = zone.with(|section| {
+    let (mut found, held) = zone.with(|section| {
         let found = section.lookup(hash, key, now_ms)?;
-        if found.meta.expires_ms <= now_ms {
-            return Some((found, None, None));
-        }
-        let held = section.hold(zone.slot(), found.entry);
-        // This worker is in the middle of another hit.
-        let pin = if held.is_none() { section.pin(zone.slot(), found.entry) } else { None };
-        Some((found, held, pin))
+        // None: this worker is in the middle of another hit.
+        Some((found, section.hold(zone.slot(), found.entry)))
     })??;
-    let tag = found.meta.tag;
-    let taken = held.map(|held| take(zone, held, tag)).or_else(|| Some(Taken::Pinned(pin?, tag)));
+    let Some(held) = held else { return Some((found, None)) };
+    if found.seen != latest && !purge::look(zone, &held, &mut found, latest, now_ms) {
+        drop(held);
+        zone.with(|section| section.remove(found.entry));
+        return None;
+    }
+    let taken = (found.meta.expires_ms > now_ms).then(|| take(zone, held, found.meta.tag));
     Some((found, taken))
 }
 

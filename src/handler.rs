@@ -22,7 +22,7 @@ use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::{DECLINED, ERROR, OK, Request};
-use crate::{deliver, fetch, identity};
+use crate::{deliver, fetch, identity, purge};
 
 /// Adds the phase handlers.
 ///
@@ -73,6 +73,11 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     guarded(ERROR, || {
         let conf = conf::of(request);
         let Some(zone) = conf.zone() else { return DECLINED };
+        if purge::endpoint::command_of_location(request, conf) {
+            // SAFETY: a live request.
+            unsafe { (*r).content_handler = Some(purge::endpoint::location_handler) };
+            return OK;
+        }
         match look_up(request, conf, zone) {
             Some(Stage::Hit) => {
                 // SAFETY: a live request.
@@ -114,6 +119,9 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
         _ => return None,
     };
     let store = zone.store()?;
+    if request.is_main() {
+        zone.visit(request.address());
+    }
     let ctx = ctx::get(request)?;
     ctx.key = key;
     ctx.hash = store.hash(key);

@@ -3,7 +3,7 @@
 use std::ptr;
 
 use ngx::ffi::{ngx_http_complex_value, ngx_str_t};
-use twice_core::key::{MAX_KEY, Parts, Target, port_of_host};
+use twice_core::key::{MAX_KEY, Parts, Target, port_of_host, purge_target};
 use twice_core::outcome::Reason;
 
 use crate::conf::LocConf;
@@ -81,4 +81,27 @@ fn number(digits: &[u8]) -> Option<u16> {
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
     let add = |n: u16, byte| n.checked_mul(10)?.checked_add(digit(byte)?);
     if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
+}
+
+/// What a page is purged by, whichever port and scheme it was reached by: the host that the client named, in lower case
+/// and without port, and the target. A sub-request's is its own, everything else's the client's. None: no memory.
+pub fn url_of<'a>(request: Request<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let r = request.raw();
+    // SAFETY: a live request; its strings live in its pool or header buffers.
+    let (host, path, args, raw) = unsafe {
+        let raw = sys::bytes((*r).unparsed_uri);
+        (sys::bytes((*r).headers_in.server), sys::bytes((*r).uri), sys::bytes((*r).args), raw)
+    };
+    let target = match purge_target(raw) {
+        _ if !request.is_main() && args.is_empty() => path,
+        _ if !request.is_main() => join(request, [path, b"?", args])?,
+        raw if raw.starts_with(b"/") => raw,
+        // An absolute target without a path.
+        raw => join(request, [b"/", raw, b""])?,
+    };
+    Some((host, target))
+}
+
+fn join<'a>(request: Request<'a>, parts: [&[u8]; 3]) -> Option<&'a [u8]> {
+    request.copy(&parts.concat())
 }

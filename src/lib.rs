@@ -19,6 +19,7 @@
 //! `ngx_http_twice_body_module` runs right after nginx's copy filter, where bodies are in memory and
 //! nothing (SSI, sub, charset, gzip) has changed them yet, and after `expires` and `add_header`.
 
+mod answer;
 mod capture;
 mod conf;
 mod ctx;
@@ -29,8 +30,10 @@ mod fetch;
 mod guard;
 mod handler;
 mod identity;
+mod purge;
 mod shm;
 mod snapshot;
+mod status;
 mod sweep;
 mod sys;
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]

@@ -26,6 +26,7 @@ use twice_core::store::{
 
 use self::lock::ShmLock;
 use crate::guard::guarded;
+use crate::purge;
 use crate::snapshot::Snapshot;
 use crate::sweep;
 use crate::sys::{self, ERROR, OK};
@@ -124,6 +125,18 @@ impl Zone {
     /// The store; none only before nginx has mapped the zone.
     pub fn store(&self) -> Option<&Store> {
         self.store.as_ref().map(|(store, _)| store)
+    }
+
+    /// What the zone keeps besides its pages; none only before nginx has mapped the zone.
+    pub fn board(&self) -> Option<&Board> {
+        self.board.as_ref()
+    }
+
+    /// Notes that a visitor of this address came by.
+    pub fn visit(&self, address: &[u8]) {
+        if let (Some(board), Some((store, _))) = (&self.board, &self.store) {
+            board.visit(store.hash(address), now_ms());
+        }
     }
 
     /// Counts one more of something.
@@ -306,9 +319,21 @@ pub unsafe fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     }
     if !conf.zones.is_empty() {
         // SAFETY: the caller's promise.
-        unsafe { sweep::start(cycle) };
+        unsafe {
+            sweep::start(cycle);
+            purge::sweep::start(cycle);
+        }
     }
     OK
+}
+
+/// Whether there is no process of this number any more. One that another program has by now counts as there, until later.
+pub fn is_gone(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
+    // SAFETY: signal 0 only asks.
+    pid > 0
+        && unsafe { libc::kill(pid, 0) } == -1
+        && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }
 
 /// Milliseconds since the epoch, by nginx's cached clock.

@@ -50,11 +50,7 @@ unsafe extern "C" fn tick(event: *mut ngx_event_t) {
 /// Takes back what the processes held that are no more.
 pub fn sweep(section: &mut Section<'_>) {
     for (number, pid) in section.claims() {
-        let Ok(pid) = libc::pid_t::try_from(pid) else { continue };
-        // SAFETY: signal 0 only asks. A number that another program has by now counts as alive, until later.
-        let gone = unsafe { libc::kill(pid, 0) } == -1
-            && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
-        if gone {
+        if shm::is_gone(pid) {
             // SAFETY: the process has ended. A new one in its slot would have said so under this lock.
             section.release_slot(&unsafe { DeadSlot::new(number) });
         }

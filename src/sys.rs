@@ -29,6 +29,8 @@ pub use timer::Timer;
 pub const OK: ngx_int_t = NGX_OK as ngx_int_t;
 /// `NGX_ERROR`.
 pub const ERROR: ngx_int_t = ngx::ffi::NGX_ERROR as ngx_int_t;
+/// `NGX_DONE`.
+pub const DONE: ngx_int_t = ngx::ffi::NGX_DONE as ngx_int_t;
 /// `NGX_DECLINED`.
 pub const DECLINED: ngx_int_t = ngx::ffi::NGX_DECLINED as ngx_int_t;
 
@@ -150,6 +152,12 @@ impl<'a> Request<'a> {
             let listening = (*(*self.r).connection).listening;
             if listening.is_null() { 0 } else { ngx_inet_get_port((*listening).sockaddr) }
         }
+    }
+
+    /// `$remote_addr`: behind trusted proxies nginx's realip module has set it right.
+    pub fn address(self) -> &'a [u8] {
+        // SAFETY: a live request has its connection, whose address text lives as long as it.
+        unsafe { bytes((*(*self.r).connection).addr_text) }
     }
 
     /// Uninitialised bytes from the pool.

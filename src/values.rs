@@ -89,7 +89,7 @@ impl<'a> Resolver<'a> {
             Target::Var => self.variable(slot.key, slot.hash),
             Target::Lang => self.language(slot.key),
             Target::Geo => self.geo(),
-            Target::Ip => Some(self.address()),
+            Target::Ip => Some(self.request.address()),
             Target::Page => self.page(slot.key),
         }
         .unwrap_or_default()
@@ -167,12 +167,6 @@ impl<'a> Resolver<'a> {
             (ngx_http_complex_value(self.request.raw(), conf.geo, &raw mut value) == OK)
                 .then(|| sys::bytes(value))
         }
-    }
-
-    /// As `$remote_addr`: behind trusted proxies nginx's realip module has set it right.
-    fn address(&self) -> &'a [u8] {
-        // SAFETY: a live request has its connection, whose address text lives as long as it.
-        unsafe { sys::bytes((*(*self.request.raw()).connection).addr_text) }
     }
 
     fn page(&self, key: &[u8]) -> Option<&'a [u8]> {

@@ -1,6 +1,7 @@
 //! Response header lines: what of them is stored, and what leaves instead of them.
 
 use ngx::ffi::{ngx_http_time, ngx_table_elt_t};
+use twice_core::marks::Keys;
 use twice_core::outcome::{Reason, ReasonKind};
 use twice_core::page::{self, Head, Program};
 
@@ -21,12 +22,14 @@ pub struct Snapshot {
     cache_control: Vec<u8>,
     location: Vec<u8>,
     lines: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What the page can be purged by.
+    pub keys: Keys,
 }
 
 impl Snapshot {
     /// Copies the header as the origin gave it, before any filter of nginx changes it. `kept` are the
     /// lines that may be stored.
-    pub fn take(request: Request<'_>, kept: &[*const ngx_table_elt_t]) -> Option<Self> {
+    pub fn take(request: Request<'_>, kept: &[*const ngx_table_elt_t], keys: Keys) -> Option<Self> {
         // SAFETY: a live request; its header's strings live in its pool.
         let out = unsafe { &(*request.raw()).headers_out };
         // SAFETY: as above. What stands behind `content_type_len` is the charset, kept apart.
@@ -36,6 +39,7 @@ impl Snapshot {
             content_type: content_type.get(..out.content_type_len).unwrap_or(content_type).to_vec(),
             charset: charset.to_vec(),
             last_modified_time: out.last_modified_time,
+            keys,
             ..Self::default()
         };
         for &line in kept {

@@ -4,6 +4,7 @@
 use ngx::ffi::NGX_LOG_WARN;
 use ngx::ngx_log_error;
 use twice_core::board::Counter;
+use twice_core::marks::Marks;
 use twice_core::outcome::Reason;
 use twice_core::page::Program;
 use twice_core::store::{Meta, ReserveError};
@@ -12,6 +13,7 @@ use twice_core::template::{Compiler, Limits, Sink, State, Values};
 use super::headers::Snapshot;
 use crate::ctx;
 use crate::deliver::{LARGE_RUN, page_tag};
+use crate::identity;
 use crate::shm;
 use crate::sys::Request;
 
@@ -80,9 +82,11 @@ fn save(
     let ctx = ctx::get(request).ok_or(Reason::Failed)?;
     // SAFETY: the zone of the request's location; the key lies in the request's pool.
     let (zone, key) = unsafe { (&*ctx.zone, &*ctx.key) };
-    let store = zone.store().ok_or(Reason::Failed)?;
+    let (store, board) = (zone.store().ok_or(Reason::Failed)?, zone.board().ok_or(Reason::Failed)?);
     let now = shm::now_ms();
-    let len = prefix.len() + literals.len();
+    let (host, target) = identity::url_of(request).ok_or(Reason::Failed)?;
+    let marks = snapshot.keys.clone().encode(host, target).ok_or(Reason::TooManyKeys)?;
+    let len = prefix.len() + literals.len() + marks.len();
     let reserved = zone.with(|section| section.reserve(zone.slot(), ctx.hash, key, len, now));
     let mut reservation = match reserved.ok_or(Reason::Failed)? {
         Ok(reservation) => reservation,
@@ -94,14 +98,28 @@ fn save(
     };
     let filled = store
         .write(&mut reservation, 0, &prefix)
-        .and_then(|()| store.write(&mut reservation, prefix.len(), literals));
+        .and_then(|()| store.write(&mut reservation, prefix.len(), literals))
+        .and_then(|()| store.write(&mut reservation, prefix.len() + literals.len(), &marks));
     if filled.is_err() {
         zone.with(|section| section.abandon(reservation));
         return Err(Reason::Failed);
     }
-    let meta = Meta { created_ms: ctx.created_ms, expires_ms: ctx.expires_ms, tag, ..Meta::default() };
-    let published = zone.with(|section| section.publish(reservation, meta, now)).flatten();
-    published.ok_or(Reason::Failed)?;
+    let meta = Meta {
+        created_ms: ctx.created_ms,
+        expires_ms: ctx.expires_ms,
+        began: ctx.began,
+        tag,
+        ..Meta::default()
+    };
+    let marks = Marks::parse(&marks).ok_or(Reason::Failed)?;
+    let published = zone.with(|section| {
+        if board.allows(section, meta.began, &marks) {
+            return section.publish(reservation, meta, now).ok_or(Reason::Failed);
+        }
+        section.abandon(reservation);
+        Err(Reason::Purged)
+    });
+    published.unwrap_or(Err(Reason::Failed))?;
     zone.count(Counter::Stored);
     Ok(())
 }

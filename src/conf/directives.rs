@@ -4,13 +4,13 @@ use std::mem::offset_of;
 use std::ptr;
 
 use ngx::ffi::{
-    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_HTTP_LOC_CONF,
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_ANY, NGX_CONF_TAKE1, NGX_CONF_TAKE12, NGX_HTTP_LOC_CONF,
     NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF,
     ngx_command_t, ngx_http_html_default_types, ngx_http_set_predicate_slot, ngx_http_types_slot,
 };
 use ngx::ngx_string;
 
-use super::{LocConf, setters, zones};
+use super::{LocConf, endpoints, setters, zones};
 
 type Setter = unsafe extern "C" fn(
     *mut ngx::ffi::ngx_conf_t,
@@ -32,7 +32,7 @@ const fn command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter, offset: usiz
 }
 
 /// All directives, ended by an empty one.
-pub static mut COMMANDS: [ngx_command_t; 14] = [
+pub static mut COMMANDS: [ngx_command_t; 17] = [
     ngx_command_t {
         name: ngx_string!("twice_zone"),
         type_: (NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE) as usize,
@@ -70,6 +70,20 @@ pub static mut COMMANDS: [ngx_command_t; 14] = [
     },
     command(ngx_string!("twice_escape"), NGX_CONF_TAKE1, setters::escape, 0),
     command(ngx_string!("twice_headers"), NGX_CONF_1MORE, setters::headers, 0),
+    ngx_command_t {
+        type_: (NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1) as usize,
+        ..command(ngx_string!("twice_purge"), NGX_CONF_TAKE1, endpoints::purge, 0)
+    },
+    ngx_command_t {
+        type_: (NGX_HTTP_LOC_CONF | NGX_CONF_ANY) as usize,
+        ..command(ngx_string!("twice_status"), NGX_CONF_ANY, endpoints::status, 0)
+    },
+    command(
+        ngx_string!("twice_mark_dirty"),
+        NGX_CONF_1MORE,
+        ngx_http_set_predicate_slot,
+        offset_of!(LocConf, mark_dirty),
+    ),
     command(ngx_string!("twice_geo"), NGX_CONF_TAKE1, setters::geo, 0),
     ngx_command_t::empty(),
 ];

@@ -13,7 +13,7 @@ use ngx::ffi::{
 use twice_core::store::Policy;
 
 use super::setters::{Directive, set};
-use super::{LocConf, MainConf, main_of};
+use super::{LocConf, MainConf, Use, main_of};
 use crate::shm::{self, DEFAULT_MAX_OBJECT, PAGE_EXTRA, Zone};
 use crate::snapshot::{self, Snapshot};
 use crate::sys;
@@ -200,13 +200,19 @@ fn switch(conf: &mut LocConf, directive: &Directive) -> Result<(), String> {
     if name.is_empty() {
         return Err("has the value \"\", allowed are \"off\" and the name of a zone".to_owned());
     }
+    conf.zone = named(directive, "twice", name)?;
+    Ok(())
+}
+
+/// The zone of a name that is defined elsewhere, before or after: `check` finds names that nothing defines.
+pub fn named(directive: &Directive, what: &'static str, name: &str) -> Result<*mut ngx_shm_zone_t, String> {
     // SAFETY: the running configuration, inside its http block.
     unsafe {
-        // Size 0: defined elsewhere, before or after. `check` finds names that nothing defines.
-        conf.zone = shared(directive.cf, name, 0)?;
+        let zone = shared(directive.cf, name, 0)?;
         let file = &*(*directive.cf).conf_file;
         let place = String::from_utf8_lossy(sys::bytes(file.file.name)).into_owned();
-        main_of(directive.cf).uses.push((name.to_owned(), place, file.line));
+        let one = Use { directive: what, zone: name.to_owned(), file: place, line: file.line };
+        main_of(directive.cf).uses.push(one);
+        Ok(zone)
     }
-    Ok(())
 }

@@ -115,6 +115,10 @@ reasons! {
     TooLarge = "too_large", NotStored;
     /// The answer was cut short, or the client left before its end.
     Incomplete = "incomplete", NotStored;
+    /// The response names more than 4096 surrogate keys.
+    TooManyKeys = "too_many_keys", NotStored;
+    /// The page, or something that its response names, was purged while it was fetched.
+    Purged = "purged", NotStored;
     /// No room could be made: all pages are being sent.
     NoRoom = "no_room", NotStored;
     /// Memory ran out or an internal error was caught; the error log says more.

@@ -1,8 +1,8 @@
 //! A page as it lies in the store: the value behind its key.
 //!
 //! ```text
-//! | fixed, 32 bytes | head | slots | code | literals ...
-//!   lengths, status   ready-made headers   program      the page without its tags
+//! | fixed, 32 bytes | head | slots | code | literals ...               | marks
+//!   lengths, status   ready-made headers   program      the page without its tags   what it is purged by (`marks`)
 //! ```
 //!
 //! Everything before the literals (the prefix) is read as one piece on a hit; the literals go out as
@@ -18,7 +18,7 @@ pub const LAYOUT: u32 = 1;
 
 /// Changes whenever a page that an older build has written to a file can't be served by this one. The low half stands
 /// for what is not in the layout: a program's codes, the word that is stored beside a page, how keys are made.
-pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 1;
+pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 2;
 
 const TAGGED: u32 = 1;
 const PERSONAL: u32 = 2;

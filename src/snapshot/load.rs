@@ -11,6 +11,7 @@ use twice_core::store::{Meta, ReserveError};
 
 use super::Pace;
 use super::file::{self, failure};
+use crate::purge;
 use crate::shm::{self, Zone};
 
 /// Bytes that count for a step without a page.
@@ -140,7 +141,19 @@ fn put(zone: &Zone, record: &Record<'_>) -> Put {
         tag: record.tag,
     };
     let last_used = record.last_used_ms.min(now);
-    let restored = zone.with(|section| section.restore(reservation, meta, last_used, record.proven));
+    let Some((board, marks)) = zone.board().zip(purge::marks_in(record.value)) else {
+        zone.with(|section| section.abandon(reservation));
+        return Put::OutOfTime;
+    };
+    let restored = zone.with(|section| {
+        // Purges of today are later than what was fetched in an earlier life, whatever the clock says.
+        board.begin_after(section, meta.began);
+        if board.allows(section, meta.began, &marks) {
+            return section.restore(reservation, meta, last_used, record.proven);
+        }
+        section.abandon(reservation);
+        false
+    });
     if restored == Some(true) { Put::Loaded } else { Put::AlreadyThere }
 }
 

@@ -17,6 +17,12 @@ unsafe impl Sync for Timer {}
 pub type Handler = unsafe extern "C" fn(*mut ngx_event_t);
 
 impl Timer {
+    /// The event; none before [`Timer::start`].
+    pub fn event(&'static self) -> Option<*mut ngx_event_t> {
+        // SAFETY: one thread; the event stays where it is for good.
+        unsafe { (*self.0.get()).as_mut().map(|(event, _)| ptr::from_mut(event)) }
+    }
+
     /// One that is not set.
     pub const fn new() -> Self {
         Self(UnsafeCell::new(None))

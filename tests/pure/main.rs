@@ -7,6 +7,8 @@ mod language;
 mod outcome;
 mod page;
 mod policy;
+mod purge;
 mod snapshot;
+mod status;
 mod store;
 mod template;

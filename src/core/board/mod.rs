@@ -16,6 +16,7 @@
 
 pub mod counters;
 pub mod stamps;
+mod uniques;
 
 use crate::store::Region;
 
@@ -42,6 +43,7 @@ pub struct Plan {
     pub counter_lines: u32,
     counters_at: usize,
     stamps: stamps::Plan,
+    uniques: uniques::Plan,
     len: usize,
 }
 
@@ -52,7 +54,9 @@ impl Plan {
         let counters_at = HEADER;
         let end = counters_at + counter_lines as usize * counters::LINE;
         let stamps = stamps::Plan::for_zone(len, end);
-        Plan { counter_lines, counters_at, stamps, len: stamps.end() }
+        let uniques = uniques::Plan::for_zone(len, stamps.end());
+        let end = uniques.end().next_multiple_of(8);
+        Plan { counter_lines, counters_at, stamps, uniques, len: end }
     }
 
     /// Bytes of the board.

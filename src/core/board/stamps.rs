@@ -7,7 +7,7 @@
 //! looks its marks up.
 //!
 //! ```text
-//! header   latest | zone, hard | zone, soft | latest of a prefix | floor of prefixes | swept
+//! header   latest | zone, hard | zone, soft | latest of a prefix | floor of prefixes | swept | who sweeps
 //! set      0 floor | 16 mark | 24 stamp | 32 mark | 40 stamp ...                         128 bytes, 7 marks
 //! prefix   0 stamp | 8 soft | 12 length | 16 text                                         512 bytes
 //! ```
@@ -37,6 +37,7 @@ mod at {
     pub const PREFIX_LATEST: usize = 88;
     pub const PREFIX_FLOOR: usize = 96;
     pub const SWEPT: usize = 104;
+    pub const WALKER: usize = 112;
 }
 
 /// Tells a mark's soft stamp from its hard one.
@@ -247,5 +248,22 @@ impl Board {
     /// All pages have been looked at, since the latest stamp was this one.
     pub fn set_swept(&self, _lock: &Section<'_>, stamp: u64) {
         self.region.set_u64(at::SWEPT, self.swept().max(stamp));
+    }
+
+    /// Makes a process the one that looks at all pages; false if another one is at it that is not gone.
+    pub fn claim_walk(&self, _lock: &Section<'_>, pid: u32, is_gone: impl Fn(u32) -> bool) -> bool {
+        let walker = self.region.u32(at::WALKER);
+        let free = walker == 0 || walker == pid || is_gone(walker);
+        if free {
+            self.region.set_u32(at::WALKER, pid);
+        }
+        free
+    }
+
+    /// The process has looked at all pages.
+    pub fn end_walk(&self, _lock: &Section<'_>, pid: u32) {
+        if self.region.u32(at::WALKER) == pid {
+            self.region.set_u32(at::WALKER, 0);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::UNIX_EPOCH;
 
+use crate::marks::Keys;
+
 use super::{CacheControl, Control, HeaderKey, HeaderNames, Lifetime, MAX_LIFETIME};
 
 /// What becomes of a header line.
@@ -40,6 +42,8 @@ pub struct Facts<'n> {
     pub varies: bool,
     /// `Age` in seconds: the greatest of several, 0 where it can't be read.
     pub age: u64,
+    /// What `Surrogate-Key` and `Cache-Tag` name: the page can be purged by it.
+    pub keys: Keys,
 }
 
 impl<'n> Facts<'n> {
@@ -54,6 +58,7 @@ impl<'n> Facts<'n> {
             encoded: false,
             varies: false,
             age: 0,
+            keys: Keys::default(),
         }
     }
 
@@ -104,7 +109,11 @@ impl<'n> Facts<'n> {
             // The original's own mark of the app server that answered.
             b"x-app-server" => Fate::Strip,
             // Read by Twice only: never an error to the client, never seen by it.
-            b"surrogate-key" | b"cache-tag" | b"twice-guard" | b"twice-headers" => Fate::Strip,
+            b"surrogate-key" | b"cache-tag" => {
+                self.keys.add(value);
+                Fate::Strip
+            }
+            b"twice-guard" | b"twice-headers" => Fate::Strip,
             // Of this one connection or this one answer (RFC 9110 7.6.1), or made anew on each hit.
             b"connection"
             | b"keep-alive"

@@ -2,6 +2,7 @@
 
 mod counters;
 mod stamps;
+mod uniques;
 
 use crate::store::{Lock, Memory, OPTIONS};
 use twice_core::board::{Board, Plan};
