@@ -69,6 +69,16 @@ impl Keys {
         self.hashes.dedup();
     }
 
+    /// Whether they are more than a page may have.
+    pub fn are_too_many(&self) -> bool {
+        let counted = || {
+            let mut all = self.clone();
+            all.sort();
+            all.hashes.len() > MAX_KEYS
+        };
+        self.too_many || self.hashes.len() > MAX_KEYS && counted()
+    }
+
     /// The end of a page's value; `None` if there are too many keys, or the URL is too long.
     pub fn encode(mut self, host: &[u8], target: &[u8]) -> Option<Vec<u8>> {
         self.sort();

@@ -33,7 +33,8 @@ pub const MAX_PREFIX: usize = PREFIX - 16;
 
 mod at {
     pub const LATEST: usize = 64;
-    pub const ALL: [usize; 2] = [72, 80];
+    pub const ALL_HARD: usize = 72;
+    pub const ALL_SOFT: usize = 80;
     pub const PREFIX_LATEST: usize = 88;
     pub const PREFIX_FLOOR: usize = 96;
     pub const SWEPT: usize = 104;
@@ -123,7 +124,7 @@ impl Board {
         // The lowest bit is the reader's.
         let stamp = self.latest().saturating_add(2).max(now_us) & !1;
         match what {
-            Purge::All => self.region.set_u64(at::ALL[usize::from(soft)], stamp),
+            Purge::All => self.region.set_u64(if soft { at::ALL_SOFT } else { at::ALL_HARD }, stamp),
             Purge::Mark(mark) => self.stamp(mark, soft, stamp),
             Purge::Prefix(prefix) => self.stamp_prefix(prefix, soft, stamp)?,
         }
@@ -188,7 +189,7 @@ impl Board {
     /// What the stamps say of a page whose fetch `began` so, but for prefixes. Needs no lock.
     pub fn verdict_of_marks(&self, began: u64, marks: &Marks<'_>) -> Verdict {
         let region = &self.region;
-        let [hard, soft] = at::ALL.map(|at| region.load_acquire_u64(at) > began);
+        let [hard, soft] = [at::ALL_HARD, at::ALL_SOFT].map(|at| region.load_acquire_u64(at) > began);
         let mut verdict = if hard {
             return Verdict::Dead;
         } else if soft {

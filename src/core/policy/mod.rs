@@ -107,6 +107,9 @@ fn lifetime(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<u64, Re
     if facts.varies {
         return Err(Reason::Varies);
     }
+    if facts.keys.are_too_many() {
+        return Err(Reason::TooManyKeys);
+    }
     if let Some(control) = &facts.control {
         return by_control(status, control, facts, rules);
     }
