@@ -6,7 +6,7 @@
 pub mod endpoint;
 pub mod sweep;
 
-use twice_core::board::{Counter, Verdict};
+use twice_core::board::{Board, Counter, Verdict};
 use twice_core::marks::{self, Marks};
 use twice_core::store::{Found, Held, Page};
 
@@ -42,6 +42,12 @@ pub fn look(zone: &Zone, held: &Held<'_>, found: &mut Found, latest: u64, now_ms
             false
         }
     }
+}
+
+/// Whether a page must not be served any more.
+pub fn is_dead(zone: &Zone, page: Page<'_>, found: &Found) -> bool {
+    found.seen & !SOFTENED < zone.board().map_or(0, Board::latest)
+        && verdict(zone, page, found) == Verdict::Dead
 }
 
 /// What the stamps say of a page.

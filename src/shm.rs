@@ -248,10 +248,15 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
         at.write(RegionAt { base, len, board });
         (*pool).data = at.cast();
     }
+    zone.store = Some((store, lock));
     // SAFETY: as for the store.
     let region = unsafe { Region::new(board, plan.bytes()) }.ok_or("its board is not aligned")?;
-    zone.board = Some(Board::create(region, plan).ok_or("its board has no room")?);
-    zone.store = Some((store, lock));
+    let board = Board::create(region, plan).ok_or("its board has no room")?;
+    if let Some((store, lock)) = &zone.store {
+        // Greater than in any earlier life, so that what was written down then is told from what comes.
+        store.with(lock, |section| board.turn_journal(section, now_ms() / 1000));
+    }
+    zone.board = Some(board);
     Ok(())
 }
 

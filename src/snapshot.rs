@@ -17,6 +17,7 @@
 //! - Whatever goes wrong is one line in the log; the file of before stays, and nginx serves on.
 
 mod file;
+mod journal;
 mod last;
 mod load;
 mod save;
@@ -34,6 +35,8 @@ use ngx::ffi::{
     ngx_pcalloc, ngx_process, ngx_shm_zone_t, ngx_test_config,
 };
 use ngx::ngx_log_error;
+
+use twice_core::journal::Noted;
 
 use crate::conf::main_of_cycle;
 use crate::guard::guarded;
@@ -123,6 +126,15 @@ impl Snapshot {
         ours.iter().any(|path| theirs.contains(path))
     }
 
+    /// Writes down what was purged, by the worker that purged it: one write to the end of a file.
+    pub fn note(&self, zone: &Zone, number: u64, noted: &Noted<'_>) {
+        if let Err(why) = journal::note(zone, &self.file, number, noted) {
+            // SAFETY: the running cycle's log.
+            let log = unsafe { (*ngx_cycle).log };
+            self.tell(NGX_LOG_ERR, zone, log, "may bring back what was purged", &why);
+        }
+    }
+
     /// One slice of work. Back comes when to do the next one.
     fn turn(&self, zone: &Zone, pace: &Pace, log: *mut ngx_log_t) -> ngx_msec_t {
         // Taken: a panic leaves nothing half done behind.
@@ -140,7 +152,7 @@ impl Snapshot {
             },
             Job::Saving(mut save) => match save.turn(zone, pace) {
                 Ok(false) => Job::Saving(save),
-                Ok(true) => self.end(zone, save.finish(), log),
+                Ok(true) => self.end(zone, save.finish(zone), log),
                 Err(why) => self.end(zone, Err(why), log),
             },
         };
@@ -169,7 +181,7 @@ impl Snapshot {
         if self.due_in(zone) > 0 {
             return Job::Idle;
         }
-        match Save::begin(&self.file) {
+        match Save::begin(zone, &self.file) {
             Ok(save) => Job::Saving(Box::new(save)),
             // A helper that is about to leave, or a second nginx.
             Err(Denied::Busy) => Job::Waiting(since),
@@ -186,7 +198,9 @@ impl Snapshot {
                 self.tell(NGX_LOG_ERR, zone, log, "can't be written", &why);
             }
         }
-        match Load::open(zone, &self.file) {
+        // Before any page: what was purged since must not come back.
+        let replayed = journal::replay(zone, &self.file);
+        match replayed.and_then(|()| Load::open(zone, &self.file)) {
             Ok(Some(load)) => return Job::Loading(Box::new(load)),
             Ok(None) => {
                 self.tell(NGX_LOG_NOTICE, zone, log, "was not loaded", "there is none yet");

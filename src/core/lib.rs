@@ -9,6 +9,7 @@
 
 pub mod board;
 pub mod cookies;
+pub mod journal;
 pub mod key;
 pub mod language;
 pub mod marks;

@@ -13,6 +13,7 @@ use ngx::ffi::{
     ngx_read_file, ngx_uint_t,
 };
 use twice_core::board::{Counter, Purge, Refused};
+use twice_core::journal::Noted;
 use twice_core::policy::HeaderKey;
 use twice_core::purge::{Command, refusal};
 
@@ -171,10 +172,13 @@ pub fn purge(zone: &Zone, what: Purge<'_>, soft: bool) -> Result<u64, Option<Ref
     // The clock itself, not nginx's copy of it: another worker may have read it later.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_micros());
     let now = u64::try_from(now).unwrap_or(0);
-    match zone.with(|section| board.purge(section, what, soft, now)) {
-        Some(done) => done.map_err(Some),
-        None => Err(None),
+    let done =
+        zone.with(|section| board.purge(section, what, soft, now).map(|stamp| (stamp, board.journal())));
+    let (stamp, journal) = done.ok_or(None)?.map_err(Some)?;
+    if let Some(snapshot) = zone.snapshot() {
+        snapshot.note(zone, journal, &Noted { what, soft, stamp });
     }
+    Ok(stamp)
 }
 
 /// nginx's callback when a command's body has been read.

@@ -74,7 +74,7 @@ impl Snapshot {
         }
         let since = Instant::now();
         loop {
-            match Save::begin(&self.file) {
+            match Save::begin(zone, &self.file) {
                 // The helper of an nginx that has just started tries whether the file can be written.
                 Err(Denied::Busy) if since.elapsed() < PATIENCE => {
                     thread::sleep(Duration::from_millis(20));
@@ -138,7 +138,7 @@ impl Snapshot {
         };
         // SAFETY: all other processes of this nginx are gone; this one has no slot of its own, or serves nobody any more.
         zone.with(|section| section.release_slot(&unsafe { DeadSlot::new(zone.slot().number()) }));
-        let result = save.turn(zone, &AT_ONCE).and_then(|_| save.finish());
+        let result = save.turn(zone, &AT_ONCE).and_then(|_| save.finish(zone));
         self.end(zone, result, log);
     }
 }

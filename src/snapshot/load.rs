@@ -47,6 +47,11 @@ impl Load {
             OpenError::Foreign => format!("\"{}\" is no snapshot, or damaged at both ends", path.display()),
             OpenError::Version => format!("\"{}\" was written by another version", path.display()),
         })?;
+        if let Some(board) = zone.board() {
+            // Purges of today are later than what was fetched then, even if the clock was set back.
+            let written_us = reader.written_ms().saturating_mul(1000);
+            zone.with(|section| board.begin_after(section, written_us));
+        }
         Ok(Some(Load { reader, started: Instant::now(), loaded: 0, out_of_time: 0, left_out: 0 }))
     }
 
@@ -146,8 +151,6 @@ fn put(zone: &Zone, record: &Record<'_>) -> Put {
         return Put::OutOfTime;
     };
     let restored = zone.with(|section| {
-        // Purges of today are later than what was fetched in an earlier life, whatever the clock says.
-        board.begin_after(section, meta.began);
         if board.allows(section, meta.began, &marks) {
             return section.restore(reservation, meta, last_used, record.proven);
         }

@@ -18,6 +18,8 @@ use twice_core::store::Listed;
 
 use super::Pace;
 use super::file::{Denied, Temp, failure, survive_limits};
+use super::journal;
+use crate::purge;
 use crate::shm::{self, Zone};
 
 /// Steps of listing for which the lock is held, 20 to 50 microseconds.
@@ -37,11 +39,13 @@ pub struct Save {
     page: Vec<u8>,
     bytes: u64,
     started: Instant,
+    /// The number of the purges that this snapshot knows of, with all before.
+    journal: u64,
 }
 
 impl Save {
     /// Makes the temporary file. From now on no other process writes this snapshot.
-    pub fn begin(target: &Path) -> Result<Save, Denied> {
+    pub fn begin(zone: &Zone, target: &Path) -> Result<Save, Denied> {
         survive_limits();
         let mut seed = [0; 16];
         getrandom::fill(&mut seed).map_err(|error| format!("the system gives no random bytes: {error}"))?;
@@ -49,7 +53,12 @@ impl Save {
         let out = BufWriter::with_capacity(BUFFER, file);
         let out =
             Writer::new(out, PAGE_FORMAT, seed, shm::now_ms()).map_err(|error| failure(target, &error))?;
+        let turned = zone
+            .board()
+            .and_then(|board| zone.with(|section| board.turn_journal(section, shm::now_ms() / 1000)));
+        let (journal, _) = turned.ok_or_else(|| "the zone is not there".to_owned())?;
         Ok(Save {
+            journal,
             out,
             temp,
             target: target.to_owned(),
@@ -97,7 +106,7 @@ impl Save {
             Some((about, section.hold(zone.slot(), page.entry)?))
         });
         let Some(((found, last_used_ms, proven), held)) = taken.flatten() else { return Ok(0) };
-        if found.meta.expires_ms <= shm::now_ms() {
+        if found.meta.expires_ms <= shm::now_ms() || purge::is_dead(zone, held.page(), &found) {
             return Ok(0);
         }
         self.page.clear();
@@ -131,12 +140,17 @@ impl Save {
     }
 
     /// Puts the snapshot in its place. Back comes what to tell.
-    pub fn finish(self) -> Result<String, String> {
-        let Save { out, temp, target, bytes, started, .. } = self;
+    pub fn finish(self, zone: &Zone) -> Result<String, String> {
+        let Save { out, temp, target, bytes, started, journal, .. } = self;
         let records = out.records();
         let failed = |error: io::Error| failure(&target, &error);
         let file = out.finish().map_err(failed)?.into_inner().map_err(|error| failed(error.into_error()))?;
+        let board = zone.board().ok_or("the zone is not there")?;
+        if zone.with(|section| board.has_journal_since(section, journal)) != Some(true) {
+            return Err("a purge since its begin could not be written down".to_owned());
+        }
         temp.commit(&file)?;
+        journal::forget(&target, journal);
         Ok(format!("{records} pages, {bytes} bytes in {} ms", started.elapsed().as_millis()))
     }
 }

@@ -472,3 +472,25 @@ fn a_reload_that_fails_changes_nothing() {
     until("the old workers are gone", || nginx.leaving_workers().is_empty());
     nginx.get("/").send().assert(200, "HIT", "x");
 }
+
+#[test]
+fn an_endpoint_names_zones_that_are_there() {
+    for directive in ["twice_purge", "twice_status"] {
+        accepted(&format!("{directive} pages;"));
+        refused(
+            &format!("{directive} none;"),
+            &[&format!("\"{directive}\""), "\"none\"", "allowed are", "\"pages\""],
+        );
+        refused(&format!("{directive} \"\";"), &[&format!("\"{directive}\""), "\"\"", "allowed"]);
+        refused(&format!("{directive} pages; {directive} pages;"), &[&format!("\"{directive}\""), "twice"]);
+        refused_in_http(
+            &format!("twice_zone pages 16m; {directive} pages;"),
+            &[directive, "not allowed here"],
+        );
+    }
+    accepted("twice_status;");
+    accepted("twice_status pages pages;");
+    refused("twice_purge;", &["twice_purge", "number of arguments"]);
+    accepted("twice_mark_dirty $remote_user $http_x;");
+    refused("twice_mark_dirty;", &["twice_mark_dirty", "number of arguments"]);
+}

@@ -2,6 +2,7 @@
 
 mod broken;
 mod loading;
+mod purged;
 
 use std::fs;
 use std::io::Cursor;

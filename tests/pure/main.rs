@@ -2,6 +2,7 @@
 
 mod board;
 mod cookies;
+mod journal;
 mod key;
 mod language;
 mod outcome;

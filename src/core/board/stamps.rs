@@ -21,6 +21,7 @@
 //! - A process killed anywhere in between has not answered its purge: what it leaves purges a little too much, or nothing.
 
 use super::Board;
+use crate::journal::Noted;
 use crate::marks::Marks;
 use crate::store::Section;
 
@@ -39,6 +40,8 @@ mod at {
     pub const PREFIX_FLOOR: usize = 96;
     pub const SWEPT: usize = 104;
     pub const WALKER: usize = 112;
+    pub const JOURNAL: usize = 120;
+    pub const JOURNAL_LOST: usize = 128;
 }
 
 /// Tells a mark's soft stamp from its hard one.
@@ -149,6 +152,8 @@ impl Board {
             let floor = region.u64(set).max(region.u64(place + 8));
             region.store_release_u64(set, floor);
         }
+        // An earlier one may come later, out of a journal.
+        let stamp = if known.is_some() { stamp.max(region.u64(place + 8)) } else { stamp };
         region.store_release_u64(place + 8, stamp);
         region.store_release_u64(place, name);
     }
@@ -160,9 +165,10 @@ impl Board {
         let (plan, region) = (&self.plan.stamps, &self.region);
         let mut places = (0..plan.prefixes).map(|i| plan.prefixes_at + i * PREFIX);
         let same = |at: &usize| self.prefix(*at) == Some((prefix, soft));
+        let latest = region.u64(at::PREFIX_LATEST).max(stamp);
         if let Some(place) = places.clone().find(same) {
-            region.set_u64(place, stamp);
-            region.set_u64(at::PREFIX_LATEST, stamp);
+            region.set_u64(place, region.u64(place).max(stamp));
+            region.set_u64(at::PREFIX_LATEST, latest);
             return Ok(());
         }
         // One that has done its work, or was never used.
@@ -175,7 +181,7 @@ impl Board {
         region.set_u32(place + 12, prefix.len() as u32);
         region.copy_in(place + 16, prefix);
         region.set_u64(place, stamp);
-        region.set_u64(at::PREFIX_LATEST, stamp);
+        region.set_u64(at::PREFIX_LATEST, latest);
         Ok(())
     }
 
@@ -266,5 +272,51 @@ impl Board {
         if self.region.u32(at::WALKER) == pid {
             self.region.set_u32(at::WALKER, 0);
         }
+    }
+
+    /// The number under which purges are written down now (`crate::journal`).
+    pub fn journal(&self) -> u64 {
+        self.region.load_acquire_u64(at::JOURNAL)
+    }
+
+    /// Has purges written down under a new number from now on, this one at least. Back come the number of before and the
+    /// latest stamp: those up to it are not needed by whoever looks at every page now.
+    pub fn turn_journal(&self, _lock: &Section<'_>, least: u64) -> (u64, u64) {
+        let before = self.journal();
+        self.region.store_release_u64(at::JOURNAL, before.saturating_add(1).max(least));
+        (before, self.latest())
+    }
+
+    /// A purge could not be written down under this number.
+    pub fn lose_journal(&self, _lock: &Section<'_>, number: u64) {
+        let lost = self.region.u64(at::JOURNAL_LOST).max(number);
+        self.region.set_u64(at::JOURNAL_LOST, lost);
+    }
+
+    /// Whether all purges since the number was raised above this one were written down.
+    pub fn has_journal_since(&self, _lock: &Section<'_>, number: u64) -> bool {
+        self.region.u64(at::JOURNAL_LOST) <= number
+    }
+
+    /// Stamps again what was purged in an earlier life, with the stamp of then. False: there is no place for it.
+    pub fn replay(&self, _lock: &Section<'_>, noted: &Noted<'_>) -> bool {
+        let Noted { what, soft, stamp } = *noted;
+        let stamp = stamp & !1;
+        match what {
+            Purge::All => {
+                let at = if soft { at::ALL_SOFT } else { at::ALL_HARD };
+                self.region.set_u64(at, self.region.u64(at).max(stamp));
+            }
+            Purge::Mark(mark) => self.stamp(mark, soft, stamp),
+            Purge::Prefix(prefix) => {
+                if self.stamp_prefix(prefix, soft, stamp).is_err() {
+                    return false;
+                }
+            }
+        }
+        if self.latest() < stamp {
+            self.region.store_release_u64(at::LATEST, stamp);
+        }
+        true
     }
 }
