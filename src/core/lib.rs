@@ -17,4 +17,5 @@ pub mod policy;
 pub mod snapshot;
 pub mod store;
 pub mod template;
+pub mod variants;
 pub mod varint;

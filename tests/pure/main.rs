@@ -9,3 +9,4 @@ mod policy;
 mod snapshot;
 mod store;
 mod template;
+mod variants;
