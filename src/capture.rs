@@ -226,9 +226,12 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         headers::make_private(request)?;
     }
     if request.is_main() {
+        // SAFETY: empty, or in the pool of this live request.
+        let varies = !unsafe { &*ctx.rules }.is_empty();
         let forward = match ctx.status {
             Some(CacheStatus::Bypass) => "bypass",
             Some(CacheStatus::Expired) => "stale",
+            Some(_) if varies => "vary-miss",
             Some(_) => "uri-miss",
             None if ctx.reason == Reason::Method => "method",
             None => "bypass",

@@ -54,6 +54,7 @@ pub fn find<'a>(
     now_ms: u64,
 ) -> Result<Asked<'a>, Reason> {
     let nothing = Asked::not(base, hash);
+    // Of what is found here only a page can be too old or purged: rules tell the way, and what they lead to is judged.
     let Some((found, taken)) = deliver::find(zone, hash, base, now_ms) else { return Ok(nothing) };
     if !is_rules(found.meta.tag) {
         if conf.varies().is_empty() {

@@ -25,7 +25,7 @@ use crate::variant;
 /// Each time another worker must have changed the page's rules.
 const TRIES: usize = 16;
 
-/// Rules have no end of their own: they go when nobody asks for the page.
+/// Rules have no end of their own: they go when nobody asks for the page any more.
 const FOR_EVER_MS: u64 = 100 * 365 * 24 * 3600 * 1000;
 
 /// A page to be stored.
@@ -54,7 +54,9 @@ pub fn place(
         let now = shm::now_ms();
         let current = read(page)?;
         let seen = current.as_ref().map(|(entry, _)| *entry);
-        let rules = merge(current.map(|(_, rules)| rules), page.stated, new_epoch()?);
+        let plain = current.is_none() && page.stated.is_empty();
+        let epoch = if plain { 0 } else { new_epoch()? };
+        let rules = merge(current.map(|(_, rules)| rules), page.stated, epoch);
         let mut rules = rules.map_err(|_| Reason::Varies)?;
         let none = Dimensions::default();
         let dimensions = rules.as_ref().map_or(&none, Rules::dimensions);

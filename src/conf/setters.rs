@@ -262,10 +262,10 @@ setters! {
                 ));
             }
             // One place is left for the language.
-            if names.len() >= MAX_DIMENSIONS - 1 {
-                return Err(format!("has more than {} names, allowed are as many", MAX_DIMENSIONS - 1));
+            let added = names.add(Dimension::Cookie(name.as_bytes()));
+            if added.is_err() || names.len() >= MAX_DIMENSIONS {
+                return Err(format!("has too many names, allowed are {}", MAX_DIMENSIONS - 1));
             }
-            names.add(Dimension::Cookie(name.as_bytes())).map_err(|_| "has too many names")?;
         }
         conf.vary_cookies = directive.keep(names)?;
         Ok(())

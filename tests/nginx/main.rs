@@ -14,4 +14,5 @@ mod steering;
 mod subtleties;
 mod tags;
 mod torture;
+mod variants;
 mod zone;
