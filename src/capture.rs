@@ -8,6 +8,7 @@
 
 mod headers;
 mod outgoing;
+mod place;
 mod record;
 mod save;
 
@@ -22,6 +23,7 @@ use ngx::ffi::{
 use ngx::ngx_log_error;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::policy::{Facts, Fate, Lifetime, Note, Rules, decide};
+use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
@@ -29,6 +31,7 @@ use crate::guard::guarded;
 use crate::purge;
 use crate::shm;
 use crate::sys::{self, DECLINED, ERROR, Request};
+use crate::variant;
 
 pub use record::Capture;
 use record::Recording;
@@ -177,6 +180,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         now: ngx::ffi::ngx_time(),
     };
     let verdict = decide(status, &facts, &rules);
+    let stated = varied(request, conf, &facts)?;
     let ctx = ctx::get(request)?;
     if ctx.reason == Reason::Method {
         // SAFETY: the zone of the request's location.
@@ -187,7 +191,9 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let lifetime = match (ctx.stage, verdict.store) {
         (Stage::Fetch, Ok(_)) if request.upstream_lengths() > 1 => Err(Reason::Framing),
         (Stage::Fetch, Ok(_)) if u64::try_from(length).is_ok_and(|n| n > max as u64) => Err(Reason::TooLarge),
-        (Stage::Fetch, verdict) => verdict,
+        (Stage::Fetch, verdict) => {
+            verdict.and_then(|seconds| stated.as_ref().map_err(|why| *why).map(|_| seconds))
+        }
         _ => Err(ctx.reason),
     };
     let recording = lifetime.is_ok();
@@ -195,7 +201,10 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
     // SAFETY: a live request.
     unsafe { (*r).set_disable_not_modified(u32::from(recording || verdict.tags)) };
-    let snapshot = if recording { headers::Snapshot::take(request, &kept, facts.keys) } else { None };
+    let snapshot = match stated {
+        Ok(stated) if recording => headers::Snapshot::take(request, &kept, &facts, stated),
+        _ => None,
+    };
     match lifetime {
         Ok(seconds) => {
             ctx.reason = Reason::Recording;
@@ -222,9 +231,12 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         headers::make_private(request)?;
     }
     if request.is_main() {
+        // SAFETY: empty, or in the pool of this live request.
+        let varies = !unsafe { &*ctx.rules }.is_empty();
         let forward = match ctx.status {
             Some(CacheStatus::Bypass) => "bypass",
             Some(CacheStatus::Expired) => "stale",
+            Some(_) if varies => "vary-miss",
             Some(_) => "uri-miss",
             None if ctx.reason == Reason::Method => "method",
             None => "bypass",
@@ -232,6 +244,31 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         headers::cache_status(request, forward, ctx.reason)?;
     }
     Some(())
+}
+
+/// What an answer varies by, or why it can't be stored for that; none when memory ran out. Other caches are told.
+fn varied(request: Request<'_>, conf: &LocConf, facts: &Facts<'_>) -> Option<Result<Dimensions, Reason>> {
+    let ctx = ctx::get(request)?;
+    // SAFETY: empty, or in the pool of this live request.
+    let (base, rules): (&[u8], &[u8]) = unsafe { (&*ctx.base_key, &*ctx.rules) };
+    let mut stated = if base.is_empty() {
+        // Not looked up: the location's rules are not meant.
+        Ok(facts.varies.dimensions(conf.vary_language()))
+    } else {
+        variant::stated(conf, &facts.varies)
+    };
+    let mut all = stated.clone().unwrap_or_default();
+    let complete = variant::add_rules(&mut all, rules);
+    if let Some(line) = facts.varies.line(&all, conf.headers()) {
+        headers::tell_vary(request, &line)?;
+    }
+    if !facts.varies.is_beyond() && !base.is_empty() {
+        stated = stated.and_then(|stated| {
+            complete?;
+            variant::check(request, base, &all).map(|()| stated)
+        });
+    }
+    Some(stated)
 }
 
 /// What is still being recorded when the request ends has not come whole. nginx runs this before it logs.

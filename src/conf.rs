@@ -23,6 +23,7 @@ use ngx::ffi::{
 use ngx::ngx_conf_log_error;
 use twice_core::policy::{HeaderNames, Tags, Valid};
 use twice_core::template::{Delimiters, Escape};
+use twice_core::variants::{Dimension, Dimensions};
 
 use crate::guard::guarded;
 use crate::sys::{self, Request};
@@ -75,6 +76,10 @@ pub struct LocConf {
     pub mark_dirty: *mut ngx_array_t,
     /// `twice_geo`: null is none.
     pub geo: *mut ngx_http_complex_value_t,
+    vary_cookies: *mut Dimensions,
+    /// `twice_max_variants`.
+    pub max_variants: ngx_uint_t,
+    varies: *mut Dimensions,
 }
 
 const UNSET: ngx_uint_t = ngx_uint_t::MAX;
@@ -133,11 +138,33 @@ impl LocConf {
         if self.escape == 0 { Escape::Off } else { Escape::Html }
     }
 
+    /// What pages vary by here, whatever the origin says.
+    pub fn varies(&self) -> &Dimensions {
+        // SAFETY: merged, as above.
+        unsafe { &*self.varies }
+    }
+
+    /// Whether pages vary by the negotiated language here.
+    pub fn vary_language(&self) -> bool {
+        false
+    }
+
     /// `twice_headers`.
     pub fn headers(&self) -> &HeaderNames {
         // SAFETY: merged, as above.
         unsafe { &*self.headers }
     }
+}
+
+/// What pages of a location vary by, whatever the origin says.
+fn varied(conf: &LocConf) -> Dimensions {
+    // SAFETY: merged: a set that lives as long as the configuration.
+    let mut all = unsafe { &*conf.vary_cookies }.clone();
+    if conf.vary_language() {
+        // There is room for it: the setter of cookies leaves one.
+        let _ = all.add(Dimension::Language);
+    }
+    all
 }
 
 /// The configuration of the request's location.
@@ -238,6 +265,8 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.headers = sys::unset_ptr();
         conf.geo = sys::unset_ptr();
         conf.mark_dirty = sys::unset_ptr();
+        conf.vary_cookies = sys::unset_ptr();
+        conf.max_variants = UNSET;
     }
     conf.cast()
 }
@@ -285,6 +314,7 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     merge_uint(&mut child.tags, parent.tags, 1);
     merge_uint(&mut child.escape, parent.escape, 1);
     merge_ptr(&mut child.mark_dirty, parent.mark_dirty, ptr::null_mut());
+    merge_uint(&mut child.max_variants, parent.max_variants, 64);
     merge_ptr(&mut child.geo, parent.geo, ptr::null_mut());
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
@@ -292,6 +322,8 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
         inherit(pool, &mut child.valid, &mut parent.valid, Valid::default)?;
         inherit(pool, &mut child.delimiters, &mut parent.delimiters, || Arc::new(Delimiters::default()))?;
         inherit(pool, &mut child.headers, &mut parent.headers, HeaderNames::default)?;
+        inherit(pool, &mut child.vary_cookies, &mut parent.vary_cookies, Dimensions::default)?;
+        child.varies = sys::pool_box(pool, varied(child))?;
     }
     // SAFETY: nginx's own merge of what its own setter filled.
     let rc = unsafe {

@@ -31,10 +31,16 @@ pub struct Ctx {
     pub status: Option<CacheStatus>,
     /// `$twice_reason`.
     pub reason: Reason,
-    /// The key, in the request's pool.
+    /// The key that was looked up, in the request's pool: the page's own, or that of this visitor's variant.
     pub key: *const [u8],
     /// Its seeded hash.
     pub hash: u64,
+    /// The page's own key, whatever it varies by.
+    pub base_key: *const [u8],
+    /// Its seeded hash.
+    pub base_hash: u64,
+    /// The head of the page's rules, in the request's pool; empty if there were none.
+    pub rules: *const [u8],
     /// The zone of the location.
     pub zone: *const Zone,
     /// The page to be served, held until it is rendered.
@@ -84,8 +90,11 @@ impl Ctx {
             stage: Stage::Pass,
             status: None,
             reason,
-            key: ptr::slice_from_raw_parts(ptr::null(), 0),
+            key: &[],
             hash: 0,
+            base_key: &[],
+            base_hash: 0,
+            rules: &[],
             zone,
             held: None,
             created_ms: 0,

@@ -82,6 +82,14 @@ pub fn find(zone: &Zone, hash: u64, key: &[u8], now_ms: u64) -> Option<(Found, O
     Some((found, taken))
 }
 
+/// Lets go of a page that is not sent.
+pub fn let_go(zone: &Zone, taken: Option<Taken>) {
+    match taken {
+        Some(Taken::Pinned(pin, _)) => zone.unpin(pin),
+        Some(Taken::Held(..)) | None => {}
+    }
+}
+
 /// Chooses how a page that is held is kept until it is sent.
 fn take(zone: &Zone, held: Held<'_>, tag: u64) -> Taken {
     let has_large_runs = tag & 1 == 1;
@@ -305,7 +313,7 @@ unsafe fn gather(segments: Segments<'_>, to: *mut u8, len: usize) -> bool {
 }
 
 /// A copy of a part of a page in the pool.
-fn copy_out<'a>(request: Request<'a>, segments: Segments<'_>, len: usize) -> Option<&'a [u8]> {
+pub fn copy_out<'a>(request: Request<'a>, segments: Segments<'_>, len: usize) -> Option<&'a [u8]> {
     let place = request.alloc(len)?;
     // SAFETY: `len` fresh bytes, all of them written where they are given back.
     unsafe { gather(segments, place, len).then(|| slice::from_raw_parts(place, len)) }

@@ -11,7 +11,7 @@ use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_http_request_t, ngx_int_t, ngx_list_init, ngx_list_t,
     ngx_table_elt_t, ngx_uint_t,
 };
-use twice_core::policy::HeaderKey;
+use twice_core::policy::{HeaderKey, WITHHELD};
 use twice_core::template::ngx_key;
 
 use crate::conf::{self, LocConf};
@@ -62,20 +62,6 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     })
 }
 
-/// Header lines that would make the answer another than the page.
-const OWN: [&[u8]; 10] = [
-    b"range",
-    b"if-range",
-    b"if-match",
-    b"if-none-match",
-    b"if-modified-since",
-    b"if-unmodified-since",
-    b"accept-encoding",
-    b"cache-control",
-    b"pragma",
-    b"twice-guard",
-];
-
 /// Exchanges the request's header lines; false when memory ran out.
 fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
     let names = conf.headers();
@@ -92,7 +78,7 @@ fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
         // SAFETY: a line of this live request.
         let (name, _) = unsafe { sys::pair(line) };
         let ours = matches!(names.find(name), Some(key) if key != HeaderKey::Cookies);
-        if ours || shared && OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        if ours || shared && WITHHELD.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             continue;
         }
         // SAFETY: the new list has room for it, and the line lives as long as the request.

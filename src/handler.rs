@@ -16,12 +16,15 @@ use ngx::ffi::{
 };
 use twice_core::board::Counter;
 use twice_core::outcome::{CacheStatus, Reason};
+use twice_core::store::Found;
 
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
+use crate::deliver::Taken;
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::{DECLINED, ERROR, OK, Request};
+use crate::variant::{self, Asked};
 use crate::{deliver, fetch, identity, purge};
 
 /// Adds the phase handlers.
@@ -118,14 +121,24 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
         DECLINED => true,
         _ => return None,
     };
-    let store = zone.store()?;
     if request.is_main() {
         zone.visit(request.address());
     }
+    let base = (key, zone.store()?.hash(key));
+    let now = shm::now_ms();
+    let asked =
+        if bypass { Ok(Asked::not(base.0, base.1)) } else { variant::find(request, conf, zone, base, now) };
     let ctx = ctx::get(request)?;
-    ctx.key = key;
-    ctx.hash = store.hash(key);
-    let status = if bypass { CacheStatus::Bypass } else { ask(ctx, zone, key) };
+    (ctx.base_key, ctx.base_hash) = base;
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(reason) => {
+            ctx.reason = reason;
+            return Some(Stage::Pass);
+        }
+    };
+    (ctx.key, ctx.hash, ctx.rules) = (asked.key, asked.hash, asked.rules);
+    let status = if bypass { CacheStatus::Bypass } else { judge(ctx, asked.found, now) };
     ctx.status = Some(status);
     zone.count(match status {
         CacheStatus::Hit => Counter::Hits,
@@ -148,10 +161,9 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
     Some(ctx.stage)
 }
 
-/// The one lookup of a request: without the lock if that finds the page. A page that is served is held.
-fn ask(ctx: &mut Ctx, zone: &Zone, key: &[u8]) -> CacheStatus {
-    let now = shm::now_ms();
-    let Some((found, taken)) = deliver::find(zone, ctx.hash, key, now) else { return CacheStatus::Miss };
+/// What becomes of a request by what was found. A page that is served is held.
+fn judge(ctx: &mut Ctx, asked: Option<(Found, Option<Taken>)>, now: u64) -> CacheStatus {
+    let Some((found, taken)) = asked else { return CacheStatus::Miss };
     if found.meta.expires_ms <= now {
         return CacheStatus::Expired;
     }

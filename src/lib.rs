@@ -40,6 +40,7 @@ mod sys;
 mod twin;
 mod values;
 mod variables;
+mod variant;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;

@@ -9,6 +9,7 @@ pub mod sweep;
 use twice_core::board::{Board, Counter, Verdict};
 use twice_core::marks::{self, Marks};
 use twice_core::store::{Found, Held, Page};
+use twice_core::variants::is_rules;
 
 use crate::shm::Zone;
 
@@ -33,6 +34,8 @@ pub fn look(zone: &Zone, held: &Held<'_>, found: &mut Found, latest: u64, now_ms
     };
     match verdict {
         Verdict::Alive => true,
+        // Rules only tell the way.
+        Verdict::Stale if is_rules(found.meta.tag) => true,
         Verdict::Stale => {
             found.meta.expires_ms = found.meta.expires_ms.min(now_ms);
             true

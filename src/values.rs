@@ -95,7 +95,8 @@ impl<'a> Resolver<'a> {
         .unwrap_or_default()
     }
 
-    fn cookie(&mut self, name: &[u8]) -> Option<&'a [u8]> {
+    /// The first cookie of this name.
+    pub fn cookie(&mut self, name: &[u8]) -> Option<&'a [u8]> {
         let count = match self.count {
             Some(count) => count,
             None => self.index_cookies(),
@@ -141,7 +142,7 @@ impl<'a> Resolver<'a> {
 
     /// The language itself for the keys `tag` and `current`; for a language range, the language if it is
     /// of that range.
-    fn language(&self, key: &[u8]) -> Option<&'a [u8]> {
+    pub fn language(&self, key: &[u8]) -> Option<&'a [u8]> {
         let accepted = self.request.header_in(b"accept-language").unwrap_or_default();
         let tag = language::preferred(accepted);
         if key != b"tag" && key != b"current" && !language::matches(tag, key) {
@@ -156,7 +157,8 @@ impl<'a> Resolver<'a> {
         Some(unsafe { slice::from_raw_parts(copy, tag.len()) })
     }
 
-    fn geo(&self) -> Option<&'a [u8]> {
+    /// The visitor's country, where the location knows it.
+    pub fn geo(&self) -> Option<&'a [u8]> {
         let conf = conf::of(self.request);
         if conf.geo.is_null() {
             return None;

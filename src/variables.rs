@@ -13,6 +13,7 @@ use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::shm;
 use crate::sys::{self, ERROR, OK, Request};
+use crate::variant;
 
 #[derive(Clone, Copy)]
 enum Variable {
@@ -105,9 +106,15 @@ fn value<'a>(request: Request<'a>, ctx: &Ctx, which: Variable) -> Option<&'a [u8
         Variable::Status => Some(ctx.status?.as_str().as_bytes()),
         Variable::Reason => Some(ctx.reason.as_str().as_bytes()),
         Variable::Key => {
-            // SAFETY: null and empty, or a key in the pool of this live request.
-            let key: &'a [u8] = if ctx.key.is_null() { return None } else { unsafe { &*ctx.key } };
-            if key.is_empty() { None } else { printable(request, key) }
+            // SAFETY: empty, or in the pool of this live request.
+            let (base, rules): (&'a [u8], &[u8]) = unsafe { (&*ctx.base_key, &*ctx.rules) };
+            if base.is_empty() {
+                None
+            } else if rules.is_empty() {
+                printable(request, base)
+            } else {
+                printable(request, request.copy(&variant::describe(ctx))?)
+            }
         }
         Variable::Age if ctx.stage == Stage::Hit => sys::decimal(request, ctx.times().age_seconds(now)),
         Variable::Ttl if ctx.expires_ms > 0 => sys::decimal(request, ctx.times().ttl_seconds(now)),

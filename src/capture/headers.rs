@@ -4,8 +4,13 @@ use ngx::ffi::{ngx_http_time, ngx_table_elt_t};
 use twice_core::marks::Keys;
 use twice_core::outcome::{Reason, ReasonKind};
 use twice_core::page::{self, Head, Program};
+use twice_core::policy::{Facts, HeaderNames, Varies};
+use twice_core::variants::Dimensions;
 
 use crate::sys::{self, Request};
+
+/// The header's name.
+const VARY: &[u8] = b"Vary";
 
 /// `Cache-Control` of a page that holds a visitor's values.
 pub const PRIVATE: &[u8] = b"private, no-cache";
@@ -24,12 +29,21 @@ pub struct Snapshot {
     lines: Vec<(Vec<u8>, Vec<u8>)>,
     /// What the page can be purged by.
     pub keys: Keys,
+    /// What the answer itself says it varies by.
+    varies: Varies,
+    /// That and what the configuration says.
+    stated: Dimensions,
 }
 
 impl Snapshot {
     /// Copies the header as the origin gave it, before any filter of nginx changes it. `kept` are the
-    /// lines that may be stored.
-    pub fn take(request: Request<'_>, kept: &[*const ngx_table_elt_t], keys: Keys) -> Option<Self> {
+    /// lines that may be stored. `facts` and `stated`: what they say together, and what the page varies by all in all.
+    pub fn take(
+        request: Request<'_>,
+        kept: &[*const ngx_table_elt_t],
+        facts: &Facts<'_>,
+        stated: Dimensions,
+    ) -> Option<Self> {
         // SAFETY: a live request; its header's strings live in its pool.
         let out = unsafe { &(*request.raw()).headers_out };
         // SAFETY: as above. What stands behind `content_type_len` is the charset, kept apart.
@@ -39,7 +53,9 @@ impl Snapshot {
             content_type: content_type.get(..out.content_type_len).unwrap_or(content_type).to_vec(),
             charset: charset.to_vec(),
             last_modified_time: out.last_modified_time,
-            keys,
+            keys: facts.keys.clone(),
+            varies: facts.varies.clone(),
+            stated,
             ..Self::default()
         };
         for &line in kept {
@@ -74,10 +90,23 @@ impl Snapshot {
         Some(snapshot)
     }
 
-    /// The page's bytes before its literals. A page with tags has no validator of the origin's: they
-    /// speak of the template.
-    pub fn prefix(&self, program: &Program<'_>, literals_len: usize) -> Option<Vec<u8>> {
+    /// What the page varies by, unless its rules say more.
+    pub fn stated(&self) -> &Dimensions {
+        &self.stated
+    }
+
+    /// The page's bytes before its literals, where it varies by `dimensions`. A page with tags has no validator of the
+    /// origin's: they speak of the template.
+    pub fn prefix(
+        &self,
+        program: &Program<'_>,
+        literals_len: usize,
+        dimensions: &Dimensions,
+        names: &HeaderNames,
+    ) -> Option<Vec<u8>> {
         let plain = program.code.is_empty();
+        let vary = self.varies.line(dimensions, names);
+        let is_replaced = |name: &[u8]| vary.is_some() && name.eq_ignore_ascii_case(b"vary");
         let head = Head {
             status: self.status,
             content_type: &self.content_type,
@@ -92,7 +121,9 @@ impl Snapshot {
             .lines
             .iter()
             .filter(|(name, _)| !(program.personal && is_outward(name) || !plain && is_of_the_bytes(name)))
-            .map(|(name, value)| (name.as_slice(), value.as_slice()));
+            .filter(|(name, _)| !is_replaced(name))
+            .map(|(name, value)| (name.as_slice(), value.as_slice()))
+            .chain(vary.as_deref().map(|line| (VARY, line)));
         page::encode_prefix(&head, lines, program, literals_len)
     }
 }
@@ -153,6 +184,20 @@ pub fn keep_private(request: Request<'_>) -> Option<()> {
         (*request.raw()).headers_out.expires = std::ptr::null_mut();
     }
     request.push_out(b"Cache-Control", PRIVATE)?;
+    Some(())
+}
+
+/// Has one line that tells other caches what the answer varies by.
+pub fn tell_vary(request: Request<'_>, value: &[u8]) -> Option<()> {
+    for line in request.lines_out() {
+        // SAFETY: a line of this live request.
+        unsafe {
+            if sys::pair(line).0.eq_ignore_ascii_case(VARY) {
+                (*line).hash = 0;
+            }
+        }
+    }
+    request.push_out(VARY, request.copy(value)?)?;
     Some(())
 }
 

@@ -1,20 +1,18 @@
-//! A page that came whole goes into the store: reserved under the lock, filled without it, published
-//! under it again.
+//! A page that came whole is made one value of the store, with its program and its tag.
 
-use ngx::ffi::NGX_LOG_WARN;
-use ngx::ngx_log_error;
 use twice_core::board::Counter;
-use twice_core::marks::Marks;
+use twice_core::marks::Keys;
 use twice_core::outcome::Reason;
 use twice_core::page::Program;
-use twice_core::store::{Meta, ReserveError};
+use twice_core::store::Meta;
 use twice_core::template::{Compiler, Limits, Sink, State, Values};
 
 use super::headers::Snapshot;
+use super::place::{ToStore, place};
+use crate::conf;
 use crate::ctx;
 use crate::deliver::{LARGE_RUN, page_tag};
 use crate::identity;
-use crate::shm;
 use crate::sys::Request;
 
 /// Stores a page without tags.
@@ -78,32 +76,8 @@ fn save(
     literals: &[u8],
     tag: u64,
 ) -> Result<(), Reason> {
-    let prefix = snapshot.prefix(program, literals.len()).ok_or(Reason::Failed)?;
+    let conf = conf::of(request);
     let ctx = ctx::get(request).ok_or(Reason::Failed)?;
-    // SAFETY: the zone of the request's location; the key lies in the request's pool.
-    let (zone, key) = unsafe { (&*ctx.zone, &*ctx.key) };
-    let (store, board) = (zone.store().ok_or(Reason::Failed)?, zone.board().ok_or(Reason::Failed)?);
-    let now = shm::now_ms();
-    let (host, target) = identity::url_of(request).ok_or(Reason::Failed)?;
-    let marks = snapshot.keys.clone().encode(host, target).ok_or(Reason::TooManyKeys)?;
-    let len = prefix.len() + literals.len() + marks.len();
-    let reserved = zone.with(|section| section.reserve(zone.slot(), ctx.hash, key, len, now));
-    let mut reservation = match reserved.ok_or(Reason::Failed)? {
-        Ok(reservation) => reservation,
-        Err(ReserveError::TooLarge) => return Err(Reason::TooLarge),
-        Err(why @ (ReserveError::NoRoom | ReserveError::NoSlot)) => {
-            ngx_log_error!(NGX_LOG_WARN, request.log(), "twice: a page was not stored: {}", why.as_str());
-            return Err(Reason::NoRoom);
-        }
-    };
-    let filled = store
-        .write(&mut reservation, 0, &prefix)
-        .and_then(|()| store.write(&mut reservation, prefix.len(), literals))
-        .and_then(|()| store.write(&mut reservation, prefix.len() + literals.len(), &marks));
-    if filled.is_err() {
-        zone.with(|section| section.abandon(reservation));
-        return Err(Reason::Failed);
-    }
     let meta = Meta {
         created_ms: ctx.created_ms,
         expires_ms: ctx.expires_ms,
@@ -111,15 +85,22 @@ fn save(
         tag,
         ..Meta::default()
     };
-    let marks = Marks::parse(&marks).ok_or(Reason::Failed)?;
-    let published = zone.with(|section| {
-        if board.allows(section, meta.began, &marks) {
-            return section.publish(reservation, meta, now).ok_or(Reason::Failed);
-        }
-        section.abandon(reservation);
-        Err(Reason::Purged)
-    });
-    published.unwrap_or(Err(Reason::Failed))?;
+    // SAFETY: the zone of the request's location; the key lies in the request's pool.
+    let (zone, base) = unsafe { (&*ctx.zone, &*ctx.base_key) };
+    let (host, target) = identity::url_of(request).ok_or(Reason::Failed)?;
+    let marks = |keys: Keys| keys.encode(host, target).ok_or(Reason::TooManyKeys);
+    let page = ToStore {
+        zone,
+        base,
+        base_hash: ctx.base_hash,
+        stated: snapshot.stated(),
+        literals,
+        marks: &marks(snapshot.keys.clone())?,
+        marks_of_rules: &marks(Keys::default())?,
+        meta,
+        max_variants: conf.max_variants,
+    };
+    place(request, &page, |dimensions| snapshot.prefix(program, literals.len(), dimensions, conf.headers()))?;
     zone.count(Counter::Stored);
     Ok(())
 }

@@ -32,7 +32,7 @@ const fn command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter, offset: usiz
 }
 
 /// All directives, ended by an empty one.
-pub static mut COMMANDS: [ngx_command_t; 17] = [
+pub static mut COMMANDS: [ngx_command_t; 19] = [
     ngx_command_t {
         name: ngx_string!("twice_zone"),
         type_: (NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE) as usize,
@@ -85,5 +85,7 @@ pub static mut COMMANDS: [ngx_command_t; 17] = [
         offset_of!(LocConf, mark_dirty),
     ),
     command(ngx_string!("twice_geo"), NGX_CONF_TAKE1, setters::geo, 0),
+    command(ngx_string!("twice_vary_cookies"), NGX_CONF_1MORE, setters::vary_cookies, 0),
+    command(ngx_string!("twice_max_variants"), NGX_CONF_TAKE1, setters::max_variants, 0),
     ngx_command_t::empty(),
 ];

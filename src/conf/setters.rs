@@ -13,6 +13,7 @@ use ngx::ffi::{
 use ngx::ngx_conf_log_error;
 use twice_core::policy::{HeaderNames, Valid};
 use twice_core::template::Delimiters;
+use twice_core::variants::{Dimension, Dimensions, MAX_DIMENSIONS, MAX_NAME, MAX_VARIANTS};
 
 use super::{LocConf, UNSET};
 use crate::guard::guarded;
@@ -138,6 +139,12 @@ fn is_set<T>(p: *mut T) -> bool {
     p != sys::unset_ptr()
 }
 
+/// A cookie's name (RFC 6265 4.1.1: a token).
+fn is_cookie_name(name: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(token)
+}
+
 /// Finds a word in a list of allowed ones.
 fn choose(word: &str, allowed: &[(&str, ngx_uint_t)]) -> Result<ngx_uint_t, String> {
     allowed.iter().find(|(name, _)| *name == word).map(|(_, value)| *value).ok_or_else(|| {
@@ -240,6 +247,39 @@ setters! {
             ))?;
             names.set(key, name).map_err(|why| format!("has the value \"{word}\", which {why}"))?;
         }
+        Ok(())
+    }
+
+    /// `twice_vary_cookies NAME...`
+    fn vary_cookies(conf, directive) {
+        once(is_set(conf.vary_cookies))?;
+        let mut names = Dimensions::default();
+        for name in directive.args() {
+            if !is_cookie_name(name) {
+                return Err(format!(
+                    "has the value \"{name}\", allowed are names of cookies: letters, digits and \
+                     !#$%&'*+-.^_`|~, {MAX_NAME} at most"
+                ));
+            }
+            // One place is left for the language.
+            let added = names.add(Dimension::Cookie(name.as_bytes()));
+            if added.is_err() || names.len() >= MAX_DIMENSIONS {
+                return Err(format!("has too many names, allowed are {}", MAX_DIMENSIONS - 1));
+            }
+        }
+        conf.vary_cookies = directive.keep(names)?;
+        Ok(())
+    }
+
+    /// `twice_max_variants N`
+    fn max_variants(conf, directive) {
+        once(conf.max_variants != UNSET)?;
+        let text = directive.arg();
+        let number = text.parse().ok().filter(|number| (1..=MAX_VARIANTS).contains(number));
+        let is_plain = text.bytes().all(|b| b.is_ascii_digit());
+        conf.max_variants = number.filter(|_| is_plain).ok_or_else(|| format!(
+            "has the value \"{text}\", allowed is a number from 1 to {MAX_VARIANTS}"
+        ))?;
         Ok(())
     }
 

@@ -21,4 +21,5 @@ pub mod snapshot;
 pub mod status;
 pub mod store;
 pub mod template;
+pub mod variants;
 pub mod varint;

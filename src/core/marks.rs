@@ -124,6 +124,16 @@ impl<'a> Marks<'a> {
         (bytes.len() == len_of(*ends)).then_some(Self { url, hashes })
     }
 
+    /// Bytes of the marks.
+    pub fn len(&self) -> usize {
+        self.url.len() + self.hashes.len() + ENDS
+    }
+
+    /// Never: there is a hash at least.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
     /// The hashes of all marks.
     pub fn hashes(&self) -> impl Iterator<Item = u64> + use<'a> {
         self.hashes.chunks_exact(8).map(|bytes| {

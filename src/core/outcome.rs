@@ -105,7 +105,7 @@ reasons! {
     SetCookie = "set_cookie", NotStored;
     /// The request has `Authorization` and the response does not say that it may be shared.
     Authorization = "authorization", NotStored;
-    /// The response depends on request headers (`Vary` other than `Accept-Encoding`), cookies (`Twice-Cookies`) or A/B tests, which are not yet part of the key.
+    /// The response varies by what can't be told: `Vary: *`, no name of a header, an A/B test that there isn't, more than 16 cookies and headers, a name above 256 bytes.
     Varies = "varies", NotStored;
     /// The response has a `Content-Encoding`: not every client could read it.
     ContentEncoding = "content_encoding", NotStored;

@@ -6,7 +6,8 @@
 use libfuzzer_sys::fuzz_target;
 use twice_core::page::{FIXED, Fixed, View};
 use twice_core::policy::{Facts, Fate, HeaderNames, MAX_LIFETIME, Rules, Tags, Valid, decide, never_stored};
-use twice_core::{cookies, key, language};
+use twice_core::variants::MAX_DIMENSIONS;
+use twice_core::{cookies, key, language, variants};
 
 fuzz_target!(|data: &[u8]| {
     let (head, lines) = data.split_at(data.len().min(4));
@@ -52,7 +53,8 @@ fn response(status: u16, options: u16, lines: &[u8]) {
     let verdict = decide(status, &facts, &rules);
     if let Ok(seconds) = verdict.store {
         assert!(seconds > 0 && seconds <= MAX_LIFETIME && !never_stored(status));
-        assert!(!rules.no_store && !facts.varies && !facts.encoded);
+        assert!(!rules.no_store && !facts.varies.is_beyond() && !facts.encoded);
+        assert!(facts.varies.dimensions(true).len() <= MAX_DIMENSIONS);
         assert!(control || !facts.set_cookie && !facts.cache_control.forbids());
     }
     assert!(!verdict.tags || tags != Tags::Off && (control || tags == Tags::All));
@@ -79,4 +81,15 @@ fn stored(bytes: &[u8]) {
         }
         fixed.program(bytes);
     }
+    if let Some(rules) = variants::Rules::parse(bytes) {
+        assert_eq!(rules.encode(), bytes);
+        assert!(Fixed::parse(bytes).is_none());
+    }
+    if let Some(view) = variants::View::parse(bytes) {
+        assert!(view.dimensions().count() <= bytes.len());
+    }
+    assert!(variants::values_of(bytes).count() <= bytes.len());
+    let mut joined = 0;
+    variants::join(b"accept", bytes.split(|&b| b == b'\n'), |piece| joined += piece.len());
+    assert!(joined <= bytes.len() + 2);
 }

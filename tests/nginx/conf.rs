@@ -251,6 +251,33 @@ fn bad_header_names_are_refused() {
 }
 
 #[test]
+fn what_a_page_varies_by_is_read_strictly() {
+    for bad in ["a=b", "\"a b\"", "a,b", "\"\"", "\u{e9}"] {
+        let value = format!("\"{}\"", bad.trim_matches('"'));
+        refused(
+            &format!("twice_vary_cookies {bad};"),
+            &["\"twice_vary_cookies\"", &value, "allowed are names of cookies"],
+        );
+    }
+    refused(&format!("twice_vary_cookies {};", "x".repeat(257)), &["\"twice_vary_cookies\"", "256 at most"]);
+    let names: Vec<_> = (0..16).map(|n| format!("c{n}")).collect();
+    refused(
+        &format!("twice_vary_cookies {};", names.join(" ")),
+        &["\"twice_vary_cookies\"", "too many names, allowed are 15"],
+    );
+    refused("twice_vary_cookies a; twice_vary_cookies b;", &["\"twice_vary_cookies\"", "allowed is once"]);
+    for bad in ["0", "1025", "-1", "+1", "many", "1k", "99999999999999999999"] {
+        let value = format!("\"{bad}\"");
+        refused(
+            &format!("twice_max_variants {bad};"),
+            &["\"twice_max_variants\"", &value, "allowed is a number from 1 to 1024"],
+        );
+    }
+    refused("twice_max_variants 1; twice_max_variants 2;", &["\"twice_max_variants\"", "allowed is once"]);
+    accepted(&format!("twice_vary_cookies {} c1; twice_max_variants 1024;", names[..15].join(" ")));
+}
+
+#[test]
 fn a_directive_in_the_wrong_place_is_refused() {
     let here = "is not allowed here";
     refused("twice_zone more 16m;", &["\"twice_zone\"", here]);

@@ -16,4 +16,5 @@ mod steering;
 mod subtleties;
 mod tags;
 mod torture;
+mod variants;
 mod zone;

@@ -271,3 +271,32 @@ fn an_unsafe_method_that_succeeds_invalidates_its_url() {
         stays(&nginx, "/b");
     }
 }
+
+#[test]
+fn all_variants_of_a_url_go_at_once() {
+    let origin = Origin::start();
+    let varied = |body: &str| page(body).header("Twice-Cookies", "lang").header("Surrogate-Key", "k");
+    origin.on("/a", varied("old"));
+    let nginx = site(&origin).start();
+    let ask = |lang: &str| nginx.get("/a").cookie(&format!("lang={lang}"));
+    for (round, json) in
+        [r#"{"urls":["/a"]}"#, r#"{"keys":["k"]}"#, r#"{"prefixes":["/"]}"#, r#"{"all":true}"#]
+            .iter()
+            .enumerate()
+    {
+        for lang in ["de", "fr", "en"] {
+            ask(lang).warm();
+        }
+        command(&nginx, json);
+        origin.on("/a", varied(&format!("new {round}")));
+        for lang in ["de", "fr", "en"] {
+            ask(lang).send().assert(200, "MISS", &format!("new {round}"));
+        }
+    }
+    // A page that varies no more does so from then on.
+    origin.on("/a", page("plain"));
+    command(&nginx, r#"{"urls":["/a"]}"#);
+    ask("de").send().assert_cache("MISS");
+    ask("xx").warm();
+    assert_eq!(nginx.get("/a").send().cache(), "HIT");
+}

@@ -13,3 +13,4 @@ mod snapshot;
 mod status;
 mod store;
 mod template;
+mod variants;

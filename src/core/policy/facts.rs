@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use crate::marks::Keys;
 
-use super::{CacheControl, Control, HeaderKey, HeaderNames, Lifetime, MAX_LIFETIME};
+use super::{CacheControl, Control, HeaderKey, HeaderNames, Lifetime, MAX_LIFETIME, Varies};
 
 /// What becomes of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub struct Facts<'n> {
     pub set_cookie: bool,
     /// There was a `Content-Encoding` other than `identity`.
     pub encoded: bool,
-    /// The response depends on more of the request than the key holds.
-    pub varies: bool,
+    /// What of the request the response depends on besides the page's key.
+    pub varies: Varies,
     /// `Age` in seconds: the greatest of several, 0 where it can't be read.
     pub age: u64,
     /// What `Surrogate-Key` and `Cache-Tag` name: the page can be purged by it.
@@ -56,7 +56,7 @@ impl<'n> Facts<'n> {
             expires: None,
             set_cookie: false,
             encoded: false,
-            varies: false,
+            varies: Varies::default(),
             age: 0,
             keys: Keys::default(),
         }
@@ -69,8 +69,12 @@ impl<'n> Facts<'n> {
                 let odd = self.control.get_or_insert_default().add(value);
                 return (Fate::Strip, odd.map(Note::Lifetime));
             }
-            Some(HeaderKey::Cookies | HeaderKey::AbDependency) => {
-                self.varies |= !value.trim_ascii().is_empty();
+            Some(HeaderKey::Cookies) => {
+                self.varies.cookies(value);
+                return (Fate::Strip, None);
+            }
+            Some(HeaderKey::AbDependency) => {
+                self.varies.tests(value);
                 return (Fate::Strip, None);
             }
             Some(HeaderKey::Request) => return (Fate::Strip, None),
@@ -95,11 +99,7 @@ impl<'n> Facts<'n> {
                 Fate::Keep
             }
             b"vary" => {
-                self.varies |= value.split(|&b| b == b',').any(|field| {
-                    let field = field.trim_ascii();
-                    // The origin is asked for the identity coding: one variant for every client.
-                    !field.is_empty() && !field.eq_ignore_ascii_case(b"accept-encoding")
-                });
+                self.varies.vary(value, self.names);
                 Fate::Keep
             }
             b"age" => {

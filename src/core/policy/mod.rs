@@ -8,11 +8,13 @@ mod control;
 mod facts;
 mod names;
 mod valid;
+mod varies;
 
 pub use control::{CacheControl, Control, Lifetime};
 pub use facts::{Facts, Fate, Note};
 pub use names::{BadName, HeaderKey, HeaderNames};
 pub use valid::{BadStatus, Valid};
+pub use varies::{Varies, WITHHELD};
 
 use crate::outcome::Reason;
 
@@ -104,7 +106,7 @@ fn lifetime(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<u64, Re
     if facts.encoded {
         return Err(Reason::ContentEncoding);
     }
-    if facts.varies {
+    if facts.varies.is_beyond() {
         return Err(Reason::Varies);
     }
     if facts.keys.are_too_many() {

@@ -21,7 +21,7 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn new(mem: &'a Mem, unit: u32) -> Page<'a> {
+    pub(super) fn new(mem: &'a Mem, unit: u32) -> Page<'a> {
         Page { mem, unit, key_len: mem.key_len(unit), value_len: mem.value_len(unit) }
     }
 

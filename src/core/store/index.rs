@@ -41,6 +41,21 @@ impl Mem {
         None
     }
 
+    /// A live page with this hash, whatever its key.
+    pub fn find_hash(&self, hash: u64) -> Option<u32> {
+        let mut page = self.region.u32(self.bucket_at(hash));
+        for _ in 0..self.geo.units {
+            if self.kind(page) != unit::LIVE {
+                return None;
+            }
+            if self.f64(page, field::HASH) == hash {
+                return Some(page);
+            }
+            page = self.f32(page, field::CHAIN);
+        }
+        None
+    }
+
     /// The live page that has the key of a page which isn't in the index yet.
     pub fn find_twin(&self, page: u32) -> Option<u32> {
         let hash = self.f64(page, field::HASH);

@@ -9,7 +9,7 @@
 
 use super::entry::{Chain, Entry, Found, Meta, field};
 use super::fill::{Reservation, ReserveError};
-use super::hold::{Held, Pin};
+use super::hold::{Held, Page, Pin};
 use super::layout::{Geometry, Mem, at, unit};
 use super::list::List;
 use super::queue::{CHANCES, Policy};
@@ -103,6 +103,18 @@ impl<'s> Section<'s> {
     /// Finds the page of a key without using it.
     pub fn peek(&self, hash: u64, key: &[u8]) -> Option<Found> {
         self.mem().find(hash, key).map(|page| self.mem().found(page))
+    }
+
+    /// Finds a page by its hash alone, without using it. The number is the greater, the later it would be evicted.
+    pub fn peek_hash(&self, hash: u64) -> Option<(Found, u64)> {
+        let mem = self.mem();
+        mem.find_hash(hash).map(|page| (mem.found(page), mem.heat(page)))
+    }
+
+    /// The bytes of a page, readable as long as the section lasts.
+    pub fn page(&self, entry: Entry) -> Option<Page<'_>> {
+        let mem = self.mem();
+        mem.readable(entry).map(|page| Page::new(mem, page))
     }
 
     /// Keeps a page readable until the returned value is dropped, which needs no lock. A process can have one

@@ -37,7 +37,7 @@ impl Mem {
 
     /// The greater, the later the page would be evicted: proven ones, then those that were used more often, then newer
     /// ones; LRU knows only the last use.
-    fn heat(&self, page: u32) -> u64 {
+    pub fn heat(&self, page: u32) -> u64 {
         if self.policy() == Policy::Lru {
             return self.f64(page, field::LAST_USED);
         }

@@ -5,3 +5,4 @@ mod decide;
 mod fates;
 mod names;
 mod valid;
+mod varies;

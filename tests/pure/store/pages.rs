@@ -202,3 +202,31 @@ fn pages_that_nobody_asks_for_go_after_their_time() {
     assert_eq!((stats.inactive, stats.entries), (19, 5));
     assert!(find(&store, &lock, &[3]).is_some());
 }
+
+#[test]
+fn a_page_is_found_by_its_hash_alone_and_looked_into() {
+    let memory = Memory::new(512 * 1024);
+    let (store, lock) = (memory.create(&OPTIONS), Lock::default());
+    for (key, len, now) in [(b"a", 10, 5), (b"b", 50_000, 6)] {
+        assert!(put(&store, &lock, &slot(0), key, len, 1, now));
+        let bytes = |key: &[u8]| {
+            store.with(&lock, |s| {
+                let (found, _) = s.peek_hash(store.hash(key))?;
+                assert_eq!(Some(found), s.peek(store.hash(key), key));
+                let page = s.page(found.entry)?;
+                Some((page.key().flatten().copied().collect::<Vec<_>>(), page.value().flatten().count()))
+            })
+        };
+        assert_eq!(bytes(key), Some((key.to_vec(), len)));
+        assert_eq!(bytes(b"c"), None);
+    }
+    // The one that was asked for stands better; looking at it changes nothing.
+    let heat = |key: &[u8]| store.with(&lock, |s| s.peek_hash(store.hash(key))).unwrap().1;
+    assert!(heat(b"a") < heat(b"b"));
+    store.with(&lock, |s| s.lookup(store.hash(b"a"), b"a", 7)).unwrap();
+    assert!(heat(b"a") > heat(b"b"));
+    let entry = store.with(&lock, |s| s.peek(store.hash(b"a"), b"a")).unwrap().entry;
+    store.with(&lock, |s| s.remove(entry));
+    assert!(store.with(&lock, |s| s.peek_hash(store.hash(b"a"))).is_none());
+    assert!(store.with(&lock, |s| s.page(entry).is_none()));
+}

@@ -1,0 +1,155 @@
+//! What an answer says it varies by: `Vary`, the header that names cookies, the one that names A/B tests.
+
+use super::{HeaderKey, HeaderNames};
+use crate::variants::{Dimension, Dimensions};
+
+/// Request headers that the origin is never sent where its answer may be stored: they would make it a part, a
+/// condition's, or one client's. So no answer can depend on them.
+pub const WITHHELD: [&[u8]; 10] = [
+    b"range",
+    b"if-range",
+    b"if-match",
+    b"if-none-match",
+    b"if-modified-since",
+    b"if-unmodified-since",
+    b"accept-encoding",
+    b"cache-control",
+    b"pragma",
+    b"twice-guard",
+];
+
+/// Longest list of names that is put together in one `Vary` line.
+const MAX_LINE: usize = 4096;
+
+/// Gathered line by line.
+#[derive(Clone, Debug, Default)]
+pub struct Varies {
+    dimensions: Dimensions,
+    /// It varies by what can't be told: `*`, no name of a header, more than is kept.
+    beyond: bool,
+    /// The names of the `Vary` lines as they came, each once.
+    names: Vec<u8>,
+    lines: u32,
+}
+
+impl Varies {
+    /// Cookies by name, separated by commas.
+    pub fn cookies(&mut self, value: &[u8]) {
+        for name in elements(value) {
+            self.add(Dimension::Cookie(name));
+        }
+    }
+
+    /// A/B tests by name, separated by commas.
+    pub fn tests(&mut self, value: &[u8]) {
+        for name in elements(value) {
+            self.add(Dimension::AbTest(name));
+        }
+    }
+
+    /// A `Vary` line.
+    pub fn vary(&mut self, value: &[u8], names: &HeaderNames) {
+        self.lines = self.lines.saturating_add(1);
+        for name in elements(value) {
+            self.note(name);
+            if name == b"*" || !is_token(name) {
+                self.beyond = true;
+                continue;
+            }
+            match names.find(name) {
+                Some(HeaderKey::Geo) => self.add(Dimension::Geo),
+                Some(HeaderKey::AbValue) => self.add(Dimension::AbValues),
+                // Taken off every request, or the same on every one.
+                Some(
+                    HeaderKey::Request | HeaderKey::Control | HeaderKey::Purge | HeaderKey::AbDependency,
+                ) => {}
+                Some(HeaderKey::Cookies) | None => {
+                    let lower = name.to_ascii_lowercase();
+                    if !WITHHELD.contains(&lower.as_slice()) {
+                        self.add(Dimension::Header(&lower));
+                    }
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, dimension: Dimension<'_>) {
+        self.beyond |= self.dimensions.add(dimension).is_err();
+    }
+
+    fn note(&mut self, name: &[u8]) {
+        if self.names.len() + name.len() > MAX_LINE {
+            self.beyond = true;
+        } else {
+            put(&mut self.names, name);
+        }
+    }
+
+    /// Whether what it varies by can't be told.
+    pub fn is_beyond(&self) -> bool {
+        self.beyond
+    }
+
+    /// Whether it varies by nothing.
+    pub fn is_empty(&self) -> bool {
+        self.dimensions.is_empty() && !self.beyond
+    }
+
+    /// What the answer varies by. Where languages are negotiated the origin's answer depends on the outcome alone.
+    pub fn dimensions(&self, negotiates: bool) -> Dimensions {
+        let mut all = Dimensions::default();
+        for dimension in self.dimensions.iter() {
+            let dimension = match dimension {
+                Dimension::Header(b"accept-language") if negotiates => Dimension::Language,
+                other => other,
+            };
+            // As many as there were, at most.
+            let _ = all.add(dimension);
+        }
+        all
+    }
+
+    /// The one `Vary` line that tells all of `dimensions` to other caches, besides what the origin's own lines say;
+    /// `None` where those do as they are.
+    pub fn line(&self, dimensions: &Dimensions, names: &HeaderNames) -> Option<Vec<u8>> {
+        if has(&self.names, b"*") || self.names.len() > MAX_LINE {
+            return None;
+        }
+        let mut line = self.names.clone();
+        for dimension in dimensions.iter() {
+            let name = match dimension {
+                Dimension::Cookie(_) | Dimension::AbTest(_) | Dimension::AbValues => b"Cookie",
+                Dimension::Language => b"Accept-Language".as_slice(),
+                Dimension::Geo => names.name(HeaderKey::Geo).0.as_bytes(),
+                Dimension::Header(name) => name,
+            };
+            put(&mut line, name);
+        }
+        (self.lines > 1 || line != self.names).then_some(line)
+    }
+}
+
+/// The elements of a list, empty ones left out (RFC 9110 5.6.1).
+fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+fn has(list: &[u8], name: &[u8]) -> bool {
+    elements(list).any(|other| other.eq_ignore_ascii_case(name))
+}
+
+/// Adds a name to a list, unless it is there.
+fn put(list: &mut Vec<u8>, name: &[u8]) {
+    if has(list, name) {
+        return;
+    }
+    if !list.is_empty() {
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(name);
+}
+
+/// A header's name (RFC 9110 5.6.2).
+fn is_token(name: &[u8]) -> bool {
+    name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
+}
