@@ -22,7 +22,7 @@ use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::{DECLINED, ERROR, OK, Request};
-use crate::{deliver, fetch, identity};
+use crate::{deliver, fetch, identity, language};
 
 /// Adds the phase handlers.
 ///
@@ -59,6 +59,9 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             return DECLINED;
         }
         let Some(zone) = conf.zone() else { return DECLINED };
+        if let Some(elsewhere) = language::redirect(request, conf) {
+            return elsewhere;
+        }
         match look_up(request, conf, zone) {
             // What a phase handler returns here ends the request.
             Some(Stage::Hit) => deliver::deliver(request),
@@ -73,6 +76,9 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     guarded(ERROR, || {
         let conf = conf::of(request);
         let Some(zone) = conf.zone() else { return DECLINED };
+        if let Some(elsewhere) = language::redirect(request, conf) {
+            return elsewhere;
+        }
         match look_up(request, conf, zone) {
             Some(Stage::Hit) => {
                 // SAFETY: a live request.

@@ -11,7 +11,7 @@ use crate::sys::{self, OK, Request};
 
 /// The request's key, in its pool.
 pub fn key_of<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Reason> {
-    let key = if conf.key.is_null() { default_key(request)? } else { written_key(request, conf)? };
+    let key = if conf.key.is_null() { default_key(request, conf)? } else { written_key(request, conf)? };
     if key.len() > MAX_KEY { Err(Reason::KeyTooLong) } else { Ok(key) }
 }
 
@@ -26,7 +26,7 @@ fn written_key<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Rea
     }
 }
 
-fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
+fn default_key<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Reason> {
     let r = request.raw();
     // SAFETY: a live request; its strings live in its pool or header buffers.
     let (server, header, path, args, raw) = unsafe {
@@ -49,9 +49,19 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
     let mut digits = [0; 20];
     let error = if status == 0 { &b""[..] } else { sys::write_decimal(&mut digits, status as u64) };
     let target = if request.is_internal() {
-        Target::Internal { path, args, error, raw: own }
+        let (args, raw) = match conf.ignored_args() {
+            None => (args, own),
+            Some(ignored) => (
+                counted(request, args, |out| ignored.write_query(args, out))?,
+                counted(request, own, |out| ignored.write_target(own, out))?,
+            ),
+        };
+        Target::Internal { path, args, error, raw }
     } else {
-        Target::Raw(raw)
+        Target::Raw(match conf.ignored_args() {
+            None => raw,
+            Some(ignored) => counted(request, raw, |out| ignored.write_target(raw, out))?,
+        })
     };
     // Where the client names the port that it came in on, as clients do, that says it.
     let named = match port.strip_prefix(b":").and_then(number) {
@@ -74,6 +84,17 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
     });
     // SAFETY: all `len` bytes were written just now.
     Ok(unsafe { std::slice::from_raw_parts(start, len) })
+}
+
+/// What `twice_ignore_args` leaves of a query or a target, which is never longer.
+fn counted<'a>(
+    request: Request<'a>,
+    whole: &[u8],
+    write: impl FnOnce(&mut dyn FnMut(&[u8])),
+) -> Result<&'a [u8], Reason> {
+    let mut left = Vec::with_capacity(whole.len());
+    write(&mut |piece| left.extend_from_slice(piece));
+    request.copy(&left).ok_or(Reason::Failed)
 }
 
 /// A port in digits.

@@ -19,6 +19,7 @@
 //! `ngx_http_twice_body_module` runs right after nginx's copy filter, where bodies are in memory and
 //! nothing (SSI, sub, charset, gzip) has changed them yet, and after `expires` and `add_header`.
 
+mod ab;
 mod capture;
 mod conf;
 mod ctx;
@@ -29,6 +30,8 @@ mod fetch;
 mod guard;
 mod handler;
 mod identity;
+mod language;
+mod outward;
 mod shm;
 mod snapshot;
 mod sweep;
@@ -37,6 +40,7 @@ mod sys;
 mod twin;
 mod values;
 mod variables;
+mod visitor;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;

@@ -122,6 +122,12 @@ impl<'a> Request<'a> {
         unsafe { ptr::eq((*self.r).main, self.r) }
     }
 
+    /// The client's own request that this is or belongs to.
+    pub fn main(self) -> Self {
+        // SAFETY: a live request; its main request lives longer.
+        unsafe { Self::new((*self.r).main) }
+    }
+
     /// Whether this is an internal redirect or a sub-request: `unparsed_uri` is then another one's.
     pub fn is_internal(self) -> bool {
         // SAFETY: a live request.
