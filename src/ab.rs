@@ -37,9 +37,7 @@ pub fn all_values<'a>(request: Request<'a>) -> Option<&'a [u8]> {
         return None;
     }
     let (id, _) = id(request)?;
-    let mut text = Vec::with_capacity(ab::values_room(tests));
-    ab::write_values(tests, id, |piece| text.extend_from_slice(piece));
-    request.copy(&text)
+    request.join(ab::values_room(tests), |out| ab::write_values(tests, id, out))
 }
 
 /// The `Set-Cookie` that tells a visitor the id that was made for him; none where he has one, or without tests.
@@ -54,7 +52,7 @@ pub fn new_cookie<'a>(request: Request<'a>) -> Option<&'a [u8]> {
     }
     let secure = if request.scheme() == b"https" { "; Secure" } else { "" };
     let parts = [main.ab_cookie().as_bytes(), b"=", id, COOKIE_END.as_bytes(), secure.as_bytes()];
-    request.copy(&parts.concat())
+    request.join(parts.iter().map(|part| part.len()).sum(), |out| parts.into_iter().for_each(out))
 }
 
 /// The visitor's id, and whether it was made for this request; none when memory or randomness ran out.

@@ -92,9 +92,7 @@ fn counted<'a>(
     whole: &[u8],
     write: impl FnOnce(&mut dyn FnMut(&[u8])),
 ) -> Result<&'a [u8], Reason> {
-    let mut left = Vec::with_capacity(whole.len());
-    write(&mut |piece| left.extend_from_slice(piece));
-    request.copy(&left).ok_or(Reason::Failed)
+    request.join(whole.len(), write).ok_or(Reason::Failed)
 }
 
 /// A port in digits.

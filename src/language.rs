@@ -55,21 +55,23 @@ pub fn redirect(request: Request<'_>, conf: &LocConf) -> Option<ngx_int_t> {
     let (method, host, target) =
         unsafe { ((*r).method, sys::bytes((*r).headers_in.server), sys::bytes((*r).unparsed_uri)) };
     let page = method & (NGX_HTTP_GET | NGX_HTTP_HEAD) as ngx_uint_t != 0;
-    if !page || request.is_internal() {
+    // One that was looked up stays where it is.
+    if !page || request.is_internal() || ctx::get(request).is_some() {
         return None;
     }
     let accepted = request.header_in(b"accept-language")?;
     let language = hosts.elsewhere(languages, host, accepted)?;
-    let mut address = Vec::with_capacity(target.len() + 128);
-    hosts.write(language, target, |piece| address.extend_from_slice(piece));
-    let done = send_to(request, conf, &address);
+    let mut room = 0;
+    hosts.write(language, target, |piece| room += piece.len());
+    let address = request.join(room, |out| hosts.write(language, target, out));
+    let done = address.and_then(|address| send_to(request, conf, address));
     Some(if done.is_some() { NGX_HTTP_MOVED_TEMPORARILY as ngx_int_t } else { ERROR })
 }
 
 /// Prepares the answer that sends the client elsewhere. It is one visitor's.
-fn send_to(request: Request<'_>, conf: &LocConf, address: &[u8]) -> Option<()> {
+fn send_to<'a>(request: Request<'a>, conf: &LocConf, address: &'a [u8]) -> Option<()> {
     ctx::set(request, Ctx::new(conf.zone()?, Reason::LanguageHost))?;
-    let line = request.push_out(b"Location", request.copy(address)?)?;
+    let line = request.push_out(b"Location", address)?;
     // SAFETY: a live request; nginx makes a relative address absolute and leaves this one.
     unsafe { (*request.raw()).headers_out.location = line };
     request.push_out(b"Cache-Control", b"private")?;

@@ -175,6 +175,22 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Pieces that `write` hands over, joined in the pool: at most `room` bytes of them; none if they are more.
+    pub fn join(self, room: usize, write: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<&'a [u8]> {
+        let start = self.alloc(room)?;
+        let (mut at, mut fits) = (0, true);
+        write(&mut |piece| {
+            fits &= piece.len() <= room - at;
+            if fits {
+                // SAFETY: of the `room` bytes just allocated as many are left.
+                unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), start.add(at), piece.len()) };
+                at += piece.len();
+            }
+        });
+        // SAFETY: the first `at` bytes were written.
+        fits.then(|| unsafe { slice::from_raw_parts(start, at) })
+    }
+
     /// Room for `n` values of `T`, aligned, uninitialised.
     pub fn alloc_array<T>(self, n: usize) -> Option<*mut T> {
         const { assert!(align_of::<T>() <= 16) };
