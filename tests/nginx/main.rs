@@ -1,17 +1,21 @@
 //! Stories on a real nginx. `scripts/test` runs them on each nginx version; `scripts/test NAME` only those whose
 //! name holds NAME.
 
+mod ab;
 mod broken_origins;
 mod conf;
 mod delivery;
 mod fixture_self;
+mod geo;
 mod handlers;
 mod hit;
 mod keys;
+mod languages;
 mod reload;
 mod snapshot;
 mod steering;
 mod subtleties;
 mod tags;
 mod torture;
+mod via;
 mod zone;
