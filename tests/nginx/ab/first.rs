@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use fixture::{Answer, Nginx, Origin, until_some};
+use fixture::{Answer, Nginx, Origin};
 
 use super::{PAGE, TEST, given, known, tested};
 use crate::keys::CERTIFICATE;
@@ -211,18 +211,17 @@ fn it_is_set_where_twice_is_on() {
 }
 
 #[test]
-fn a_page_fetched_for_nobody_known_is_kept_for_all() {
+fn a_page_fetched_for_somebody_new_is_kept_for_all() {
     let origin = Origin::start();
-    origin.on("/", Answer::html("x").header("Cache-Control", "max-age=1"));
-    let nginx = tested(&origin).start();
-    // Expired and fetched again, each time by somebody new.
-    nginx.get("/").send().assert(200, "MISS", "x");
-    let expired = until_some("it expires", || {
-        let page = nginx.get("/").send();
-        (page.cache() == "EXPIRED").then_some(page)
-    });
-    assert_eq!(expired.header("Cache-Control"), Some("private, no-cache"));
-    // What was stored is the origin's word.
-    let page = known(nginx.get("/"), "ann").warm();
-    assert_eq!(page.all("Cache-Control"), ["max-age=1"], "{page:?}");
+    origin.on("/", Answer::html("x").header("Cache-Control", "max-age=60"));
+    let nginx = tested(&origin).http("twice_bypass $http_x_refresh;").start();
+    for (refresh, cache) in [("", "MISS"), ("1", "BYPASS"), ("", "HIT")] {
+        let page = nginx.get("/").header("X-Refresh", refresh).send();
+        page.assert(200, cache, "x");
+        assert_eq!(page.all("Cache-Control"), ["private, no-cache"], "{cache}");
+        // What was stored is the origin's word.
+        let page = known(nginx.get("/"), "ann").warm();
+        assert_eq!((page.all("Cache-Control"), page.header("Set-Cookie")), (vec!["max-age=60"], None));
+    }
+    assert_eq!(origin.count("/"), 2);
 }
