@@ -28,11 +28,13 @@ use twice_core::variants::Dimensions;
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
+use crate::outward;
 use crate::purge;
 use crate::shm;
 use crate::sys::{self, DECLINED, ERROR, Request};
 use crate::variant;
 
+pub use headers::keep_private;
 pub use record::Capture;
 use record::Recording;
 
@@ -82,7 +84,10 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     let ok = guarded(false, || {
         let conf = conf::of(request);
         let answered = match ctx::get(request) {
-            Some(ctx) if ctx.stage == Stage::Hit => return true,
+            Some(ctx) if ctx.stage == Stage::Hit => {
+                let again = std::mem::replace(&mut ctx.answered, true);
+                return outward::add(request, conf, again).is_some();
+            }
             Some(ctx) => std::mem::replace(&mut ctx.answered, true),
             None => {
                 let Some(zone) = conf.zone() else { return true };
@@ -95,7 +100,8 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
                 false
             }
         };
-        if answered { second_answer(request, conf).is_some() } else { answer(request, conf).is_some() }
+        let done = if answered { second_answer(request, conf) } else { answer(request, conf) };
+        done.and_then(|()| outward::add(request, conf, answered)).is_some()
     });
     if ok { next_header(request) } else { ERROR }
 }

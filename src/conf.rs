@@ -7,6 +7,7 @@
 mod directives;
 mod endpoints;
 mod setters;
+mod visitors;
 mod zones;
 
 use std::ffi::{CStr, c_char, c_void};
@@ -21,6 +22,9 @@ use ngx::ffi::{
     ngx_shm_zone_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::ngx_conf_log_error;
+use twice_core::ab::Test;
+use twice_core::key::Ignored;
+use twice_core::language::{Hosts, Languages};
 use twice_core::policy::{HeaderNames, Tags, Valid};
 use twice_core::template::{Delimiters, Escape};
 use twice_core::variants::{Dimension, Dimensions};
@@ -30,13 +34,23 @@ use crate::sys::{self, Request};
 
 pub use directives::COMMANDS;
 
-/// `twice_zone`s, and who asked for which.
+/// `twice_zone`s, and who asked for which; A/B tests.
 #[derive(Default)]
 pub struct MainConf {
     /// The zones of this configuration.
     pub zones: Vec<*mut ngx_shm_zone_t>,
     /// Zones that directives name.
     uses: Vec<Use>,
+    /// `twice_ab_test`s, in their order.
+    pub ab_tests: Vec<Test>,
+    ab_cookie: Option<String>,
+}
+
+impl MainConf {
+    /// `twice_ab_cookie`.
+    pub fn ab_cookie(&self) -> &str {
+        self.ab_cookie.as_deref().unwrap_or("uniq")
+    }
 }
 
 /// A directive that names a zone.
@@ -80,6 +94,10 @@ pub struct LocConf {
     /// `twice_max_variants`.
     pub max_variants: ngx_uint_t,
     varies: *mut Dimensions,
+    languages: *mut Languages,
+    vary_language: ngx_uint_t,
+    language_hosts: *mut Hosts,
+    ignored: *mut Ignored,
 }
 
 const UNSET: ngx_uint_t = ngx_uint_t::MAX;
@@ -144,15 +162,33 @@ impl LocConf {
         unsafe { &*self.varies }
     }
 
-    /// Whether pages vary by the negotiated language here.
-    pub fn vary_language(&self) -> bool {
-        false
-    }
-
     /// `twice_headers`.
     pub fn headers(&self) -> &HeaderNames {
         // SAFETY: merged, as above.
         unsafe { &*self.headers }
+    }
+
+    /// `twice_languages`.
+    pub fn languages(&self) -> Option<&Languages> {
+        // SAFETY: merged: null or as above.
+        unsafe { self.languages.as_ref() }
+    }
+
+    /// `twice_vary_language`.
+    pub fn vary_language(&self) -> bool {
+        self.vary_language == 1
+    }
+
+    /// `twice_language_redirect`.
+    pub fn language_hosts(&self) -> Option<&Hosts> {
+        // SAFETY: merged: null or as above.
+        unsafe { self.language_hosts.as_ref() }
+    }
+
+    /// `twice_ignore_args`.
+    pub fn ignored_args(&self) -> Option<&Ignored> {
+        // SAFETY: merged: null or as above.
+        unsafe { self.ignored.as_ref() }
     }
 }
 
@@ -171,6 +207,13 @@ fn varied(conf: &LocConf) -> Dimensions {
 pub fn of(request: Request<'_>) -> &LocConf {
     // SAFETY: `loc_conf` has a place for each HTTP module; ours was made by `create_loc` and merged.
     unsafe { &*(*(*request.raw()).loc_conf.add(crate::ctx_index())).cast::<LocConf>() }
+}
+
+/// The main configuration of the request's cycle.
+pub fn main_of_request(request: Request<'_>) -> &MainConf {
+    // SAFETY: `main_conf` has a place for each HTTP module; ours was made by `create_main` and is never changed after
+    // the configuration was read.
+    unsafe { &*(*(*request.raw()).main_conf.add(crate::ctx_index())).cast::<MainConf>() }
 }
 
 /// Context index of nginx's rewrite module; `usize::MAX` in an nginx without it.
@@ -267,6 +310,10 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.mark_dirty = sys::unset_ptr();
         conf.vary_cookies = sys::unset_ptr();
         conf.max_variants = UNSET;
+        conf.languages = sys::unset_ptr();
+        conf.vary_language = UNSET;
+        conf.language_hosts = sys::unset_ptr();
+        conf.ignored = sys::unset_ptr();
     }
     conf.cast()
 }
@@ -316,6 +363,23 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     merge_ptr(&mut child.mark_dirty, parent.mark_dirty, ptr::null_mut());
     merge_uint(&mut child.max_variants, parent.max_variants, 64);
     merge_ptr(&mut child.geo, parent.geo, ptr::null_mut());
+    merge_ptr(&mut child.languages, parent.languages, ptr::null_mut());
+    merge_uint(&mut child.vary_language, parent.vary_language, 0);
+    merge_ptr(&mut child.language_hosts, parent.language_hosts, ptr::null_mut());
+    let ignores_here = child.ignored != sys::unset_ptr() && !child.ignored.is_null();
+    merge_ptr(&mut child.ignored, parent.ignored, ptr::null_mut());
+    if ignores_here && !child.key.is_null() {
+        ngx_conf_log_error!(NGX_LOG_EMERG, cf, "\"twice_ignore_args\" {}", visitors::WITH_KEY);
+        return None;
+    }
+    if !child.language_hosts.is_null() && child.languages.is_null() {
+        ngx_conf_log_error!(
+            NGX_LOG_EMERG,
+            cf,
+            "\"twice_language_redirect\" has no languages, allowed is \"twice_languages\" beside it"
+        );
+        return None;
+    }
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
     unsafe {

@@ -1,7 +1,7 @@
 //! A miss: the location's own handler answers, and asks its origin for what can be shared.
 //!
 //! The request's header lines are exchanged for a copy of them: with the mark that asks the app for
-//! template text, without what only Twice may say, and, where the answer may be stored, without what
+//! template text and what Twice knows of the visitor (A/B values, country), without what only Twice may say, and, where the answer may be stored, without what
 //! would make it a part, a condition's or one client's (Range, If-*, Accept-Encoding, Cache-Control).
 //! Upstream handlers build their request before they return, so that the client's own list comes back
 //! right after the call. A request with a body may build it later: there nothing but the marks is
@@ -14,9 +14,12 @@ use ngx::ffi::{
 use twice_core::policy::{HeaderKey, WITHHELD};
 use twice_core::template::ngx_key;
 
+use crate::ab;
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Stage};
 use crate::guard::guarded;
+use crate::language;
+use crate::outward;
 use crate::sys::{self, DECLINED, OK, Request};
 
 /// Puts Twice in front of the location's own content handler, if it has one: static files come from
@@ -62,15 +65,27 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     })
 }
 
+/// Lines that are added, at most.
+const ADDED: usize = 4;
+
+const ACCEPT_LANGUAGE: &[u8] = b"accept-language";
+
 /// Exchanges the request's header lines; false when memory ran out.
 fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
     let names = conf.headers();
-    let (mark, mark_lower) = names.name(HeaderKey::Request);
+    // Where pages are kept by language the origin hears of that and of nothing that the page could depend on besides.
+    let language = (shared && conf.vary_language()).then(|| language::language(request));
+    let added: [(_, Option<&[u8]>); ADDED] = [
+        (names.name(HeaderKey::Request), Some(b"true")),
+        (names.name(HeaderKey::AbValue), ab::all_values(request)),
+        (names.name(HeaderKey::Geo), outward::country(request, conf)),
+        (("Accept-Language", "accept-language"), language),
+    ];
     let count = request.lines_in().count();
     // SAFETY: a list head of zeros is overwritten by ngx_list_init.
     let Some(list) = (unsafe { request.zeroed::<ngx_list_t>() }) else { return false };
-    // SAFETY: fresh memory of the request's pool; one part with room for every line and the mark.
-    let rc = unsafe { ngx_list_init(list, request.pool(), count + 1, size_of::<ngx_table_elt_t>()) };
+    // SAFETY: fresh memory of the request's pool; one part with room for every line and what is added.
+    let rc = unsafe { ngx_list_init(list, request.pool(), count + ADDED, size_of::<ngx_table_elt_t>()) };
     if rc != OK {
         return false;
     }
@@ -78,7 +93,8 @@ fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
         // SAFETY: a line of this live request.
         let (name, _) = unsafe { sys::pair(line) };
         let ours = matches!(names.find(name), Some(key) if key != HeaderKey::Cookies);
-        if ours || shared && WITHHELD.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        let replaced = language.is_some() && name.eq_ignore_ascii_case(ACCEPT_LANGUAGE);
+        if ours || replaced || shared && WITHHELD.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             continue;
         }
         // SAFETY: the new list has room for it, and the line lives as long as the request.
@@ -88,16 +104,21 @@ fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
             }
         }
     }
-    // The names live as long as the configuration, which outlives the request.
+    for ((name, lower), value) in added {
+        let Some(value) = value else { continue };
+        // SAFETY: as above. The names live as long as the configuration, which outlives the request.
+        unsafe {
+            let line = sys::push_line(list, name.as_bytes(), value);
+            if line.is_null() {
+                return false;
+            }
+            // nginx's proxy looks lines up by hash and lower-case name.
+            (*line).hash = ngx_key(lower.as_bytes()) as ngx_uint_t;
+            (*line).lowcase_key = lower.as_ptr().cast_mut();
+        }
+    }
     // SAFETY: as above.
     unsafe {
-        let line = sys::push_line(list, mark.as_bytes(), b"true");
-        if line.is_null() {
-            return false;
-        }
-        // nginx's proxy looks lines up by hash and lower-case name.
-        (*line).hash = ngx_key(mark_lower.as_bytes()) as ngx_uint_t;
-        (*line).lowcase_key = mark_lower.as_ptr().cast_mut();
         (*request.raw()).headers_in.headers = *list;
         // The list has one part: `last` must be the part inside the request, where lines are added.
         let head = &raw mut (*request.raw()).headers_in.headers;

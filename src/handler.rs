@@ -25,7 +25,7 @@ use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::{DECLINED, ERROR, OK, Request};
 use crate::variant::{self, Asked};
-use crate::{deliver, fetch, identity, purge};
+use crate::{deliver, fetch, identity, language, purge};
 
 /// Adds the phase handlers.
 ///
@@ -62,6 +62,9 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             return DECLINED;
         }
         let Some(zone) = conf.zone() else { return DECLINED };
+        if let Some(elsewhere) = language::redirect(request, conf) {
+            return elsewhere;
+        }
         match look_up(request, conf, zone) {
             // What a phase handler returns here ends the request.
             Some(Stage::Hit) => deliver::deliver(request),
@@ -80,6 +83,9 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             // SAFETY: a live request.
             unsafe { (*r).content_handler = Some(purge::endpoint::location_handler) };
             return OK;
+        }
+        if let Some(elsewhere) = language::redirect(request, conf) {
+            return elsewhere;
         }
         match look_up(request, conf, zone) {
             Some(Stage::Hit) => {

@@ -6,12 +6,12 @@ use ngx::ffi::{ngx_http_complex_value, ngx_str_t};
 use twice_core::key::{MAX_KEY, Parts, Target, port_of_host, purge_target};
 use twice_core::outcome::Reason;
 
-use crate::conf::LocConf;
+use crate::conf::{self, LocConf};
 use crate::sys::{self, OK, Request};
 
 /// The request's key, in its pool.
 pub fn key_of<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Reason> {
-    let key = if conf.key.is_null() { default_key(request)? } else { written_key(request, conf)? };
+    let key = if conf.key.is_null() { default_key(request, conf)? } else { written_key(request, conf)? };
     if key.len() > MAX_KEY { Err(Reason::KeyTooLong) } else { Ok(key) }
 }
 
@@ -26,7 +26,7 @@ fn written_key<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Rea
     }
 }
 
-fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
+fn default_key<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Reason> {
     let r = request.raw();
     // SAFETY: a live request; its strings live in its pool or header buffers.
     let (server, header, path, args, raw) = unsafe {
@@ -49,9 +49,19 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
     let mut digits = [0; 20];
     let error = if status == 0 { &b""[..] } else { sys::write_decimal(&mut digits, status as u64) };
     let target = if request.is_internal() {
-        Target::Internal { path, args, error, raw: own }
+        let (args, raw) = match conf.ignored_args() {
+            None => (args, own),
+            Some(ignored) => (
+                counted(request, args, |out| ignored.write_query(args, out))?,
+                counted(request, own, |out| ignored.write_target(own, out))?,
+            ),
+        };
+        Target::Internal { path, args, error, raw }
     } else {
-        Target::Raw(raw)
+        Target::Raw(match conf.ignored_args() {
+            None => raw,
+            Some(ignored) => counted(request, raw, |out| ignored.write_target(raw, out))?,
+        })
     };
     // Where the client names the port that it came in on, as clients do, that says it.
     let named = match port.strip_prefix(b":").and_then(number) {
@@ -76,6 +86,15 @@ fn default_key<'a>(request: Request<'a>) -> Result<&'a [u8], Reason> {
     Ok(unsafe { std::slice::from_raw_parts(start, len) })
 }
 
+/// What `twice_ignore_args` leaves of a query or a target, which is never longer.
+fn counted<'a>(
+    request: Request<'a>,
+    whole: &[u8],
+    write: impl FnOnce(&mut dyn FnMut(&[u8])),
+) -> Result<&'a [u8], Reason> {
+    request.join(whole.len(), write).ok_or(Reason::Failed)
+}
+
 /// A port in digits.
 fn number(digits: &[u8]) -> Option<u16> {
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
@@ -91,6 +110,13 @@ pub fn url_of<'a>(request: Request<'a>) -> Option<(&'a [u8], &'a [u8])> {
     let (host, path, args, raw) = unsafe {
         let raw = sys::bytes((*r).unparsed_uri);
         (sys::bytes((*r).headers_in.server), sys::bytes((*r).uri), sys::bytes((*r).args), raw)
+    };
+    let (args, raw) = match conf::of(request).ignored_args() {
+        None => (args, raw),
+        Some(ignored) => (
+            counted(request, args, |out| ignored.write_query(args, out)).ok()?,
+            counted(request, raw, |out| ignored.write_target(raw, out)).ok()?,
+        ),
     };
     let target = match purge_target(raw) {
         _ if !request.is_main() && args.is_empty() => path,

@@ -19,6 +19,7 @@
 //! `ngx_http_twice_body_module` runs right after nginx's copy filter, where bodies are in memory and
 //! nothing (SSI, sub, charset, gzip) has changed them yet, and after `expires` and `add_header`.
 
+mod ab;
 mod answer;
 mod capture;
 mod conf;
@@ -30,6 +31,8 @@ mod fetch;
 mod guard;
 mod handler;
 mod identity;
+mod language;
+mod outward;
 mod purge;
 mod shm;
 mod snapshot;
@@ -41,6 +44,7 @@ mod twin;
 mod values;
 mod variables;
 mod variant;
+mod visitor;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;

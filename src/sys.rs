@@ -124,6 +124,12 @@ impl<'a> Request<'a> {
         unsafe { ptr::eq((*self.r).main, self.r) }
     }
 
+    /// The client's own request that this is or belongs to.
+    pub fn main(self) -> Self {
+        // SAFETY: a live request; its main request lives longer.
+        unsafe { Self::new((*self.r).main) }
+    }
+
     /// Whether this is an internal redirect or a sub-request: `unparsed_uri` is then another one's.
     pub fn is_internal(self) -> bool {
         // SAFETY: a live request.
@@ -175,6 +181,22 @@ impl<'a> Request<'a> {
             ptr::copy_nonoverlapping(data.as_ptr(), to, data.len());
             Some(slice::from_raw_parts(to, data.len()))
         }
+    }
+
+    /// Pieces that `write` hands over, joined in the pool: at most `room` bytes of them; none if they are more.
+    pub fn join(self, room: usize, write: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<&'a [u8]> {
+        let start = self.alloc(room)?;
+        let (mut at, mut fits) = (0, true);
+        write(&mut |piece| {
+            fits &= piece.len() <= room - at;
+            if fits {
+                // SAFETY: of the `room` bytes just allocated as many are left.
+                unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), start.add(at), piece.len()) };
+                at += piece.len();
+            }
+        });
+        // SAFETY: the first `at` bytes were written.
+        fits.then(|| unsafe { slice::from_raw_parts(start, at) })
     }
 
     /// Room for `n` values of `T`, aligned, uninitialised.

@@ -3,19 +3,21 @@
 //! All slots of a page are resolved before it is rendered, each once, however often its tag stands in
 //! the page. The values are not copied: they lie in the request's header buffers or its pool.
 
-use std::ptr;
 use std::slice;
 
-use ngx::ffi::{NGX_LOG_WARN, ngx_http_complex_value, ngx_http_get_variable, ngx_str_t, ngx_uint_t};
+use ngx::ffi::{NGX_LOG_WARN, ngx_http_get_variable, ngx_uint_t};
 use ngx::ngx_log_error;
 use twice_core::cookies;
-use twice_core::language;
+use twice_core::language::matches;
 use twice_core::template::{Limits, Slot, Slots, Target, Values};
 
+use crate::ab;
 use crate::conf;
 use crate::ctx::{self, Stage};
+use crate::language;
+use crate::outward;
 use crate::shm;
-use crate::sys::{self, OK, Request};
+use crate::sys::{self, Request};
 
 /// Cookies that are indexed; a request with more is looked through again for the rest.
 const INDEXED: usize = 24;
@@ -88,9 +90,10 @@ impl<'a> Resolver<'a> {
             Target::Arg => self.arg(slot.key),
             Target::Var => self.variable(slot.key, slot.hash),
             Target::Lang => self.language(slot.key),
-            Target::Geo => self.geo(),
+            Target::Geo => outward::said_country(self.request, conf::of(self.request)),
             Target::Ip => Some(self.request.address()),
             Target::Page => self.page(slot.key),
+            Target::AbValue => ab::ab_value(self.request, slot.key),
         }
         .unwrap_or_default()
     }
@@ -142,33 +145,12 @@ impl<'a> Resolver<'a> {
 
     /// The language itself for the keys `tag` and `current`; for a language range, the language if it is
     /// of that range.
-    pub fn language(&self, key: &[u8]) -> Option<&'a [u8]> {
-        let accepted = self.request.header_in(b"accept-language").unwrap_or_default();
-        let tag = language::preferred(accepted);
-        if key != b"tag" && key != b"current" && !language::matches(tag, key) {
+    fn language(&self, key: &[u8]) -> Option<&'a [u8]> {
+        let tag = language::language(self.request);
+        if key != b"tag" && key != b"current" && !matches(tag, key) {
             return None;
         }
-        let copy = self.request.alloc(tag.len())?;
-        for (i, byte) in tag.iter().enumerate() {
-            // SAFETY: `tag.len()` bytes were allocated.
-            unsafe { copy.add(i).write(byte.to_ascii_lowercase()) };
-        }
-        // SAFETY: all of them were written.
-        Some(unsafe { slice::from_raw_parts(copy, tag.len()) })
-    }
-
-    /// The visitor's country, where the location knows it.
-    pub fn geo(&self) -> Option<&'a [u8]> {
-        let conf = conf::of(self.request);
-        if conf.geo.is_null() {
-            return None;
-        }
-        let mut value = ngx_str_t { len: 0, data: ptr::null_mut() };
-        // SAFETY: a compiled value of the configuration; nginx writes into the request's pool.
-        unsafe {
-            (ngx_http_complex_value(self.request.raw(), conf.geo, &raw mut value) == OK)
-                .then(|| sys::bytes(value))
-        }
+        if tag.iter().any(u8::is_ascii_uppercase) { language::lower(self.request, tag) } else { Some(tag) }
     }
 
     fn page(&self, key: &[u8]) -> Option<&'a [u8]> {
@@ -184,7 +166,7 @@ impl<'a> Resolver<'a> {
 }
 
 /// The cookies of a request in order, over all its `Cookie` lines.
-fn all_cookies<'a>(request: Request<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+pub fn all_cookies<'a>(request: Request<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     request
         .lines_in()
         .filter_map(|line| {

@@ -1,4 +1,4 @@
-//! `$twice_cache_status`, `$twice_reason`, `$twice_key`, `$twice_age`, `$twice_ttl`.
+//! `$twice_cache_status`, `$twice_reason`, `$twice_key`, `$twice_age`, `$twice_ttl`; `$twice_language`, `$twice_ab_NAME`.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -9,8 +9,10 @@ use ngx::ffi::{
 };
 use ngx::ngx_string;
 
+use crate::ab;
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
+use crate::language;
 use crate::shm;
 use crate::sys::{self, ERROR, OK, Request};
 use crate::variant;
@@ -49,6 +51,16 @@ pub unsafe fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
             (*variable).data = place;
         }
     }
+    let mut name = ngx_string!("twice_language");
+    // SAFETY: as above.
+    unsafe {
+        // Not cacheable: an internal redirect may lead to a location with other languages.
+        let variable = ngx_http_add_variable(cf, &raw mut name, NGX_HTTP_VAR_NOCACHEABLE as usize);
+        if variable.is_null() {
+            return ERROR;
+        }
+        (*variable).get_handler = Some(visitors_language);
+    }
     OK
 }
 
@@ -63,24 +75,55 @@ unsafe extern "C" fn get(
         let which = TABLE.get(data).map(|row| row.1);
         let value = ctx::get(request).zip(which).and_then(|(ctx, which)| value(request, ctx, which));
         // SAFETY: nginx passes a value to be filled.
-        let v = unsafe { &mut *v };
-        match value {
-            Some(text) => {
-                v.set_len(text.len() as u32);
-                v.set_valid(1);
-                v.set_no_cacheable(0);
-                v.set_not_found(0);
-                v.data = text.as_ptr().cast_mut();
-            }
-            None => {
-                v.set_len(0);
-                v.set_valid(0);
-                v.set_not_found(1);
-                v.data = ptr::null_mut::<c_char>().cast();
-            }
-        }
+        fill(unsafe { &mut *v }, value);
         OK
     })
+}
+
+/// `$twice_language`: negotiated by the languages of the location that asks.
+unsafe extern "C" fn visitors_language(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_http_variable_value_t,
+    _data: usize,
+) -> ngx_int_t {
+    guarded(ERROR, || {
+        // SAFETY: nginx passes a live request and a value to be filled.
+        let (request, v) = unsafe { (Request::new(r), &mut *v) };
+        fill(v, Some(language::language(request)));
+        OK
+    })
+}
+
+/// `$twice_ab_NAME`: `data` is the test's place.
+pub unsafe extern "C" fn ab_value(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_http_variable_value_t,
+    data: usize,
+) -> ngx_int_t {
+    guarded(ERROR, || {
+        // SAFETY: nginx passes a live request and a value to be filled.
+        let (request, v) = unsafe { (Request::new(r), &mut *v) };
+        fill(v, ab::value_at(request, data));
+        OK
+    })
+}
+
+fn fill(v: &mut ngx_http_variable_value_t, value: Option<&[u8]>) {
+    match value {
+        Some(text) => {
+            v.set_len(text.len() as u32);
+            v.set_valid(1);
+            v.set_no_cacheable(0);
+            v.set_not_found(0);
+            v.data = text.as_ptr().cast_mut();
+        }
+        None => {
+            v.set_len(0);
+            v.set_valid(0);
+            v.set_not_found(1);
+            v.data = ptr::null_mut::<c_char>().cast();
+        }
+    }
 }
 
 /// A key that can stand in a header or a log line: internal requests have NUL in theirs, and a decoded

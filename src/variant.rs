@@ -18,12 +18,14 @@ use twice_core::variants::{
     is_rules, join, values_of,
 };
 
-use crate::conf::LocConf;
+use crate::ab;
+use crate::conf::{self, LocConf};
 use crate::ctx::Ctx;
 use crate::deliver::{self, Taken};
 use crate::shm::Zone;
 use crate::sys::{self, Request};
 use crate::values::Resolver;
+use crate::{language, outward};
 
 /// What the store has for a request.
 pub struct Asked<'a> {
@@ -133,10 +135,11 @@ fn value_of<'a>(
     let given = match dimension {
         Dimension::Cookie(name) => resolver.cookie(name),
         Dimension::Header(name) => header(request, name)?,
-        Dimension::Language => Some(resolver.language(b"tag").ok_or(Reason::Failed)?),
-        Dimension::Geo => resolver.geo(),
-        // No test is known.
-        Dimension::AbTest(_) | Dimension::AbValues => return Err(Reason::Varies),
+        Dimension::Language => Some(language::language(request)),
+        Dimension::Geo => outward::country(request, conf::of(request)),
+        // The app speaks of a test that is not configured: nobody can tell whom its answer is for.
+        Dimension::AbTest(name) => Some(ab::ab_value(request, name).ok_or(Reason::Varies)?),
+        Dimension::AbValues => ab::all_values(request),
     };
     Ok(given.map_or(Value::Absent, Value::Is))
 }

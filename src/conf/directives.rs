@@ -10,7 +10,7 @@ use ngx::ffi::{
 };
 use ngx::ngx_string;
 
-use super::{LocConf, endpoints, setters, zones};
+use super::{LocConf, endpoints, setters, visitors, zones};
 
 type Setter = unsafe extern "C" fn(
     *mut ngx::ffi::ngx_conf_t,
@@ -31,16 +31,22 @@ const fn command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter, offset: usiz
     }
 }
 
-/// All directives, ended by an empty one.
-pub static mut COMMANDS: [ngx_command_t; 19] = [
+const fn main_command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter) -> ngx_command_t {
     ngx_command_t {
-        name: ngx_string!("twice_zone"),
-        type_: (NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE) as usize,
-        set: Some(zones::twice_zone),
+        name,
+        type_: (NGX_HTTP_MAIN_CONF | args) as usize,
+        set: Some(set),
         conf: NGX_HTTP_MAIN_CONF_OFFSET,
         offset: 0,
         post: ptr::null_mut(),
-    },
+    }
+}
+
+/// All directives, ended by an empty one.
+pub static mut COMMANDS: [ngx_command_t; 25] = [
+    main_command(ngx_string!("twice_zone"), NGX_CONF_2MORE, zones::twice_zone),
+    main_command(ngx_string!("twice_ab_test"), NGX_CONF_2MORE, visitors::ab_test),
+    main_command(ngx_string!("twice_ab_cookie"), NGX_CONF_TAKE1, visitors::ab_cookie),
     command(ngx_string!("twice"), NGX_CONF_TAKE1, zones::twice, 0),
     command(ngx_string!("twice_key"), NGX_CONF_TAKE1, setters::key, 0),
     command(ngx_string!("twice_methods"), NGX_CONF_1MORE, setters::methods, 0),
@@ -87,5 +93,9 @@ pub static mut COMMANDS: [ngx_command_t; 19] = [
     command(ngx_string!("twice_geo"), NGX_CONF_TAKE1, setters::geo, 0),
     command(ngx_string!("twice_vary_cookies"), NGX_CONF_1MORE, setters::vary_cookies, 0),
     command(ngx_string!("twice_max_variants"), NGX_CONF_TAKE1, setters::max_variants, 0),
+    command(ngx_string!("twice_languages"), NGX_CONF_1MORE, visitors::languages, 0),
+    command(ngx_string!("twice_vary_language"), NGX_CONF_TAKE1, visitors::vary_language, 0),
+    command(ngx_string!("twice_language_redirect"), NGX_CONF_TAKE1, visitors::language_redirect, 0),
+    command(ngx_string!("twice_ignore_args"), NGX_CONF_1MORE, visitors::ignore_args, 0),
     ngx_command_t::empty(),
 ];

@@ -130,12 +130,15 @@ macro_rules! setters {
     )+};
 }
 
+pub(super) use setters;
+
 /// One place may be set once.
-fn once(is_set: bool) -> Result<(), String> {
+pub fn once(is_set: bool) -> Result<(), String> {
     if is_set { Err("is given twice in one block, allowed is once".to_owned()) } else { Ok(()) }
 }
 
-fn is_set<T>(p: *mut T) -> bool {
+/// Whether a place was set.
+pub fn is_set<T>(p: *mut T) -> bool {
     p != sys::unset_ptr()
 }
 
@@ -146,7 +149,7 @@ fn is_cookie_name(name: &str) -> bool {
 }
 
 /// Finds a word in a list of allowed ones.
-fn choose(word: &str, allowed: &[(&str, ngx_uint_t)]) -> Result<ngx_uint_t, String> {
+pub fn choose(word: &str, allowed: &[(&str, ngx_uint_t)]) -> Result<ngx_uint_t, String> {
     allowed.iter().find(|(name, _)| *name == word).map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<_> = allowed.iter().map(|(name, _)| format!("\"{name}\"")).collect();
         format!("has the value \"{word}\", allowed are {}", names.join(", "))
@@ -159,6 +162,9 @@ setters! {
         once(is_set(conf.key))?;
         if directive.arg().is_empty() {
             return Err("has the value \"\", allowed is a string with variables".to_owned());
+        }
+        if is_set(conf.ignored) && !conf.ignored.is_null() {
+            return Err("stands beside \"twice_ignore_args\", allowed is one of them".to_owned());
         }
         conf.key = directive.complex()?;
         Ok(())

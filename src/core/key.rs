@@ -121,3 +121,69 @@ pub fn port_of_host<'a>(server: &[u8], host_header: &'a [u8]) -> Option<&'a [u8]
     };
     ((name == server || name.eq_ignore_ascii_case(server)) && port_ok).then_some(port)
 }
+
+/// Arguments of a query that are no part of a page's identity: `twice_ignore_args`.
+///
+/// An argument is what stands between two `&`, its name what stands before its first `=`, as it came: nothing is
+/// decoded. One that holds a `;` is never ignored: an application that divides there, too, finds another argument
+/// in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ignored {
+    names: Vec<Box<[u8]>>,
+    prefixes: Vec<Box<[u8]>>,
+}
+
+/// Most names of [`Ignored`].
+pub const MAX_IGNORED: usize = 64;
+
+impl Ignored {
+    /// Adds `NAME` or `PREFIX*`; false if it is neither, or one too many.
+    pub fn add(&mut self, word: &str) -> bool {
+        let (name, list) = match word.strip_suffix('*') {
+            Some(prefix) => (prefix, &mut self.prefixes),
+            None => (word, &mut self.names),
+        };
+        let ok = |b: u8| b.is_ascii_graphic() && !b"&=;#*".contains(&b);
+        let good = word.len() <= 64 && !word.is_empty() && name.bytes().all(ok);
+        if good {
+            list.push(name.as_bytes().into());
+        }
+        good && self.names.len() + self.prefixes.len() <= MAX_IGNORED
+    }
+
+    fn ignores(&self, argument: &[u8]) -> bool {
+        let name = argument.split(|&b| b == b'=').next().unwrap_or_default();
+        let named = self.names.iter().any(|other| **other == *name)
+            || self.prefixes.iter().any(|prefix| name.starts_with(prefix));
+        named && memchr::memchr(b';', argument).is_none()
+    }
+
+    /// Hands over what of a query counts, in its order.
+    pub fn write_query(&self, query: &[u8], mut out: impl FnMut(&[u8])) {
+        let mut first = true;
+        for argument in query.split(|&b| b == b'&').filter(|argument| !self.ignores(argument)) {
+            if !std::mem::replace(&mut first, false) {
+                out(b"&");
+            }
+            out(argument);
+        }
+    }
+
+    /// Hands over what of a request target counts. A query of which nothing is left has no `?` either.
+    pub fn write_target(&self, target: &[u8], mut out: impl FnMut(&[u8])) {
+        let Some((path, query)) = memchr::memchr(b'?', target).and_then(|at| target.split_at_checked(at))
+        else {
+            return out(target);
+        };
+        out(path);
+        let mut mark = Some(b"?");
+        self.write_query(query.get(1..).unwrap_or_default(), |piece| {
+            if !piece.is_empty() {
+                if let Some(mark) = mark.take() {
+                    out(mark);
+                }
+                out(piece);
+            }
+        });
+    }
+}

@@ -7,8 +7,10 @@
 //! Non-goals: sockets, clocks, logging, HTTP parsing. The border (`src/*.rs` of the module) does
 //! these through nginx.
 
+pub mod ab;
 pub mod board;
 pub mod cookies;
+pub mod geo;
 pub mod journal;
 pub mod key;
 pub mod language;

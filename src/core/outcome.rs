@@ -87,6 +87,8 @@ reasons! {
     Upgrade = "upgrade", NotLookedUp;
     /// The key is longer than 16 KB.
     KeyTooLong = "key_too_long", NotLookedUp;
+    /// Sent to the host of the visitor's language: `twice_language_redirect`.
+    LanguageHost = "language_host", NotLookedUp;
     /// nginx answered before the lookup: a rewrite, a refused access, an error.
     Early = "early", NotLookedUp;
     /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store.

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use twice_core::page::{FIXED, Fixed, View};
 use twice_core::policy::{Facts, Fate, HeaderNames, MAX_LIFETIME, Rules, Tags, Valid, decide, never_stored};
 use twice_core::variants::MAX_DIMENSIONS;
-use twice_core::{cookies, key, language, variants};
+use twice_core::{ab, cookies, geo, key, language, variants};
 
 fuzz_target!(|data: &[u8]| {
     let (head, lines) = data.split_at(data.len().min(4));
@@ -66,10 +66,32 @@ fn client(text: &[u8]) {
     }
     let tag = language::preferred(text);
     assert!(!tag.is_empty() && tag.len() <= 35 && language::matches(tag, tag));
+    visitor(text);
     let (server, header) = text.split_at(text.len() / 2);
     if let Some(port) = key::port_of_host(server, header) {
         assert!(port.is_empty() || port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit));
     }
+}
+
+/// What a site knows of a visitor, and what of a query counts.
+fn visitor(text: &[u8]) {
+    let languages = language::Languages::parse(["en", "de", "de-CH"]).unwrap();
+    let given = languages.negotiate(text);
+    assert!(["en", "de", "de-CH"].contains(&given.tag.as_str()));
+    let hosts = language::Hosts::parse("https://*.example.com").unwrap();
+    if let Some(language) = hosts.elsewhere(&languages, b"www.example.com", text) {
+        assert!(["de", "de-ch"].contains(&language.lower.as_str()));
+    }
+    let test = ab::Test::parse("t", ["a=1", "b=0", "c=7"]).unwrap();
+    assert!(["a", "c"].contains(&test.value(text)));
+    assert!(!ab::is_id(text) || text.len() <= ab::MAX_ID);
+    assert!(geo::country(text).is_none_or(|country| country == text));
+    let mut ignored = key::Ignored::default();
+    assert!(ignored.add("u*") && ignored.add("x"));
+    let (mut left, mut again) = (Vec::new(), Vec::new());
+    ignored.write_target(text, |piece| left.extend_from_slice(piece));
+    ignored.write_target(&left, |piece| again.extend_from_slice(piece));
+    assert!(left.len() <= text.len() && left == again);
 }
 
 fn stored(bytes: &[u8]) {

@@ -1,5 +1,7 @@
 //! Configuration: mistakes are told, values are inherited, and a reload changes what it says and no more.
 
+mod visitors;
+
 use fixture::process::SIGHUP;
 use fixture::{Answer, Nginx, Origin, Setup, until};
 

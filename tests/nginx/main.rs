@@ -1,13 +1,16 @@
 //! Stories on a real nginx. `scripts/test` runs them on each nginx version; `scripts/test NAME` only those whose
 //! name holds NAME.
 
+mod ab;
 mod broken_origins;
 mod conf;
 mod delivery;
 mod fixture_self;
+mod geo;
 mod handlers;
 mod hit;
 mod keys;
+mod languages;
 mod purge;
 mod reload;
 mod snapshot;
@@ -17,4 +20,5 @@ mod subtleties;
 mod tags;
 mod torture;
 mod variants;
+mod via;
 mod zone;

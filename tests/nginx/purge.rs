@@ -300,3 +300,17 @@ fn all_variants_of_a_url_go_at_once() {
     ask("xx").warm();
     assert_eq!(nginx.get("/a").send().cache(), "HIT");
 }
+
+#[test]
+fn arguments_that_do_not_count_do_not_hide_a_page() {
+    let origin = Origin::start();
+    origin.on("/a", page("x"));
+    let nginx = Nginx::twice()
+        .location("/", format!("twice pages; twice_ignore_args utm_*; proxy_pass {};", origin.url()))
+        .location("/_twice/purge", "twice_purge pages;")
+        .start();
+    nginx.get("/a?utm_source=x").warm();
+    nginx.get("/a").send().assert_cache("HIT");
+    purge(&nginx, "/a").send();
+    nginx.get("/a").send().assert_cache("MISS");
+}

@@ -3,6 +3,7 @@
 mod bound;
 mod lives;
 mod vary;
+mod visitors;
 
 use fixture::{Answer, Nginx, Origin, Received, Setup, until};
 

@@ -1,7 +1,7 @@
 //! No two requests that an origin could tell apart have one key.
 
 use proptest::prelude::*;
-use twice_core::key::{Parts, Target, port_of_host};
+use twice_core::key::{Ignored, MAX_IGNORED, Parts, Target, port_of_host};
 
 fn key(parts: &Parts<'_>) -> Vec<u8> {
     let mut out = Vec::new();
@@ -109,6 +109,75 @@ fn the_host_that_is_named_twice() {
     }
 }
 
+fn ignored(words: &[&str]) -> Ignored {
+    let mut ignored = Ignored::default();
+    for word in words {
+        assert!(ignored.add(word), "{word}");
+    }
+    ignored
+}
+
+fn counts(ignored: &Ignored, target: &str) -> String {
+    let mut out = Vec::new();
+    ignored.write_target(target.as_bytes(), |piece| out.extend_from_slice(piece));
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn ignored_arguments_are_left_out() {
+    let tracking = ignored(&["utm_*", "fbclid", "x["]);
+    const TABLE: &[(&str, &str, &str)] = &[
+        ("/u", "/u", ""),
+        ("/u?", "/u", "as without any to ignore"),
+        ("/u?a=1", "/u?a=1", ""),
+        ("/u?utm_source=x", "/u", "the ? goes with the last one"),
+        ("/u?utm_source", "/u", ""),
+        ("/u?fbclid=1&utm_=&utm_x=y=z", "/u", ""),
+        ("/u?a=1&utm_source=x&b=2", "/u?a=1&b=2", ""),
+        ("/u?utm_source=x&a=1", "/u?a=1", ""),
+        ("/u?a=1&fbclid=x", "/u?a=1", ""),
+        ("/u?b=2&a=1", "/u?b=2&a=1", "the order is kept"),
+        ("/u?a=1&a=2&fbclid=1&a=3", "/u?a=1&a=2&a=3", ""),
+        ("/u?fbclidx=1", "/u?fbclidx=1", "the whole name"),
+        ("/u?xfbclid=1", "/u?xfbclid=1", ""),
+        ("/u?FBCLID=1&Utm_x=1", "/u?FBCLID=1&Utm_x=1", "case counts"),
+        ("/u?utm%5Fsource=x", "/u?utm%5Fsource=x", "as it came, not decoded"),
+        ("/u?%66bclid=x", "/u?%66bclid=x", ""),
+        ("/u?a=1;utm_source=x", "/u?a=1;utm_source=x", "one argument, named a"),
+        ("/u?utm_source=x;a=1", "/u?utm_source=x;a=1", "an app may see an argument a"),
+        ("/u?fbclid;a=1", "/u?fbclid;a=1", ""),
+        ("/u?utm_source=x%26a=1", "/u", "no app sees an argument here"),
+        ("/u?a=utm_source=x", "/u?a=utm_source=x", ""),
+        ("/u??fbclid=1", "/u??fbclid=1", "a second ? is of the name"),
+        ("/u?&fbclid=1&", "/u?&", "empty ones are kept"),
+        ("/u?fbclid=1&", "/u", "what is left is an empty query, which is none"),
+        ("/u?&", "/u?&", ""),
+        ("/u?x[=1&x[]=2", "/u?x[]=2", ""),
+        ("/utm_x?utm_x", "/utm_x", "the path is none of it"),
+    ];
+    for (target, expected, why) in TABLE {
+        assert_eq!(counts(&tracking, target), *expected, "{target} {why}");
+        if let Some((_, query)) = target.split_once('?') {
+            let mut left = Vec::new();
+            tracking.write_query(query.as_bytes(), |piece| left.extend_from_slice(piece));
+            let expected = expected.split_once('?').map_or("", |(_, query)| query);
+            assert_eq!(String::from_utf8(left).unwrap(), expected, "{query} {why}");
+        }
+    }
+    assert_eq!(counts(&ignored(&["*"]), "/u?a&b=1"), "/u");
+    assert_eq!(counts(&ignored(&["*"]), "/u?a&b;c"), "/u?b;c");
+}
+
+#[test]
+fn names_that_can_be_ignored() {
+    for bad in ["", "a&b", "a=b", "a;b", "a#", "*a", "a**", "a b", "\u{e9}", &"x".repeat(65)] {
+        assert!(!Ignored::default().add(bad), "{bad}");
+    }
+    let mut full = Ignored::default();
+    assert!((0..MAX_IGNORED).all(|n| full.add(&format!("a{n}"))));
+    assert!(!full.add("b"));
+}
+
 type Request = (String, String, String, Result<String, (String, String)>);
 
 /// Hosts as nginx lets them through (no slash, no control byte), and the targets that it takes: a raw one begins
@@ -179,6 +248,30 @@ proptest! {
     #[test]
     fn one_key_is_one_request(one in request(), other in request()) {
         prop_assert_eq!(key_of(&one) == key_of(&other), asked(&one) == asked(&other), "{:?} {:?}", one, other);
+    }
+
+    #[test]
+    fn what_is_left_of_a_query_tells_requests_apart(
+        one in prop::collection::vec("[aux;]{0,2}(=[a;]?)?", 0..5),
+        other in prop::collection::vec("[aux;]{0,2}(=[a;]?)?", 0..5),
+    ) {
+        let ignored = ignored(&["u*", "x"]);
+        // Word by word: an argument is ignored if its name says so and no `;` is in it.
+        let left = |arguments: &[String]| {
+            let kept = arguments.iter().filter(|argument| {
+                let name = argument.split('=').next().unwrap();
+                argument.contains(';') || !(name.starts_with('u') || name == "x")
+            });
+            kept.cloned().collect::<Vec<_>>()
+        };
+        let target = |arguments: &[String]| format!("/p?{}", arguments.join("&"));
+        let (one_left, other_left) = (left(&one), left(&other));
+        // An empty query is none.
+        let asked = |left: Vec<String>| if left == [""] { Vec::new() } else { left };
+        let same = asked(one_left.clone()) == asked(other_left);
+        prop_assert_eq!(counts(&ignored, &target(&one)) == counts(&ignored, &target(&other)), same);
+        let plain = Ignored::default();
+        prop_assert_eq!(counts(&ignored, &target(&one)), counts(&plain, &target(&one_left)));
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Tests of the core: tables, properties against naive models, vectors.
 
+mod ab;
 mod board;
 mod cookies;
+mod geo;
+mod hosts;
 mod journal;
 mod key;
 mod language;
+mod languages;
 mod outcome;
 mod page;
 mod policy;

@@ -31,6 +31,8 @@ pub enum Target {
     Ip,
     /// The page itself: key `status` or `age`. The same for every visitor.
     Page,
+    /// The visitor's value of an A/B test; case matters.
+    AbValue,
 }
 
 /// What keys a target has.
@@ -52,7 +54,7 @@ struct Row {
 }
 
 /// The place of a row is its code: rows are only ever added at the end.
-const TARGETS: [Row; 8] = [
+const TARGETS: [Row; 9] = [
     Row { name: "cookie", target: Target::Cookie, keys: Keys::Any, personal: true },
     Row { name: "header", target: Target::Header, keys: Keys::Lower, personal: true },
     Row { name: "arg", target: Target::Arg, keys: Keys::Any, personal: true },
@@ -61,6 +63,7 @@ const TARGETS: [Row; 8] = [
     Row { name: "geo", target: Target::Geo, keys: Keys::Of(&[b"ip"]), personal: true },
     Row { name: "ip", target: Target::Ip, keys: Keys::Of(&[b"current"]), personal: true },
     Row { name: "page", target: Target::Page, keys: Keys::Of(&[b"status", b"age"]), personal: false },
+    Row { name: "abvalue", target: Target::AbValue, keys: Keys::Any, personal: true },
 ];
 
 impl Target {

@@ -34,6 +34,7 @@ pub const BITS: &[&str] = &[
     "geo",
     "ip",
     "page",
+    "abvalue",
     "current",
     "status",
     "age",

@@ -262,7 +262,7 @@ impl Reader<'_> {
 }
 
 fn known(target: &str) -> bool {
-    ["cookie", "header", "arg", "var", "lang", "geo", "ip", "page"].contains(&target)
+    ["cookie", "header", "arg", "var", "lang", "geo", "ip", "page", "abvalue"].contains(&target)
 }
 
 fn print(node: &Node, world: &World<'_>, out: &mut Vec<u8>) {
