@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ngx::ffi::{
     NGX_LOG_EMERG, ngx_array_t, ngx_conf_t, ngx_cycle_t, ngx_hash_t, ngx_http_complex_value_t,
     ngx_http_conf_ctx_t, ngx_http_html_default_types, ngx_http_merge_types, ngx_http_module,
-    ngx_http_script_code_pt, ngx_http_script_engine_t, ngx_http_script_return_code, ngx_pcalloc,
+    ngx_http_script_code_pt, ngx_http_script_engine_t, ngx_http_script_return_code, ngx_msec_t, ngx_pcalloc,
     ngx_shm_zone_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::ngx_conf_log_error;
@@ -98,6 +98,8 @@ pub struct LocConf {
     vary_language: ngx_uint_t,
     language_hosts: *mut Hosts,
     ignored: *mut Ignored,
+    /// `twice_include_timeout`.
+    pub include_timeout: ngx_msec_t,
 }
 
 const UNSET: ngx_uint_t = ngx_uint_t::MAX;
@@ -314,6 +316,7 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.vary_language = UNSET;
         conf.language_hosts = sys::unset_ptr();
         conf.ignored = sys::unset_ptr();
+        conf.include_timeout = UNSET;
     }
     conf.cast()
 }
@@ -365,6 +368,7 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     merge_ptr(&mut child.geo, parent.geo, ptr::null_mut());
     merge_ptr(&mut child.languages, parent.languages, ptr::null_mut());
     merge_uint(&mut child.vary_language, parent.vary_language, 0);
+    merge_uint(&mut child.include_timeout, parent.include_timeout, 5000);
     merge_ptr(&mut child.language_hosts, parent.language_hosts, ptr::null_mut());
     let ignores_here = child.ignored != sys::unset_ptr() && !child.ignored.is_null();
     merge_ptr(&mut child.ignored, parent.ignored, ptr::null_mut());

@@ -8,7 +8,7 @@ use twice_core::board::Board;
 use twice_core::outcome::{CacheStatus, Reason};
 
 use crate::capture::Capture;
-use crate::deliver::Taken;
+use crate::deliver::{Taken, Waiting};
 use crate::shm::Zone;
 use crate::sys::Request;
 
@@ -45,6 +45,8 @@ pub struct Ctx {
     pub zone: *const Zone,
     /// The page to be served, held until it is rendered.
     pub held: Option<Taken>,
+    /// The page that waits for its fragments, in the request's pool; null if none does.
+    pub waiting: *mut Waiting,
     /// When the page that is served was stored, milliseconds since the epoch; 0 if none is.
     pub created_ms: u64,
     /// When its lifetime ends, or that of the page just stored.
@@ -97,6 +99,7 @@ impl Ctx {
             rules: &[],
             zone,
             held: None,
+            waiting: ptr::null_mut(),
             created_ms: 0,
             expires_ms: 0,
             began: zone.board().map_or(0, Board::latest),

@@ -8,6 +8,7 @@
 //! - The body is one joined buffer, but for large runs that go out on their own.
 
 mod body;
+mod included;
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -24,13 +25,14 @@ use twice_core::store::{Found, Held, Hit, Page, Pin, Segments};
 use twice_core::template::{Limits, Sink, Slots, State, run};
 
 use body::Body;
+pub use included::Waiting;
 
-use crate::ctx::{self, Times};
+use crate::ctx;
 use crate::guard::guarded;
 use crate::purge;
 use crate::shm::{self, Zone};
-use crate::sys::{self, ERROR, OK, Request};
-use crate::values::{self, Resolver};
+use crate::sys::{self, DONE, ERROR, OK, Request};
+use crate::values::{self, Resolved, Resolver};
 
 /// A literal run of this length is sent from shared memory instead of being copied: a buffer of its own
 /// costs about what copying 8 KB costs (nginx's chain, one more iovec, the pin).
@@ -105,33 +107,54 @@ fn take(zone: &Zone, held: Held<'_>, tag: u64) -> Taken {
 pub unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     guarded(NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
         // SAFETY: nginx passes a live request to its content handler.
-        deliver(unsafe { Request::new(r) })
+        let rc = deliver(unsafe { Request::new(r) });
+        if rc == DONE {
+            // What waits is finalized later, besides what nginx finalizes when this returns.
+            // SAFETY: a live request's main request.
+            unsafe { (*(*r).main).set_count((*(*r).main).count() + 1) };
+        }
+        rc
     })
 }
 
-/// Sends the page that the lookup found.
+/// A page on its way.
+enum Rendered {
+    Whole(*mut ngx_chain_t),
+    /// It waits for fragments.
+    Later,
+}
+
+/// Sends the page that the lookup found. NGX_DONE: it will, and finalize the request then.
 pub fn deliver(request: Request<'_>) -> ngx_int_t {
     let failed = NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
     let Some(ctx) = ctx::get(request) else { return failed };
     let Some(taken) = ctx.held.take() else { return failed };
     // SAFETY: the zone of the request's location, alive as long as its configuration.
     let zone = unsafe { &*ctx.zone };
-    let times = ctx.times();
-    let body = match taken {
-        Taken::Held(held, tag) => render(request, times, held.page(), tag, false),
+    let rendered = match taken {
+        Taken::Held(held, tag) => render(request, held.page(), tag, None),
         Taken::Pinned(pin, tag) => match keep(request, zone, pin) {
             Some(pin) => zone.store().and_then(|store| {
                 // SAFETY: the pin lives in the pool's cleanup, until the request's end.
                 let page = store.page(unsafe { &*pin })?;
-                render(request, times, page, tag, true)
+                render(request, page, tag, Some(pin))
             }),
             None => None,
         },
     };
-    let Some(chain) = body else {
-        ngx_log_error!(NGX_LOG_ALERT, request.log(), "twice: a stored page could not be rendered");
-        return failed;
-    };
+    match rendered {
+        Some(Rendered::Whole(chain)) => send(request, chain),
+        Some(Rendered::Later) => DONE,
+        None => not_rendered(request),
+    }
+}
+
+fn not_rendered(request: Request<'_>) -> ngx_int_t {
+    ngx_log_error!(NGX_LOG_ALERT, request.log(), "twice: a stored page could not be rendered");
+    NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t
+}
+
+fn send(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: a live request; the chain is in its pool.
     unsafe {
         let rc = ngx_http_discard_request_body(request.raw());
@@ -179,45 +202,63 @@ fn keep(request: Request<'_>, zone: &Zone, pin: Pin) -> Option<*const Pin> {
 }
 
 /// Fills in the response's header and gives its body.
-fn render<'a>(
-    request: Request<'a>,
-    times: Times,
-    page: Page<'_>,
-    tag: u64,
-    pinned: bool,
-) -> Option<*mut ngx_chain_t> {
+fn render(request: Request<'_>, page: Page<'_>, tag: u64, pin: Option<*const Pin>) -> Option<Rendered> {
     let mut fixed = [0; FIXED];
     // SAFETY: an array of ours.
     if unsafe { !gather(page.value_part(0, FIXED), fixed.as_mut_ptr(), FIXED) } {
         return None;
     }
     let fixed = Fixed::parse(&fixed)?;
+    if fixed.includes() {
+        return included::begin(request, fixed, page, tag, pin);
+    }
     let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
-    let view = View::parse(&fixed, head)?;
-    ctx::get(request)?.personal = fixed.personal();
-    header(request, times, &fixed, &view)?;
-
-    let joined = usize::try_from(tag >> 1).unwrap_or(0);
+    header(request, &fixed, &View::parse(&fixed, head)?)?;
     let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
-    let mut body = Body::new(request, literals, pinned);
+    let mut body = Body::new(request, literals, pin.is_some());
     if fixed.tagged() {
         let prefix = in_one_piece(request, page, fixed.prefix_len())?;
         let (slots, code) = fixed.program(prefix)?;
-        // Room for all values as they are; escaping that makes them longer takes another buffer.
         let (values, room) = Resolver::new(request).all(Slots::new(slots))?;
-        body.reserve(joined.saturating_add(room.min(64 << 10)).saturating_add(64))?;
-        let limits = Limits::default();
-        let (result, truncated) = with_state(&limits, |state| {
-            (run(code, fixed.literals_len(), state, &values, &mut body), state.truncated())
-        });
-        result.ok()?;
-        if truncated {
-            values::log_truncated(request, &limits);
-        }
+        body = print(request, &fixed, code, &values, body, tag, room)?;
     } else {
-        body.reserve(if pinned { joined } else { fixed.literals_len() })?;
+        body.reserve(if pin.is_some() { joined(tag) } else { fixed.literals_len() })?;
         body.literal(0, fixed.literals_len());
     }
+    finish(request, body).map(Rendered::Whole)
+}
+
+/// Bytes that are joined on a hit, besides values.
+fn joined(tag: u64) -> usize {
+    usize::try_from(tag >> 1).unwrap_or(0)
+}
+
+/// Runs a page's program. `room`: bytes that the values print before filters.
+#[inline(always)]
+fn print<'a, 'p>(
+    request: Request<'a>,
+    fixed: &Fixed,
+    code: &[u8],
+    values: &Resolved<'_>,
+    mut body: Body<'a, 'p>,
+    tag: u64,
+    room: usize,
+) -> Option<Body<'a, 'p>> {
+    // Room for all values as they are; escaping that makes them longer takes another buffer.
+    body.reserve(joined(tag).saturating_add(room.min(64 << 10)).saturating_add(64))?;
+    let limits = Limits::default();
+    let (result, truncated) = with_state(&limits, |state| {
+        (run(code, fixed.literals_len(), state, values, &mut body), state.truncated())
+    });
+    result.ok()?;
+    if truncated {
+        values::log_truncated(request, &limits);
+    }
+    Some(body)
+}
+
+/// The body as a chain; its length is the response's.
+fn finish(request: Request<'_>, body: Body<'_, '_>) -> Option<*mut ngx_chain_t> {
     let (chain, len) = body.finish()?;
     // SAFETY: a live request.
     unsafe { (*request.raw()).headers_out.content_length_n = i64::try_from(len).ok()? };
@@ -237,8 +278,11 @@ fn with_state<T>(limits: &Limits, work: impl FnOnce(&mut State) -> T) -> T {
 }
 
 /// Response header lines of a hit.
-fn header<'a>(request: Request<'a>, times: Times, fixed: &Fixed, view: &View<'a>) -> Option<()> {
+fn header<'a>(request: Request<'a>, fixed: &Fixed, view: &View<'a>) -> Option<()> {
     let head = &view.head;
+    let ctx = ctx::get(request)?;
+    ctx.personal = fixed.personal();
+    let times = ctx.times();
     let now = shm::now_ms();
     let r = request.raw();
     // SAFETY: a live request; all strings are in its pool.

@@ -66,7 +66,7 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             return elsewhere;
         }
         match look_up(request, conf, zone) {
-            // What a phase handler returns here ends the request.
+            // What a phase handler returns here ends the request, but for NGX_DONE: what waits goes on by itself.
             Some(Stage::Hit) => deliver::deliver(request),
             _ => DECLINED,
         }

@@ -31,6 +31,7 @@ mod fetch;
 mod guard;
 mod handler;
 mod identity;
+mod include;
 mod language;
 mod outward;
 mod purge;

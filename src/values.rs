@@ -3,6 +3,7 @@
 //! All slots of a page are resolved before it is rendered, each once, however often its tag stands in
 //! the page. The values are not copied: they lie in the request's header buffers or its pool.
 
+use std::ptr;
 use std::slice;
 
 use ngx::ffi::{NGX_LOG_WARN, ngx_http_get_variable, ngx_uint_t};
@@ -14,6 +15,7 @@ use twice_core::template::{Limits, Slot, Slots, Target, Values};
 use crate::ab;
 use crate::conf;
 use crate::ctx::{self, Stage};
+use crate::include::Includes;
 use crate::language;
 use crate::outward;
 use crate::shm;
@@ -26,6 +28,7 @@ const INDEXED: usize = 24;
 #[derive(Clone, Copy)]
 pub struct Resolved<'a> {
     values: &'a [&'a [u8]],
+    includes: Option<&'a Includes>,
 }
 
 impl Values for Resolved<'_> {
@@ -33,12 +36,26 @@ impl Values for Resolved<'_> {
     fn value(&self, slot: usize) -> Option<&[u8]> {
         self.values.get(slot).copied()
     }
+
+    fn fragment(&self, slot: usize) -> Option<&[u8]> {
+        self.includes?.fragment(slot)
+    }
 }
 
 impl<'a> Resolved<'a> {
     /// Values that were found one by one.
     pub fn of(values: &'a [&'a [u8]]) -> Self {
-        Self { values }
+        Self { values, includes: None }
+    }
+
+    /// The same with the fragments that came.
+    pub fn with(self, includes: &'a Includes) -> Self {
+        Self { includes: Some(includes), ..self }
+    }
+
+    /// The values, to be kept no longer than the request's pool.
+    pub fn kept(&self) -> *const [&'static [u8]] {
+        ptr::from_ref(self.values) as *const [&'static [u8]]
     }
 }
 
@@ -47,8 +64,9 @@ pub fn log_truncated(request: Request<'_>, limits: &Limits) {
     ngx_log_error!(
         NGX_LOG_WARN,
         request.log(),
-        "twice: the values of a page exceed {} bytes, the rest prints nothing",
-        limits.output_max
+        "twice: the values of a page exceed {} bytes, or its fragments {}: the rest prints nothing, or its default",
+        limits.output_max,
+        limits.fragments_max
     );
 }
 
@@ -79,7 +97,7 @@ impl<'a> Resolver<'a> {
             n += 1;
         }
         // SAFETY: the first `n` were written.
-        Some((Resolved { values: unsafe { slice::from_raw_parts(place, n) } }, bytes))
+        Some((Resolved::of(unsafe { slice::from_raw_parts(place, n) }), bytes))
     }
 
     /// The value of one slot, empty if it is missing.
@@ -94,6 +112,8 @@ impl<'a> Resolver<'a> {
             Target::Ip => Some(self.request.address()),
             Target::Page => self.page(slot.key),
             Target::AbValue => ab::ab_value(self.request, slot.key),
+            // A fragment, asked for by a sub-request if the page prints it.
+            Target::Include => None,
         }
         .unwrap_or_default()
     }

@@ -28,7 +28,8 @@ pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) ->
     if parts.tags == 0 {
         return plain(request, snapshot, parts.literals);
     }
-    let program = Program { slots: parts.slots, code: parts.code, personal: parts.personal };
+    let program =
+        Program { slots: parts.slots, code: parts.code, personal: parts.personal, includes: parts.includes };
     save(request, snapshot, &program, parts.literals, runs(&program, parts.literals.len()))
 }
 
@@ -66,7 +67,8 @@ fn runs(program: &Program<'_>, literals: usize) -> u64 {
         }
         joined = joined.max(measure.joined);
     }
-    page_tag(joined, measure.large)
+    // Fragments come after the call that finds the page: it has to be kept until then.
+    page_tag(joined, measure.large || program.includes)
 }
 
 fn save(

@@ -22,6 +22,9 @@ use crate::sys;
 /// The default of `twice_methods`.
 pub const GET_AND_HEAD: ngx_uint_t = (NGX_HTTP_GET | NGX_HTTP_HEAD) as ngx_uint_t;
 
+/// What nobody waits for any more.
+const MAX_INCLUDE_TIMEOUT_MS: u64 = 60 * 60 * 1000;
+
 /// nginx's `NGX_CONF_ERROR`.
 pub fn failed() -> *mut c_char {
     ptr::without_provenance_mut(usize::MAX)
@@ -63,6 +66,13 @@ impl Directive {
         let mut s = sys::ngx_str(text.as_bytes());
         // SAFETY: nginx only reads the bytes. 1: whole seconds.
         u64::try_from(unsafe { ngx_parse_time(&raw mut s, 1) }).ok()
+    }
+
+    /// Milliseconds of the same.
+    pub fn milliseconds(&self, text: &str) -> Option<u64> {
+        let mut s = sys::ngx_str(text.as_bytes());
+        // SAFETY: as above. 0: milliseconds.
+        u64::try_from(unsafe { ngx_parse_time(&raw mut s, 0) }).ok()
     }
 
     /// Moves a value into the configuration's pool.
@@ -285,6 +295,17 @@ setters! {
         let is_plain = text.bytes().all(|b| b.is_ascii_digit());
         conf.max_variants = number.filter(|_| is_plain).ok_or_else(|| format!(
             "has the value \"{text}\", allowed is a number from 1 to {MAX_VARIANTS}"
+        ))?;
+        Ok(())
+    }
+
+    /// `twice_include_timeout TIME`
+    fn include_timeout(conf, directive) {
+        once(conf.include_timeout != UNSET)?;
+        let text = directive.arg();
+        let time = directive.milliseconds(text).filter(|time| (1..=MAX_INCLUDE_TIMEOUT_MS).contains(time));
+        conf.include_timeout = time.and_then(|time| ngx_uint_t::try_from(time).ok()).ok_or_else(|| format!(
+            "has the time \"{text}\", allowed is a time from 1ms to 1h, such as 500ms or 5s"
         ))?;
         Ok(())
     }

@@ -11,6 +11,7 @@ pub mod ab;
 pub mod board;
 pub mod cookies;
 pub mod geo;
+pub mod include;
 pub mod journal;
 pub mod key;
 pub mod language;

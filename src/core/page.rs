@@ -18,10 +18,11 @@ pub const LAYOUT: u32 = 1;
 
 /// Changes whenever a page that an older build has written to a file can't be served by this one. The low half stands
 /// for what is not in the layout: a program's codes, the word that is stored beside a page, how keys are made.
-pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 2;
+pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 3;
 
 const TAGGED: u32 = 1;
 const PERSONAL: u32 = 2;
+const INCLUDES: u32 = 4;
 
 /// What is stored of a response, besides its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,6 +129,11 @@ impl Fixed {
     pub fn personal(&self) -> bool {
         self.flags & PERSONAL != 0
     }
+
+    /// Whether it includes fragments.
+    pub fn includes(&self) -> bool {
+        self.flags & INCLUDES != 0
+    }
 }
 
 /// A page's program, empty for a page without tags.
@@ -139,6 +145,8 @@ pub struct Program<'a> {
     pub code: &'a [u8],
     /// Whether a value depends on the visitor.
     pub personal: bool,
+    /// Whether the page includes fragments.
+    pub includes: bool,
 }
 
 /// Lays out everything before the literals. `None` if a length does not fit its field.
@@ -166,8 +174,9 @@ pub fn encode_prefix<'h>(
     out.extend_from_slice(program.code);
     let tagged = if program.code.is_empty() { 0 } else { TAGGED };
     let personal = if program.personal { PERSONAL } else { 0 };
+    let includes = if program.includes { INCLUDES } else { 0 };
     let fixed = Fixed {
-        flags: tagged | personal,
+        flags: tagged | personal | includes,
         head_len,
         slots_len: u32::try_from(program.slots.len()).ok()?,
         code_len: u32::try_from(program.code.len()).ok()?,

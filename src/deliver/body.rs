@@ -17,7 +17,7 @@ pub struct Body<'a, 'p> {
     request: Request<'a>,
     chain: Chain<'a>,
     /// Pieces of the literals that are still to come, and the one at hand.
-    segments: Segments<'p>,
+    segments: Option<Segments<'p>>,
     piece: &'p [u8],
     /// Offset of `piece` in the literals.
     offset: usize,
@@ -39,10 +39,27 @@ impl<'a, 'p> Body<'a, 'p> {
         Self {
             request,
             chain: Chain::new(request),
-            segments,
+            segments: Some(segments),
             piece: &[],
             offset: 0,
             pinned,
+            start: ptr::null_mut(),
+            at: ptr::null_mut(),
+            end: ptr::null_mut(),
+            total: 0,
+            failed: false,
+        }
+    }
+
+    /// The same of literals in one piece that lies in the request's pool.
+    pub fn copied(request: Request<'a>, literals: &'p [u8]) -> Self {
+        Self {
+            request,
+            chain: Chain::new(request),
+            segments: None,
+            piece: literals,
+            offset: 0,
+            pinned: true,
             start: ptr::null_mut(),
             at: ptr::null_mut(),
             end: ptr::null_mut(),
@@ -102,6 +119,18 @@ impl<'a, 'p> Body<'a, 'p> {
         done.is_some()
     }
 
+    /// Puts bytes into the chain as they lie.
+    ///
+    /// # Safety
+    /// They must stay where they are until the request's pool is destroyed.
+    unsafe fn push(&mut self, bytes: &[u8]) -> Option<()> {
+        self.flush()?;
+        // SAFETY: the caller's promise.
+        unsafe { self.chain.push(bytes.as_ptr(), bytes.len()) }?;
+        self.total += bytes.len();
+        Some(())
+    }
+
     /// A run of the literals that lies in several pieces or is sent from where it lies.
     #[cold]
     fn long_run(&mut self, mut offset: usize, mut len: usize) -> Option<()> {
@@ -109,16 +138,14 @@ impl<'a, 'p> Body<'a, 'p> {
             let skip = offset.checked_sub(self.offset)?;
             if skip >= self.piece.len() {
                 self.offset += self.piece.len();
-                self.piece = self.segments.next()?;
+                self.piece = self.segments.as_mut()?.next()?;
                 continue;
             }
             let part = self.piece.get(skip..)?;
             let part = part.get(..len.min(part.len()))?;
             if self.pinned && part.len() >= LARGE_RUN {
-                self.flush()?;
                 // SAFETY: the page is pinned until the request's pool is destroyed.
-                unsafe { self.chain.push(part.as_ptr(), part.len()) }?;
-                self.total += part.len();
+                unsafe { self.push(part) }?;
             } else {
                 self.join(part);
             }
@@ -142,6 +169,14 @@ impl Sink for Body<'_, '_> {
     #[inline(always)]
     fn write(&mut self, bytes: &[u8]) {
         self.join(bytes);
+    }
+
+    fn fragment(&mut self, bytes: &[u8]) {
+        if bytes.len() < LARGE_RUN {
+            return self.join(bytes);
+        }
+        // SAFETY: a fragment that came stays as it is, in memory that goes with the request's pool.
+        self.failed |= unsafe { self.push(bytes) }.is_none();
     }
 }
 

@@ -15,6 +15,7 @@ struct Written {
     slots: Vec<u8>,
     code: Vec<u8>,
     personal: bool,
+    includes: bool,
     literals: u32,
 }
 
@@ -34,7 +35,12 @@ impl Written {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let program = Program { slots: &self.slots, code: &self.code, personal: self.personal };
+        let program = Program {
+            slots: &self.slots,
+            code: &self.code,
+            personal: self.personal,
+            includes: self.includes,
+        };
         let lines = self.lines.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
         encode_prefix(&self.head(), lines, &program, self.literals as usize).unwrap()
     }
@@ -47,9 +53,9 @@ fn text(len: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
 fn written() -> impl Strategy<Value = Written> {
     let texts = [text(0..40), text(0..10), text(0..40), text(0..40), text(0..300), text(0..60)];
     let lines = prop::collection::vec((text(0..20), text(0..300)), 0..20);
-    let program = (text(0..200), text(0..200), any::<bool>(), any::<u32>());
+    let program = (text(0..200), text(0..200), any::<bool>(), any::<bool>(), any::<u32>());
     (any::<u16>(), texts, any::<i64>(), lines, program).prop_map(
-        |(status, texts, time, lines, (slots, code, personal, literals))| Written {
+        |(status, texts, time, lines, (slots, code, personal, includes, literals))| Written {
             status,
             texts,
             time,
@@ -57,6 +63,7 @@ fn written() -> impl Strategy<Value = Written> {
             slots,
             code,
             personal,
+            includes,
             literals,
         },
     )
@@ -73,6 +80,7 @@ proptest! {
         prop_assert_eq!(fixed.headers as usize, page.lines.len());
         prop_assert_eq!(fixed.tagged(), !page.code.is_empty());
         prop_assert_eq!(fixed.personal(), page.personal);
+        prop_assert_eq!(fixed.includes(), page.includes);
         let (slots, code) = fixed.program(&bytes).unwrap();
         prop_assert_eq!((slots, code), (page.slots.as_slice(), page.code.as_slice()));
         // The head alone is enough to read the head.

@@ -13,10 +13,12 @@
 use super::delimiters::Delimiters;
 use super::error::{ErrorKind, Errors, TagError, excerpt};
 use super::filter::{Filter, Step};
+use super::include::{self, MAX_INCLUDES};
 use super::parse::{self, Command, Filters, MAX_KEY, Name, Tag};
 use super::program::*;
 use super::run::{Corrupt, Sink, State, Values, run};
 use super::scan::{Found, Scanner};
+use super::scout;
 use super::slot::{Slot, SlotTable, Target};
 use super::{Escape, Limits};
 use std::sync::Arc;
@@ -52,6 +54,8 @@ pub struct Parts<'a> {
     pub literals: &'a [u8],
     /// Whether it asks for anything that differs between visitors.
     pub personal: bool,
+    /// Whether it includes fragments.
+    pub includes: bool,
     /// How many tags were compiled.
     pub tags: u32,
 }
@@ -107,6 +111,7 @@ impl Compiler {
             code: &self.program.code,
             literals: &self.program.literals,
             personal: self.personal(),
+            includes: self.includes() > 0,
             tags: self.program.tags,
         })
     }
@@ -114,6 +119,11 @@ impl Compiler {
     /// Whether the page so far asks for anything that differs between visitors.
     pub fn personal(&self) -> bool {
         self.program.slots.personal()
+    }
+
+    /// How many different fragments the page so far includes.
+    pub fn includes(&self) -> usize {
+        self.program.slots.includes()
     }
 
     /// How many tags were compiled so far.
@@ -161,6 +171,22 @@ impl Compiler {
     ) -> Result<(), Corrupt> {
         let program = &self.program;
         run(&program.code, program.literals.len(), state, values, sink)?;
+        self.run_waiting(state, sink);
+        Ok(())
+    }
+
+    /// As [`Compiler::run`], but nothing is printed: gives the slots of the fragments that would be, in order and each
+    /// once. `state` is one that has come no further than the one that prints ([`State::fork`]).
+    pub fn needed<V: Values>(&self, state: &mut State, values: &V) -> Result<Vec<usize>, Corrupt> {
+        let program = &self.program;
+        let needed = scout::needed(&program.code, program.literals.len(), state, values)?;
+        self.run_waiting(state, &mut scout::Mute);
+        Ok(needed)
+    }
+
+    /// Prints the text that waits for its neighbours.
+    fn run_waiting<S: Sink>(&self, state: &mut State, sink: &mut S) {
+        let program = &self.program;
         let waiting = program.literals.len().saturating_sub(state.literal);
         if waiting > 0 {
             if state.skip == 0 {
@@ -169,7 +195,6 @@ impl Compiler {
             state.literal += waiting;
             state.ahead += waiting;
         }
-        Ok(())
     }
 
     /// Discards what `state` has run, so that a page that streams by takes no memory that grows with it.
@@ -263,6 +288,7 @@ impl Builder {
                 self.note(not_a_source(name), whole);
                 self.literals.extend_from_slice(&text);
             }
+            Command::Include { uri } => self.include(uri, &filters, whole),
             Command::Count { name } => self.note(not_a_source(name), whole),
         }
         for kind in filters.wrong {
@@ -335,6 +361,41 @@ impl Builder {
         self.literals.append(&mut texts);
         self.flushed = self.literals.len();
         Ok(())
+    }
+
+    /// A fragment is markup of its own: nothing is done to it, and its default stands as it was written.
+    fn include(&mut self, uri: &[u8], filters: &Filters<'_>, whole: &[u8]) {
+        if filters.steps.iter().any(|step| matches!(step, Step::Map(_))) {
+            self.note(ErrorKind::FilteredInclude, whole);
+        }
+        let default = filters.steps.iter().find_map(|step| match step {
+            Step::Default(text) => Some(*text),
+            Step::Map(_) => None,
+        });
+        let default = default.unwrap_or_default();
+        match include::check(uri).and_then(|()| self.fragment(uri)) {
+            Ok(slot) => {
+                self.flush();
+                put_op(&mut self.code, INCLUDE, slot);
+                put_varint(&mut self.code, default.len());
+                self.literals.extend_from_slice(default);
+                self.flushed = self.literals.len();
+            }
+            Err(kind) => {
+                self.note(kind, whole);
+                self.literals.extend_from_slice(default);
+            }
+        }
+    }
+
+    /// Finds or makes the slot of a fragment.
+    fn fragment(&mut self, uri: &[u8]) -> Result<usize, ErrorKind> {
+        let slots = &mut self.slots;
+        slots.number(Target::Include, uri, self.slots_max).ok_or(if slots.includes() < MAX_INCLUDES {
+            ErrorKind::TooManyValues
+        } else {
+            ErrorKind::TooManyIncludes
+        })
     }
 
     /// `if` and `unless` with texts: a small block.

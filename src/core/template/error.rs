@@ -59,6 +59,13 @@ pub enum ErrorKind {
     UnknownFilter,
     /// More than [`MAX_FILTERS`](super::MAX_FILTERS) filters: the tag prints without the rest.
     TooManyFilters,
+    /// What is included is no path of this server that begins with `/`, or leads upwards: the tag prints its
+    /// default.
+    BadUri,
+    /// More than [`MAX_INCLUDES`](super::MAX_INCLUDES) different fragments: the tag prints its default.
+    TooManyIncludes,
+    /// An include has a filter besides `default`: it prints without.
+    FilteredInclude,
     /// `truncate` after an escaping filter may cut what that wrote in two; it is done as written.
     TruncatedEscape,
 }
@@ -88,6 +95,9 @@ impl ErrorKind {
             ErrorKind::NotASource => "target is not a source",
             ErrorKind::UnknownFilter => "unknown filter",
             ErrorKind::TooManyFilters => "too many filters",
+            ErrorKind::BadUri => "bad URI to include",
+            ErrorKind::TooManyIncludes => "too many includes",
+            ErrorKind::FilteredInclude => "filter on an include",
             ErrorKind::TruncatedEscape => "truncate after escaping",
         }
     }

@@ -64,18 +64,22 @@ mod delimiters;
 mod error;
 mod escape;
 mod filter;
+mod include;
 mod parse;
 mod program;
 mod run;
 mod scan;
+mod scout;
 mod slot;
 
 pub use compile::{Compiler, Parts};
 pub use delimiters::{BadDelimiters, Delimiters, MAX_DELIMITER};
 pub use error::{ErrorKind, MAX_ERRORS, MAX_EXCERPT, TagError};
 pub use filter::MAX_FILTERS;
+pub use include::{MAX_INCLUDES, MAX_URI};
 pub use parse::MAX_KEY;
 pub use run::{Corrupt, Sink, State, Values, run};
+pub use scout::needed;
 pub use slot::{Slot, Slots, Target, ngx_key};
 
 /// What is done to a value whose tag names no escaping filter.
@@ -104,6 +108,8 @@ pub struct Limits {
     /// Most bytes that the values of one page may add up to when filtered. Values beyond it print
     /// nothing.
     pub output_max: usize,
+    /// Most bytes of fragments that one page prints. An include beyond it prints its default.
+    pub fragments_max: usize,
 }
 
 impl Default for Limits {
@@ -114,6 +120,7 @@ impl Default for Limits {
             slots_max: 4096,
             value_max: 64 << 10,
             output_max: 4 << 20,
+            fragments_max: 16 << 20,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The words of a tag, and what they say: `command target key [arguments] [| filter]...`.
+//! The words of a tag, and what they say: `command target key [arguments] [| filter]...`, or `include URI [| filter]`.
 //!
 //! Words are separated by white space. A word that begins with a quote runs to the next such quote; no
 //! escapes. After the first unquoted `|`, which ends a word like white space does, every word is a filter,
@@ -13,7 +13,8 @@ pub const MAX_KEY: usize = 1024;
 /// Most words that a tag can have before its filters: `if target key a b`.
 const MAX_WORDS: usize = 5;
 
-const COMMANDS: [&[u8]; 8] = [b"get", b"if", b"unless", b"else", b"end", b"incr", b"decr", b"pop"];
+const COMMANDS: [&[u8]; 9] =
+    [b"get", b"if", b"unless", b"else", b"end", b"incr", b"decr", b"pop", b"include"];
 
 /// White space between words: that of ASCII, with the vertical tab, as in Python's `split`.
 pub(super) fn is_space(byte: u8) -> bool {
@@ -64,6 +65,10 @@ pub(super) enum Command<'a> {
     },
     Else,
     End,
+    /// Prints a fragment, else the default among its filters.
+    Include {
+        uri: &'a [u8],
+    },
 }
 
 /// The filters of a tag.
@@ -119,6 +124,13 @@ pub(super) fn parse(inside: &[u8]) -> Result<Tag<'_>, ErrorKind> {
                 Command::Open { name, negate }
             } else {
                 Command::Choose { name, negate, then: first, otherwise: second }
+            }
+        }
+        b"include" => {
+            at_most(2)?;
+            match target {
+                b"" => return Err(ErrorKind::MissingWord),
+                uri => Command::Include { uri },
             }
         }
         b"else" if bare => Command::Else,

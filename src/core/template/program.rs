@@ -13,6 +13,7 @@
 //!   4 IF     s             opens a block that runs if value s is true
 //!   5 UNLESS s             ... if it is false
 //!   6 MARK   n             n = 0: else, 1: end, 2: opens a block that never runs, 3: one that always does
+//!   7 INCLUDE s len        fragment s as it is; if it is missing, the next len bytes of the literals
 //! ```
 //!
 //! There are no jumps: literals are used up from first to last, and a branch that isn't taken moves the
@@ -28,6 +29,7 @@ pub(super) const GET: usize = 3;
 pub(super) const IF: usize = 4;
 pub(super) const UNLESS: usize = 5;
 pub(super) const MARK: usize = 6;
+pub(super) const INCLUDE: usize = 7;
 
 pub(super) const ELSE: usize = 0;
 pub(super) const END: usize = 1;

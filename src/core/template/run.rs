@@ -29,6 +29,11 @@ pub trait Values {
     /// The value of a slot; `None` or empty: it is missing. May be asked for a number that the page has no
     /// slot for, if the program was damaged: then it is missing, too.
     fn value(&self, slot: usize) -> Option<&[u8]>;
+
+    /// The fragment of a slot, empty if it came so; `None`: there is none.
+    fn fragment(&self, _slot: usize) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Where the page goes.
@@ -38,6 +43,10 @@ pub trait Sink {
     fn literal(&mut self, offset: usize, len: usize);
     /// Bytes of a value, ready for the page.
     fn write(&mut self, bytes: &[u8]);
+    /// Bytes of a fragment, ready for the page. They lie where [`Values::fragment`] said.
+    fn fragment(&mut self, bytes: &[u8]) {
+        self.write(bytes);
+    }
 }
 
 /// The program is none that the compiler wrote: what was printed may be wrong, more must not be.
@@ -65,6 +74,8 @@ pub struct State {
     pub(super) skip: usize,
     /// Bytes that values may yet print.
     left: usize,
+    /// Bytes that fragments may yet print.
+    fragments_left: usize,
     value_max: usize,
     truncated: bool,
     scratch: [Vec<u8>; 2],
@@ -80,6 +91,7 @@ impl State {
             depth: 0,
             skip: 0,
             left: limits.output_max,
+            fragments_left: limits.fragments_max,
             value_max: limits.value_max,
             truncated: false,
             scratch: [Vec::new(), Vec::new()],
@@ -97,9 +109,30 @@ impl State {
         *self = State { scratch, ..State::new(limits) };
     }
 
-    /// Whether values were left out because the page printed [`Limits::output_max`] bytes of them.
+    /// One that goes on from the same place by itself.
+    pub fn fork(&self) -> Self {
+        State { scratch: [Vec::new(), Vec::new()], ..*self }
+    }
+
+    /// Whether values were left out because the page printed [`Limits::output_max`] bytes of them, or fragments because
+    /// of [`Limits::fragments_max`].
     pub fn truncated(&self) -> bool {
         self.truncated
+    }
+
+    /// A fragment that is there and fits.
+    fn fragment<'v>(&mut self, values: &'v impl Values, slot: usize) -> Option<&'v [u8]> {
+        let fragment = values.fragment(slot)?;
+        match self.fragments_left.checked_sub(fragment.len()) {
+            Some(left) => {
+                self.fragments_left = left;
+                Some(fragment)
+            }
+            None => {
+                self.truncated = true;
+                None
+            }
+        }
     }
 
     /// From here on values print nothing.
@@ -315,6 +348,14 @@ fn execute<V: Values, S: Sink>(
             IF => state.open(print && state.value(values, operand).is_some_and(|value| value != b"0")),
             UNLESS => state.open(print && state.value(values, operand).is_none_or(|value| value == b"0")),
             MARK => state.mark(operand)?,
+            INCLUDE => {
+                let missing = take_varint(&mut rest).ok_or(Corrupt)?;
+                let fragment = if print { state.fragment(values, operand) } else { None };
+                state.text(missing, print && fragment.is_none(), literals, sink)?;
+                if let Some(fragment) = fragment.filter(|fragment| !fragment.is_empty()) {
+                    sink.fragment(fragment);
+                }
+            }
             _ => return Err(Corrupt),
         }
     }

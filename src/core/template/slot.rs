@@ -9,6 +9,7 @@
 //!
 //! Invariant: reading takes any bytes; what no compiler wrote ends the list early.
 
+use super::include::MAX_INCLUDES;
 use super::program::{put_varint, take_varint};
 use std::collections::HashMap;
 
@@ -33,6 +34,8 @@ pub enum Target {
     Page,
     /// The visitor's value of an A/B test; case matters.
     AbValue,
+    /// A fragment of this server; the key is its URI.
+    Include,
 }
 
 /// What keys a target has.
@@ -41,6 +44,8 @@ enum Keys {
     Any,
     /// Any, stored in lower case.
     Lower,
+    /// URIs, which a command of their own names and no tag that prints values.
+    Uris,
     /// Just these.
     Of(&'static [&'static [u8]]),
 }
@@ -54,7 +59,7 @@ struct Row {
 }
 
 /// The place of a row is its code: rows are only ever added at the end.
-const TARGETS: [Row; 9] = [
+const TARGETS: [Row; 10] = [
     Row { name: "cookie", target: Target::Cookie, keys: Keys::Any, personal: true },
     Row { name: "header", target: Target::Header, keys: Keys::Lower, personal: true },
     Row { name: "arg", target: Target::Arg, keys: Keys::Any, personal: true },
@@ -64,6 +69,8 @@ const TARGETS: [Row; 9] = [
     Row { name: "ip", target: Target::Ip, keys: Keys::Of(&[b"current"]), personal: true },
     Row { name: "page", target: Target::Page, keys: Keys::Of(&[b"status", b"age"]), personal: false },
     Row { name: "abvalue", target: Target::AbValue, keys: Keys::Any, personal: true },
+    // What a fragment holds is its own application's to say: it may be one visitor's.
+    Row { name: "include", target: Target::Include, keys: Keys::Uris, personal: true },
 ];
 
 impl Target {
@@ -79,13 +86,14 @@ impl Target {
 
     /// The target of this name.
     pub(super) fn parse(name: &[u8]) -> Option<Target> {
-        TARGETS.iter().find(|row| row.name.as_bytes() == name).map(|row| row.target)
+        let has_values = |row: &&Row| !matches!(row.keys, Keys::Uris);
+        TARGETS.iter().filter(has_values).find(|row| row.name.as_bytes() == name).map(|row| row.target)
     }
 
     /// The key as it is stored, or `None` if the target has no such key.
     pub(super) fn key(self, key: &[u8]) -> Option<Vec<u8>> {
         match self.row()?.keys {
-            Keys::Any => Some(key.to_vec()),
+            Keys::Any | Keys::Uris => Some(key.to_vec()),
             Keys::Lower => Some(key.to_ascii_lowercase()),
             Keys::Of(keys) => keys.contains(&key).then(|| key.to_vec()),
         }
@@ -179,6 +187,7 @@ pub(super) struct SlotTable {
     numbers: HashMap<Box<[u8]>, usize>,
     slots: Vec<Entry>,
     bytes: usize,
+    includes: usize,
 }
 
 #[derive(Debug)]
@@ -202,13 +211,20 @@ impl SlotTable {
             return Some(number);
         }
         let number = self.slots.len();
-        if number >= most {
+        let is_include = target == Target::Include;
+        if number >= most || is_include && self.includes >= MAX_INCLUDES {
             return None;
         }
+        self.includes += usize::from(is_include);
         self.numbers.insert(name.into(), number);
         self.bytes += key.len() + 16;
         self.slots.push(Entry { target, key: key.into(), uses: 1 });
         Some(number)
+    }
+
+    /// How many different fragments are included.
+    pub(super) fn includes(&self) -> usize {
+        self.includes
     }
 
     pub(super) fn personal(&self) -> bool {

@@ -20,6 +20,10 @@ impl Values for Visitor {
     fn value(&self, slot: usize) -> Option<&[u8]> {
         self.0.get(slot).map(Vec::as_slice)
     }
+
+    fn fragment(&self, slot: usize) -> Option<&[u8]> {
+        self.value(slot).filter(|fragment| !fragment.is_empty())
+    }
 }
 
 /// The page as printed.

@@ -29,6 +29,7 @@ enum Token {
 
 enum Node {
     Text(Vec<u8>),
+    Include { uri: Vec<u8>, default: Vec<u8> },
     Get { name: (String, Vec<u8>), default: Vec<u8>, filters: Vec<Filter> },
     Block { name: Option<(String, Vec<u8>)>, negate: bool, then: Vec<Node>, otherwise: Vec<Node> },
 }
@@ -149,6 +150,15 @@ impl Reader<'_> {
         if words.len() > most {
             return Err("too many words");
         }
+        if words[0] == b"include" {
+            if words.len() > 2 {
+                return Err("too many words");
+            }
+            if word(1).is_empty() {
+                return Err("missing word");
+            }
+            return Ok(Some(self.include(word(1), filters.unwrap_or_default())));
+        }
         if word(1).is_empty() || word(2).is_empty() {
             return Err("missing word");
         }
@@ -225,6 +235,38 @@ impl Reader<'_> {
         Node::Block { name, negate, then, otherwise }
     }
 
+    fn include(&mut self, uri: Vec<u8>, filters: Raw) -> Node {
+        let (filters, mut wrong) = check_filters(filters);
+        if filters.iter().any(|filter| filter.name != "default" && filter.name != "raw") {
+            self.errors.push("filter on an include");
+        }
+        // That a cut escapes what was escaped is of no concern where nothing is.
+        self.errors.append(&mut wrong);
+        let given = |filter: &&Filter| {
+            filter.name == "default" && filter.argument.as_ref().is_some_and(|a| !a.is_empty())
+        };
+        let default =
+            filters.iter().find(given).and_then(|filter| filter.argument.clone()).unwrap_or_default();
+        if !uri_is_good(&uri) {
+            self.errors.push("bad URI to include");
+            return Node::Text(default);
+        }
+        let name = ("include".to_owned(), uri.clone());
+        if !self.slots.contains(&name) {
+            let included = self.slots.iter().filter(|slot| slot.0 == "include").count();
+            if included == 32 {
+                self.errors.push("too many includes");
+                return Node::Text(default);
+            }
+            if self.slots.len() == self.world.slots_max {
+                self.errors.push("too many different values");
+                return Node::Text(default);
+            }
+            self.slots.insert(name);
+        }
+        Node::Include { uri, default }
+    }
+
     /// The value's name as it is looked up, `None` if it can't be there.
     fn name(
         &mut self,
@@ -261,6 +303,33 @@ impl Reader<'_> {
     }
 }
 
+/// A path from the root, of visible characters, that goes nowhere up.
+fn uri_is_good(uri: &[u8]) -> bool {
+    let path = &uri[..uri.iter().position(|&byte| byte == b'?').unwrap_or(uri.len())];
+    let mut plain = Vec::new();
+    let mut i = 0;
+    while i < path.len() {
+        if path[i] == b'%' {
+            let digits = path.get(i + 1..i + 3).unwrap_or_default();
+            if digits.len() < 2 || !digits.iter().all(u8::is_ascii_hexdigit) {
+                return false;
+            }
+            plain.push(u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap());
+            i += 3;
+        } else {
+            plain.push(path[i]);
+            i += 1;
+        }
+    }
+    let up = |path: &[u8]| [path, b"/"].concat().windows(4).any(|part| part == b"/../");
+    uri[0] == b'/'
+        && uri.len() <= 2048
+        && !uri.iter().any(|&byte| byte.is_ascii_control() || byte == b' ' || byte == b'#')
+        && !plain.iter().any(u8::is_ascii_control)
+        && !up(path)
+        && !up(&plain)
+}
+
 fn known(target: &str) -> bool {
     ["cookie", "header", "arg", "var", "lang", "geo", "ip", "page", "abvalue"].contains(&target)
 }
@@ -268,6 +337,10 @@ fn known(target: &str) -> bool {
 fn print(node: &Node, world: &World<'_>, out: &mut Vec<u8>) {
     match node {
         Node::Text(text) => out.extend(text),
+        Node::Include { uri, default } => {
+            let fragment = (world.lookup)("include", uri);
+            out.extend(if fragment.is_empty() { default } else { &fragment });
+        }
         Node::Get { name, default, filters } => {
             let value = (world.lookup)(&name.0, &name.1);
             if value.is_empty() {
@@ -349,7 +422,7 @@ fn words(inside: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Raw>), &'static str> {
                 None => words.push(word),
             }
         }
-        let commands = ["get", "if", "unless", "else", "end", "incr", "decr", "pop"];
+        let commands = ["get", "if", "unless", "else", "end", "incr", "decr", "pop", "include"];
         if words.len() == 1 && !commands.iter().any(|command| command.as_bytes() == words[0]) {
             return Err("unknown command");
         }

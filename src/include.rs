@@ -1,0 +1,294 @@
+//! Fragments that a page includes: sub-requests whose output ends up in memory.
+//!
+//! ```text
+//!  a page that needs fragments       its sub-requests
+//!    ask() -- one for each ------->  handler, fetch, capture: as any request
+//!      |                                     |
+//!    waits: no event, no CPU                 v
+//!      |                             header(), take(): kept, never sent
+//!    woken <---- the last one ended, or the deadline
+//! ```
+//!
+//! They are background sub-requests: nginx keeps no place for them in the client's answer, so that a late one holds up
+//! nothing, and its output comes here, in front of all filters of nginx.
+//!
+//! Invariants
+//! - A sub-request shares its parent's pool, and nginx destroys that with the main request, after the last sub-request has
+//!   ended. An [`Includes`] lives in it: it outlives every sub-request that points to it, however late that is.
+//! - Every pending fragment has a deadline, and the alarm is set to no later than the first. So a page is always woken.
+//! - What ends a sub-request badly ends its fragment and not the client's request: see [`ended`].
+
+mod part;
+
+use std::cell::Cell;
+use std::mem::zeroed;
+use std::ptr;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use ngx::ffi::{
+    NGX_HTTP_CLIENT_CLOSED_REQUEST, NGX_HTTP_CLOSE, NGX_HTTP_CREATED, NGX_HTTP_NO_CONTENT,
+    NGX_HTTP_REQUEST_TIME_OUT, NGX_HTTP_SPECIAL_RESPONSE, NGX_LOG_WARN, ngx_add_timer, ngx_connection_t,
+    ngx_current_msec, ngx_del_timer, ngx_event_t, ngx_http_finalize_request, ngx_http_post_request,
+    ngx_http_request_t, ngx_http_run_posted_requests, ngx_int_t, ngx_msec_t, ngx_time,
+};
+use ngx::ngx_log_error;
+use twice_core::board::Counter;
+use twice_core::include::{Budget, Failure, Fragment};
+
+use crate::conf;
+use crate::ctx;
+use crate::guard::guarded;
+use crate::shm::{DEFAULT_MAX_OBJECT, Zone};
+use crate::sys::{self, ERROR, OK, Request};
+
+pub use part::{Part, header, part_of, take};
+
+/// The fragments of one page.
+pub struct Includes {
+    /// First, so that the alarm's event leads here.
+    alarm: ngx_event_t,
+    parent: *mut ngx_http_request_t,
+    zone: *const Zone,
+    /// Boxed: sub-requests point to them.
+    parts: Vec<Box<Part>>,
+    pending: usize,
+    timeout: ngx_msec_t,
+    max: usize,
+    /// How often the page is itself included.
+    depth: usize,
+    /// One for a page and all below it.
+    budget: Rc<Cell<Budget>>,
+}
+
+impl Drop for Includes {
+    fn drop(&mut self) {
+        if self.alarm.timer_set() != 0 {
+            // SAFETY: it is in nginx's tree of timers.
+            unsafe { ngx_del_timer(&raw mut self.alarm) };
+        }
+    }
+}
+
+impl Includes {
+    /// A page without fragments so far, in the request's pool; none when memory ran out.
+    pub fn of_page(request: Request<'_>) -> Option<*mut Self> {
+        let zone = ctx::get(request)?.zone;
+        // SAFETY: the zone of the request's location, alive as long as its configuration.
+        let max = unsafe { zone.as_ref() }.map_or(DEFAULT_MAX_OBJECT, Zone::max_object);
+        // SAFETY: parts of fragments under way, as `part_of` says.
+        let budget = part_of(request).map(|part| unsafe { (*(*part).owner).budget.clone() });
+        // SAFETY: an event of zeros is one that is not set.
+        let mut alarm: ngx_event_t = unsafe { zeroed() };
+        // SAFETY: a live request's connection. It is for nginx's debug log, which wants a number of it.
+        alarm.data = unsafe { (*request.raw()).connection }.cast();
+        alarm.handler = Some(late);
+        alarm.log = request.log();
+        let includes = Self {
+            alarm,
+            parent: request.raw(),
+            zone,
+            parts: Vec::new(),
+            pending: 0,
+            timeout: conf::of(request).include_timeout,
+            max,
+            depth: part::depth(request),
+            budget: budget.unwrap_or_default(),
+        };
+        sys::pool_box_of(request, includes)
+    }
+
+    /// Whether any is still to come.
+    pub fn is_pending(&self) -> bool {
+        self.pending > 0
+    }
+
+    /// Whether any has passed its deadline: it may be under way still.
+    pub fn any_late(&self) -> bool {
+        self.parts.iter().any(|part| part.fragment.failure() == Some(Failure::Late))
+    }
+
+    /// Whether this slot's fragment was asked for.
+    pub fn knows(&self, slot: usize) -> bool {
+        self.parts.iter().any(|part| part.slot == slot)
+    }
+
+    /// The fragment of a slot, if it came.
+    pub fn fragment(&self, slot: usize) -> Option<&[u8]> {
+        self.parts.iter().find(|part| part.slot == slot)?.fragment.bytes()
+    }
+
+    /// Gives up what is still to come.
+    pub fn give_up(&mut self, why: Failure) {
+        for part in 0..self.parts.len() {
+            self.fail(part, why);
+        }
+    }
+
+    fn fail(&mut self, part: usize, why: Failure) {
+        self.change(part, |fragment, budget| fragment.fail(why, budget));
+    }
+
+    /// Does something to a fragment. Counts and tells the log if that ended it.
+    fn change(&mut self, part: usize, work: impl FnOnce(&mut Fragment, &mut Budget)) {
+        let Some(part) = self.parts.get_mut(part) else { return };
+        if !part.fragment.is_pending() {
+            return;
+        }
+        let mut budget = self.budget.get();
+        work(&mut part.fragment, &mut budget);
+        self.budget.set(budget);
+        if part.fragment.is_pending() {
+            return;
+        }
+        self.pending -= 1;
+        if let Some(why) = part.fragment.failure() {
+            // SAFETY: the zone of a location of the running cycle.
+            unsafe { &*self.zone }.count(Counter::IncludeFailures);
+            // SAFETY: the parent lives as long as its fragments.
+            tell(unsafe { Request::new(self.parent) }, &part.uri, why);
+        }
+    }
+
+    /// Adds a fragment that is under way, or has failed before it was.
+    ///
+    /// # Safety
+    /// `this` must be what [`Includes::of_page`] gave for this live request.
+    pub unsafe fn ask(this: *mut Self, request: Request<'_>, slot: usize, uri: &[u8]) {
+        // SAFETY: the caller's promise; the reference ends before nginx is called.
+        let (part, asked) = unsafe {
+            let includes = &mut *this;
+            (*includes.zone).count(Counter::Includes);
+            let mut budget = includes.budget.get();
+            let asked = budget.take(includes.depth);
+            includes.budget.set(budget);
+            let until = ngx_current_msec.wrapping_add(includes.timeout);
+            includes.parts.push(Box::new(Part {
+                owner: this,
+                number: includes.parts.len(),
+                slot,
+                uri: uri.to_vec(),
+                until,
+                fragment: Fragment::new(includes.max),
+            }));
+            includes.pending += 1;
+            let part = includes.parts.last_mut().map_or(ptr::null_mut(), |part| ptr::from_mut(&mut **part));
+            (part, asked)
+        };
+        // SAFETY: the part lives in `this`.
+        let asked = asked.and_then(|()| unsafe { part::start(request, part, uri) }.ok_or(Failure::NotAsked));
+        // SAFETY: as above. The event stays where it is until `this` is dropped, which takes it out of the tree.
+        unsafe {
+            match asked {
+                Err(why) => (*this).fail((*part).number, why),
+                Ok(()) if (*this).alarm.timer_set() == 0 => {
+                    ngx_add_timer(&raw mut (*this).alarm, (*this).timeout);
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// # Safety
+    /// `this` must point to live includes, of whose page no reference is held.
+    unsafe fn wake_if_done(this: *mut Self) -> bool {
+        // SAFETY: the caller's promise; the parent outlives its fragments.
+        unsafe { (*this).pending > 0 || ngx_http_post_request((*this).parent, ptr::null_mut()) == OK }
+    }
+}
+
+/// nginx's callback: the time of the earliest fragment may be over.
+unsafe extern "C" fn late(event: *mut ngx_event_t) {
+    guarded((), || {
+        // SAFETY: the event is the first thing in its `Includes`, which takes it out of the tree when it is dropped. No
+        // reference is held where nginx is called.
+        unsafe {
+            let this = event.cast::<Includes>();
+            let connection = (*event).data.cast::<ngx_connection_t>();
+            let now = ngx_current_msec;
+            let mut next: Option<ngx_msec_t> = None;
+            for number in 0..(*this).parts.len() {
+                let Some(part) = (&(*this).parts).get(number) else { break };
+                if !part.fragment.is_pending() {
+                    continue;
+                }
+                // nginx's clock may wrap around: differences count.
+                match part.until.wrapping_sub(now) as ngx_int_t {
+                    left if left <= 0 => (*this).fail(number, Failure::Late),
+                    left => next = Some(next.map_or(left as ngx_msec_t, |next| next.min(left as ngx_msec_t))),
+                }
+            }
+            if let Some(next) = next {
+                ngx_add_timer(event, next);
+            } else if !Includes::wake_if_done(this) {
+                ngx_http_finalize_request((*this).parent, ERROR);
+            }
+            ngx_http_run_posted_requests(connection);
+        }
+    });
+}
+
+/// nginx's callback: a sub-request is being finalized. It may come several times: an error is first answered by nginx, and
+/// what is buffered (fragments of its own that it waits for) is waited for.
+///
+/// What it gives back is what nginx goes on with. Where that would end the client's connection, it gives success: the page
+/// survives.
+unsafe extern "C" fn ended(
+    r: *mut ngx_http_request_t,
+    data: *mut std::ffi::c_void,
+    rc: ngx_int_t,
+) -> ngx_int_t {
+    const FATAL: [u32; 3] = [NGX_HTTP_REQUEST_TIME_OUT, NGX_HTTP_CLIENT_CLOSED_REQUEST, NGX_HTTP_CLOSE];
+    // SAFETY: a live sub-request, and the data that `part::start` gave it.
+    guarded(rc, || unsafe {
+        if (*(*r).connection).error() != 0 {
+            return rc;
+        }
+        let fatal = rc == ERROR || FATAL.iter().any(|&code| rc == code as ngx_int_t);
+        let answered = rc >= NGX_HTTP_SPECIAL_RESPONSE as ngx_int_t
+            || rc == NGX_HTTP_CREATED as ngx_int_t
+            || rc == NGX_HTTP_NO_CONTENT as ngx_int_t;
+        if fatal {
+            (*r).set_buffered(0);
+        } else if answered || (*r).buffered() != 0 || !(*r).postponed.is_null() {
+            return rc;
+        }
+        let part = data.cast::<Part>();
+        let owner = (*part).owner;
+        let waits = (*part).fragment.is_pending();
+        (*owner).change((*part).number, |fragment, budget| fragment.end(budget));
+        if waits && !Includes::wake_if_done(owner) {
+            // No memory to wake the page: nginx ends a request whose connection is broken.
+            (*(*r).connection).set_error(1);
+            return rc;
+        }
+        if fatal { OK } else { rc }
+    })
+}
+
+/// Tells the log of a failed include: one line a second, and how many others there were.
+fn tell(page: Request<'_>, uri: &[u8], why: Failure) {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    static SKIPPED: AtomicU64 = AtomicU64::new(0);
+    let now = ngx_time();
+    if LAST.swap(now, Ordering::Relaxed) == now {
+        SKIPPED.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let others = match SKIPPED.swap(0, Ordering::Relaxed) {
+        0 => String::new(),
+        count => format!(" ({count} more since the last line)"),
+    };
+    // SAFETY: a live request's URI.
+    let path = unsafe { sys::bytes((*page.raw()).uri) };
+    let uri = uri.get(..uri.len().min(200)).unwrap_or_default();
+    ngx_log_error!(
+        NGX_LOG_WARN,
+        page.log(),
+        "twice: page \"{}\" goes without its include \"{}\": {}{}",
+        path.escape_ascii(),
+        uri.escape_ascii(),
+        why,
+        others
+    );
+}

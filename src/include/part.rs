@@ -1,0 +1,228 @@
+//! One fragment's sub-request: how it is made, and where its output goes.
+
+use std::ptr;
+
+use ngx::ffi::{
+    NGX_HTTP_LOG_UNSAFE, NGX_HTTP_SUBREQUEST_BACKGROUND, ngx_buf_t, ngx_chain_t, ngx_http_parse_unsafe_uri,
+    ngx_http_post_subrequest_t, ngx_http_request_body_t, ngx_http_request_t, ngx_http_subrequest, ngx_int_t,
+    ngx_list_init, ngx_list_t, ngx_msec_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
+};
+use twice_core::include::Fragment;
+use twice_core::policy::{HeaderKey, WITHHELD};
+
+use super::{Includes, ended};
+use crate::conf;
+use crate::sys::{self, OK, Request};
+
+/// A fragment of a page.
+pub struct Part {
+    /// The page's.
+    pub(super) owner: *mut Includes,
+    /// Its place there.
+    pub(super) number: usize,
+    /// The slot of the page's program that it fills.
+    pub(super) slot: usize,
+    pub(super) uri: Vec<u8>,
+    /// When it is late, by nginx's clock.
+    pub(super) until: ngx_msec_t,
+    pub(super) fragment: Fragment,
+}
+
+/// The fragment that a request was made for. It lives as long as the request.
+pub fn part_of(request: Request<'_>) -> Option<*mut Part> {
+    if request.is_main() {
+        return None;
+    }
+    // SAFETY: a live sub-request; what stands there with our handler is what `start` put there.
+    unsafe {
+        let post = (*request.raw()).post_subrequest.as_ref()?;
+        let ours = post.handler.is_some_and(|handler| ptr::fn_addr_eq(handler, ended as Ended));
+        ours.then(|| post.data.cast::<Part>())
+    }
+}
+
+type Ended = unsafe extern "C" fn(*mut ngx_http_request_t, *mut std::ffi::c_void, ngx_int_t) -> ngx_int_t;
+
+/// How many of a request and its ancestors are fragments.
+pub fn depth(request: Request<'_>) -> usize {
+    let mut depth = 0;
+    let mut r = request.raw();
+    while !r.is_null() {
+        // SAFETY: a live request, or a parent, which lives longer.
+        unsafe {
+            depth += usize::from(part_of(Request::new(r)).is_some());
+            r = (*r).parent;
+        }
+    }
+    depth
+}
+
+/// Makes the sub-request. nginx runs it when the caller is back in the event loop.
+///
+/// # Safety
+/// `part` must live as long as the request's pool.
+pub unsafe fn start(request: Request<'_>, part: *mut Part, uri: &[u8]) -> Option<()> {
+    let r = request.raw();
+    let mut uri = sys::ngx_str(request.copy(uri)?);
+    let mut args = ngx_str_t { len: 0, data: ptr::null_mut() };
+    let mut flags: ngx_uint_t = NGX_HTTP_LOG_UNSAFE as ngx_uint_t;
+    // SAFETY: a live request; all that is given lives in its pool.
+    unsafe {
+        if ngx_http_parse_unsafe_uri(r, &raw mut uri, &raw mut args, &raw mut flags) != OK {
+            return None;
+        }
+        let lines = headers(request)?;
+        // A body of no bytes: the parent's is not the fragment's, and nginx would read it if there were none.
+        let body = request.zeroed::<ngx_http_request_body_t>()?;
+        let post = request.zeroed::<ngx_http_post_subrequest_t>()?;
+        (*post).handler = Some(ended);
+        (*post).data = part.cast();
+        let mut sub = ptr::null_mut();
+        let flags = NGX_HTTP_SUBREQUEST_BACKGROUND as ngx_uint_t;
+        if ngx_http_subrequest(r, &raw mut uri, &raw mut args, &raw mut sub, post, flags) != OK {
+            return None;
+        }
+        (*sub).request_body = body;
+        let head = &raw mut (*sub).headers_in;
+        (*head).headers = lines;
+        // The list has one part: `last` must be the part inside the request, where lines are added.
+        (*head).headers.last = &raw mut (*head).headers.part;
+        (*head).content_length_n = -1;
+        (*head).set_chunked(0);
+        for line in [
+            &raw mut (*head).content_length,
+            &raw mut (*head).transfer_encoding,
+            &raw mut (*head).range,
+            &raw mut (*head).if_range,
+            &raw mut (*head).if_match,
+            &raw mut (*head).if_none_match,
+            &raw mut (*head).if_modified_since,
+            &raw mut (*head).if_unmodified_since,
+            &raw mut (*head).upgrade,
+            &raw mut (*head).expect,
+        ] {
+            *line = ptr::null_mut();
+        }
+        sys::take_linked(sub);
+    }
+    Some(())
+}
+
+/// Lines of one connection, or of the parent's body.
+const NOT_INHERITED: [&[u8]; 4] = [b"content-length", b"transfer-encoding", b"upgrade", b"expect"];
+
+/// The parent's header lines without those that speak of its own answer: a part of it, a condition, its body. What a
+/// visitor may not say in Twice's name is left out, too.
+fn headers(request: Request<'_>) -> Option<ngx_list_t> {
+    let names = conf::of(request).headers();
+    let count = request.lines_in().count();
+    // SAFETY: a list head of zeros is overwritten by ngx_list_init, which takes room for every line from a live pool.
+    let list = unsafe {
+        let list = request.zeroed::<ngx_list_t>()?;
+        if ngx_list_init(list, request.pool(), count.max(1), size_of::<ngx_table_elt_t>()) != OK {
+            return None;
+        }
+        list
+    };
+    for line in request.lines_in() {
+        // SAFETY: a line of this live request.
+        let (name, _) = unsafe { sys::pair(line) };
+        let ours = matches!(names.find(name), Some(key) if key != HeaderKey::Cookies);
+        let own = || WITHHELD.iter().chain(&NOT_INHERITED).any(|own| name.eq_ignore_ascii_case(own));
+        if ours || own() {
+            continue;
+        }
+        // SAFETY: the list has room for it, and the line lives as long as the request.
+        if unsafe { sys::push_copy(list, line) }.is_null() {
+            return None;
+        }
+    }
+    // SAFETY: just made.
+    Some(unsafe { *list })
+}
+
+/// A fragment's header: read and sent nowhere.
+///
+/// # Safety
+/// `part` must be that of this live request.
+pub unsafe fn header(request: Request<'_>, part: *mut Part) {
+    // SAFETY: the caller's promise; no reference is held where nginx is called.
+    unsafe {
+        let r = request.raw();
+        (*r).set_header_sent(1);
+        // Files come as memory, and whole.
+        (*r).set_filter_need_in_memory(1);
+        (*r).set_allow_ranges(0);
+        let out = &raw const (*r).headers_out;
+        let encoding = (*out).content_encoding;
+        let encoded = !encoding.is_null() && (*encoding).value.len > 0 && (*encoding).hash != 0;
+        let status = u16::try_from((*out).status).unwrap_or(0);
+        let length = u64::try_from((*out).content_length_n).ok();
+        change(request, part, |fragment, budget| fragment.header(status, encoded, length, budget));
+    }
+}
+
+/// A fragment's body: kept, and sent nowhere.
+///
+/// # Safety
+/// `part` must be that of this live request, `chain` what came to the body filter.
+pub unsafe fn take(request: Request<'_>, part: *mut Part, chain: *mut ngx_chain_t) -> ngx_int_t {
+    let mut link = chain;
+    while !link.is_null() {
+        // SAFETY: links of nginx's chain, each with its buffer.
+        let buf = unsafe { (*link).buf };
+        // SAFETY: the caller's promise.
+        unsafe { take_buf(request, part, buf) };
+        // SAFETY: as above.
+        link = unsafe { (*link).next };
+    }
+    OK
+}
+
+/// # Safety
+/// As for [`take`].
+unsafe fn take_buf(request: Request<'_>, part: *mut Part, buf: *mut ngx_buf_t) {
+    // SAFETY: the caller's promise; a buffer in memory has its bytes from `pos` to `last`.
+    unsafe {
+        let b = &mut *buf;
+        let in_memory = b.temporary() != 0 || b.memory() != 0 || b.mmap() != 0;
+        let data = if in_memory && !b.pos.is_null() {
+            std::slice::from_raw_parts(b.pos, b.last.offset_from_unsigned(b.pos))
+        } else {
+            &[]
+        };
+        // `filter_need_in_memory` rules a file out; a handler that goes past nginx's copy filter loses.
+        let in_file = !in_memory && b.in_file() != 0 && b.file_last > b.file_pos;
+        let last = b.last_buf() != 0 || b.last_in_chain() != 0;
+        change(request, part, |fragment, budget| {
+            fragment.feed(data, budget);
+            if last && !in_file {
+                fragment.last();
+            }
+        });
+        b.pos = b.last;
+        b.file_pos = b.file_last;
+    }
+}
+
+/// Does something to a fragment. Should that end it, and was it the last, its page is woken.
+///
+/// # Safety
+/// As for [`take`].
+unsafe fn change(
+    request: Request<'_>,
+    part: *mut Part,
+    work: impl FnOnce(&mut Fragment, &mut twice_core::include::Budget),
+) {
+    // SAFETY: the caller's promise; what owns a part lives as long as it.
+    unsafe {
+        let owner = (*part).owner;
+        if !(*part).fragment.is_pending() {
+            return;
+        }
+        (*owner).change((*part).number, work);
+        if !(*part).fragment.is_pending() && !Includes::wake_if_done(owner) {
+            (*(*request.raw()).connection).set_error(1);
+        }
+    }
+}
