@@ -60,6 +60,9 @@ pub struct LocConf {
     headers: *mut HeaderNames,
     /// `twice_geo`: null is none.
     pub geo: *mut ngx_http_complex_value_t,
+    lock: ngx_uint_t,
+    lock_timeout: ngx_uint_t,
+    lock_age: ngx_uint_t,
 }
 
 const UNSET: ngx_uint_t = ngx_uint_t::MAX;
@@ -95,6 +98,21 @@ impl LocConf {
     /// `twice_escape`.
     pub fn escape(&self) -> Escape {
         if self.escape == 0 { Escape::Off } else { Escape::Html }
+    }
+
+    /// `twice_lock`.
+    pub fn lock(&self) -> bool {
+        self.lock != 0
+    }
+
+    /// `twice_lock_timeout`.
+    pub fn lock_timeout_ms(&self) -> u64 {
+        self.lock_timeout as u64
+    }
+
+    /// `twice_lock_age`.
+    pub fn lock_age_ms(&self) -> u64 {
+        self.lock_age as u64
     }
 
     /// `twice_headers`.
@@ -201,6 +219,9 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.escape = UNSET;
         conf.headers = sys::unset_ptr();
         conf.geo = sys::unset_ptr();
+        conf.lock = UNSET;
+        conf.lock_timeout = UNSET;
+        conf.lock_age = UNSET;
     }
     conf.cast()
 }
@@ -244,6 +265,9 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     merge_uint(&mut child.tags, parent.tags, 1);
     merge_uint(&mut child.escape, parent.escape, 1);
     merge_ptr(&mut child.geo, parent.geo, ptr::null_mut());
+    merge_uint(&mut child.lock, parent.lock, 1);
+    merge_uint(&mut child.lock_timeout, parent.lock_timeout, 5_000);
+    merge_uint(&mut child.lock_age, parent.lock_age, 30_000);
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
     unsafe {

@@ -21,8 +21,9 @@ use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
-use crate::sys::{DECLINED, ERROR, OK, Request};
-use crate::{deliver, fetch, identity};
+use crate::sys::{AGAIN, DECLINED, ERROR, OK, Request};
+use crate::wait::Turn;
+use crate::{deliver, fetch, flight, identity, wait};
 
 /// Adds the phase handlers.
 ///
@@ -59,7 +60,7 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             return DECLINED;
         }
         let Some(zone) = conf.zone() else { return DECLINED };
-        match look_up(request, conf, zone) {
+        match look_up(request, conf, zone, false) {
             // What a phase handler returns here ends the request.
             Some(Stage::Hit) => deliver::deliver(request),
             _ => DECLINED,
@@ -73,7 +74,7 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     guarded(ERROR, || {
         let conf = conf::of(request);
         let Some(zone) = conf.zone() else { return DECLINED };
-        match look_up(request, conf, zone) {
+        match look_up(request, conf, zone, true) {
             Some(Stage::Hit) => {
                 // SAFETY: a live request.
                 unsafe { (*r).content_handler = Some(deliver::content_handler) };
@@ -83,17 +84,61 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
                 fetch::install(request);
                 DECLINED
             }
+            Some(Stage::Wait) => AGAIN,
             None => DECLINED,
         }
     })
 }
 
 /// Gives the request its context and asks the store. None: out of memory, or it was asked before; the
-/// request goes on without Twice.
-fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
-    if ctx::get(request).is_some() {
-        return None;
+/// request goes on without Twice. `may_wait`: where there is no page the phase can suspend the request.
+fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) -> Option<Stage> {
+    let bypass = match ctx::get(request) {
+        // Resumed: who it is, and what it may ask for, is known.
+        Some(ctx) if ctx.stage == Stage::Wait => {
+            ctx.stage = Stage::Pass;
+            false
+        }
+        Some(_) => return None,
+        None => {
+            flight::end_former(request);
+            match begin(request, conf, zone)? {
+                Some(bypass) => bypass,
+                None => return Some(Stage::Pass),
+            }
+        }
+    };
+    // SAFETY: a live request.
+    let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
+    let may_wait = may_wait && !head && !bypass;
+    let status = if bypass { CacheStatus::Bypass } else { find_or_wait(request, conf, zone, may_wait)? };
+    let ctx = ctx::get(request)?;
+    ctx.status = Some(status);
+    if ctx.stage == Stage::Wait {
+        return Some(Stage::Wait);
     }
+    zone.count(match status {
+        CacheStatus::Hit => Counter::Hits,
+        CacheStatus::Miss => Counter::Misses,
+        CacheStatus::Expired => Counter::Expired,
+        CacheStatus::Bypass => Counter::Bypassed,
+    });
+    (ctx.stage, ctx.reason) = match status {
+        CacheStatus::Hit => (Stage::Hit, Reason::Hit),
+        _ if head => (Stage::Pass, Reason::Head),
+        // Until the response says otherwise.
+        _ => (Stage::Fetch, Reason::Incomplete),
+    };
+    if ctx.stage == Stage::Fetch {
+        zone.count(Counter::Fetches);
+        ctx.lines_before = request.lines_out().count();
+    }
+    Some(ctx.stage)
+}
+
+/// Gives the request its context and its key, and says whether it passes the store by; `Some(None)` where it is none
+/// of the cache's business.
+fn begin(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Option<bool>> {
     ctx::set(request, Ctx::new(zone, Reason::Failed))?;
     // What evaluates variables comes first: they may ask for this very context.
     let asked = match not_looked_up(request, conf) {
@@ -104,7 +149,7 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
         Ok(key) => key,
         Err(reason) => {
             ctx::get(request)?.reason = reason;
-            return Some(Stage::Pass);
+            return Some(None);
         }
     };
     // SAFETY: nginx's own test of its own array, or null, which it takes as "none is true".
@@ -117,27 +162,37 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
     let ctx = ctx::get(request)?;
     ctx.key = key;
     ctx.hash = store.hash(key);
-    let status = if bypass { CacheStatus::Bypass } else { ask(ctx, zone, key) };
-    ctx.status = Some(status);
-    zone.count(match status {
-        CacheStatus::Hit => Counter::Hits,
-        CacheStatus::Miss => Counter::Misses,
-        CacheStatus::Expired => Counter::Expired,
-        CacheStatus::Bypass => Counter::Bypassed,
-    });
-    // SAFETY: a live request.
-    let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
-    (ctx.stage, ctx.reason) = match status {
-        CacheStatus::Hit => (Stage::Hit, Reason::Hit),
-        _ if head => (Stage::Pass, Reason::Head),
-        // Until the response says otherwise.
-        _ => (Stage::Fetch, Reason::Incomplete),
-    };
-    if ctx.stage == Stage::Fetch {
-        zone.count(Counter::Fetches);
-        ctx.lines_before = request.lines_out().count();
+    Some(Some(bypass))
+}
+
+/// Looks the page up; where it is not there the request gets the lease of its fetch, or is suspended, which its stage
+/// says then.
+fn find_or_wait(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) -> Option<CacheStatus> {
+    let mut status = CacheStatus::Miss;
+    // A page that comes and goes again in between is not looked for a third time.
+    for _ in 0..2 {
+        let ctx = ctx::get(request)?;
+        // SAFETY: a key in the pool of this live request.
+        let key = unsafe { &*ctx.key };
+        status = ask(ctx, zone, key);
+        let before = ctx.status.replace(status);
+        if ctx.has_waited() && status == CacheStatus::Hit {
+            ctx.waited_for = before;
+        }
+        if status == CacheStatus::Hit || !may_wait {
+            break;
+        }
+        match wait::turn(request, conf, zone)? {
+            Turn::Again => {}
+            Turn::Fetch => break,
+            Turn::Wait => {
+                let ctx = ctx::get(request)?;
+                (ctx.stage, ctx.reason) = (Stage::Wait, Reason::Waiting);
+                break;
+            }
+        }
     }
-    Some(ctx.stage)
+    Some(status)
 }
 
 /// The one lookup of a request: without the lock if that finds the page. A page that is served is held.

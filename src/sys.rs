@@ -29,6 +29,8 @@ pub use timer::Timer;
 pub const OK: ngx_int_t = NGX_OK as ngx_int_t;
 /// `NGX_ERROR`.
 pub const ERROR: ngx_int_t = ngx::ffi::NGX_ERROR as ngx_int_t;
+/// `NGX_AGAIN`.
+pub const AGAIN: ngx_int_t = ngx::ffi::NGX_AGAIN as ngx_int_t;
 /// `NGX_DECLINED`.
 pub const DECLINED: ngx_int_t = ngx::ffi::NGX_DECLINED as ngx_int_t;
 
