@@ -2,6 +2,7 @@
 //! name holds NAME.
 
 mod broken_origins;
+mod collapse;
 mod conf;
 mod delivery;
 mod fixture_self;
