@@ -31,6 +31,7 @@ use ngx::ffi::{
 };
 use twice_core::board::Counter;
 use twice_core::board::flights::{Asked, Lease};
+use twice_core::store::Section;
 
 use crate::conf::LocConf;
 use crate::ctx;
@@ -47,6 +48,8 @@ pub struct Waiter {
     /// nginx's timer, and what it posts to resume the request.
     event: ngx_event_t,
     request: *mut ngx_http_request_t,
+    /// What it looks for, in the request's pool.
+    key: *const [u8],
     flight: Awaited,
     /// Place in the flight's list; none: not in it.
     place: Option<usize>,
@@ -107,8 +110,8 @@ pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Turn> {
     let channel = if conf.lock_timeout_ms() == 0 { None } else { channel::mine() };
     let asked = zone.flights(|section, flights| {
         // It may have been stored since it was looked up, and then nobody fetches it any more.
-        let there = section.peek(hash, key).is_some_and(|found| found.meta.expires_ms > now);
-        (!there).then(|| flights.ask(hash, now, conf.lock_age_ms(), zone.owner(), channel))
+        (!is_there(section, hash, key, now))
+            .then(|| flights.ask(hash, now, conf.lock_age_ms(), zone.owner(), channel))
     })?;
     match asked {
         None => Some(Turn::Again),
@@ -128,9 +131,15 @@ pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Turn> {
     }
 }
 
+/// Whether the page can be served.
+fn is_there(section: &Section<'_>, hash: u64, key: &[u8], now_ms: u64) -> bool {
+    section.peek(hash, key).is_some_and(|found| found.meta.expires_ms > now_ms)
+}
+
 /// Takes the request out of nginx's hands until it is resumed.
 fn suspend(request: Request<'_>, conf: &LocConf, awaited: Awaited) -> Option<()> {
     let r = request.raw();
+    let key = ctx::get(request)?.key;
     let waiter = match ctx::get(request)?.waiter {
         waiter if waiter.is_null() => {
             // SAFETY: the zone of the request's location.
@@ -142,6 +151,7 @@ fn suspend(request: Request<'_>, conf: &LocConf, awaited: Awaited) -> Option<()>
     // SAFETY: a waiter of this live request. nginx's own calls for a request that waits for its timer
     // (ngx_http_limit_req_handler), but for the timer, which is ours.
     unsafe {
+        (*waiter).key = key;
         (*waiter).flight = awaited;
         link(waiter);
         let left = (*waiter).deadline.wrapping_sub(ngx_current_msec);
@@ -179,6 +189,7 @@ fn new_waiter(request: Request<'_>, conf: &LocConf, awaited: Awaited) -> Option<
         waiter.write(Waiter {
             event,
             request: request.raw(),
+            key: ptr::slice_from_raw_parts(ptr::null(), 0),
             flight: awaited,
             place: None,
             age_ms: conf.lock_age_ms(),
@@ -317,7 +328,18 @@ fn look(closely: bool) {
         let Awaited { zone, hash, generation } = flight;
         // SAFETY: zones outlive the requests of their cycle, and each of these has one that waits.
         let zone = unsafe { &*zone };
-        let watched = zone.flights(|_, flights| flights.watch(hash, generation, channel)).flatten();
+        let key = WAITERS.with_borrow(|waiters| {
+            // SAFETY: a waiter in a list is of a live request, as is its key.
+            waiters.get(&flight).and_then(|list| list.first()).map(|first| unsafe { (**first).key })
+        });
+        let Some(key) = key else { continue };
+        let watched = zone.flights(|section, flights| {
+            let watched = flights.watch(hash, generation, channel);
+            // Another fetch than this one may have brought the page.
+            // SAFETY: as above.
+            watched.filter(|_| !is_there(section, hash, unsafe { &*key }, now))
+        });
+        let watched = watched.flatten();
         let age = watched.map(|watched| watched.started_ms.abs_diff(now));
         if let Some(watched) = watched
             && closely

@@ -14,7 +14,9 @@ use fixture::{Answer, Gate, Nginx, Origin, Raw, Response, Setup, until};
 
 /// Three workers in front of an origin that is told which of them asks. Nobody gives up waiting within a story.
 fn collapsing(origin: &Origin, lines: &str) -> Setup {
+    // curl and plain connections name the host in two ways.
     Nginx::twice()
+        .http("twice_key $uri;")
         .workers(3)
         .location("= /status", "stub_status;")
         .location("= /who", "return 200 $pid;")
@@ -144,7 +146,7 @@ fn head_bypass_and_other_methods_wait_for_nobody() {
         let answer = Answer::page("page");
         if asked.fetch_add(1, Ordering::SeqCst) == 0 { answer.gate(&first) } else { answer }
     });
-    let nginx = collapsing(&origin, "twice_bypass $arg_fresh; twice_key $uri;").start();
+    let nginx = collapsing(&origin, "twice_bypass $arg_fresh;").start();
     let mut client = nginx.raw();
     client.get("/");
     gate.wait_arrived(1);
@@ -377,7 +379,7 @@ fn fragments_are_fetched_once_for_all_pages_that_include_them() {
         let body = r#"<!--# include virtual="/fragment" --><!--# include virtual="/fragment" -->"#;
         origin.on(name, Answer::page(format!("{name}{body}")));
     }
-    let nginx = collapsing(&origin, "ssi on; twice_key $uri;").start();
+    let nginx = collapsing(&origin, "ssi on;").start();
     let mut clients: Vec<Raw> = (0..12).map(|_| nginx.raw()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         client.get(["/a", "/b", "/c"][number % 3]);
@@ -402,7 +404,7 @@ fn a_part_does_not_wait_for_the_page_that_it_is_a_part_of() {
         "" => Answer::page(format!("{start}rest")).gate_at(start.len(), &rest),
         _ => Answer::html("inner ").header("Cache-Control", "no-store"),
     });
-    let nginx = collapsing(&origin, "ssi on; twice_key $uri; proxy_buffering off;").start();
+    let nginx = collapsing(&origin, "ssi on; proxy_buffering off;").start();
     let mut client = nginx.raw();
     client.get("/");
     origin.wait_count("/", 2);
