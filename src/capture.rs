@@ -28,11 +28,8 @@ use twice_core::variants::Dimensions;
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
-use crate::outward;
-use crate::purge;
-use crate::shm;
 use crate::sys::{self, DECLINED, ERROR, Request};
-use crate::variant;
+use crate::{flight, leaving, outward, purge, shm, variant};
 
 pub use headers::keep_private;
 pub use record::Capture;
@@ -82,6 +79,7 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its filters.
     let request = unsafe { Request::new(r) };
     let ok = guarded(false, || {
+        flight::end_former(request);
         let conf = conf::of(request);
         let answered = match ctx::get(request) {
             Some(ctx) if ctx.stage == Stage::Hit => {
@@ -103,7 +101,14 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         let done = if answered { second_answer(request, conf) } else { answer(request, conf) };
         done.and_then(|()| outward::add(request, conf, answered)).is_some()
     });
-    if ok { next_header(request) } else { ERROR }
+    if !ok {
+        return ERROR;
+    }
+    match next_header(request) {
+        // The page is wanted by others than the client that has left.
+        ERROR if guarded(false, || leaving::is_alone(request)) => sys::OK,
+        rc => rc,
+    }
 }
 
 /// What `expires` and `add_header` say of a page that holds a visitor's values is not for other caches.
@@ -131,7 +136,11 @@ fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     read_lines(request, &mut facts, usize::MAX);
     // SAFETY: a live request.
     unsafe { (*request.raw()).set_disable_not_modified(0) };
-    ctx::get(request)?.capture = std::ptr::null_mut();
+    let ctx = ctx::get(request)?;
+    ctx.capture = std::ptr::null_mut();
+    if ctx.reason == Reason::Recording {
+        flight::not_stored(request, Reason::Failed, 0);
+    }
     Some(())
 }
 
@@ -220,6 +229,13 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         }
         Err(reason) => ctx.reason = reason,
     }
+    let (reason, stage) = (ctx.reason, ctx.stage);
+    match lifetime {
+        Ok(_) => flight::answered(request),
+        Err(_) if stage == Stage::Fetch => flight::not_stored(request, reason, status),
+        Err(_) => {}
+    }
+    let ctx = ctx::get(request)?;
     if recording || verdict.tags {
         // SAFETY: a live request. A range would be cut before the body filter sees it; files come as memory.
         unsafe {
@@ -240,14 +256,14 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         // SAFETY: empty, or in the pool of this live request.
         let varies = !unsafe { &*ctx.rules }.is_empty();
         let forward = match ctx.status {
-            Some(CacheStatus::Bypass) => "bypass",
-            Some(CacheStatus::Expired) => "stale",
-            Some(_) if varies => "vary-miss",
-            Some(_) => "uri-miss",
+            Some(CacheStatus::Miss) if varies => "vary-miss",
+            Some(status) => status.forward(),
             None if ctx.reason == Reason::Method => "method",
             None => "bypass",
         };
-        headers::cache_status(request, forward, ctx.reason)?;
+        // It waited for nothing.
+        let collapsed = if ctx.has_waited() { "; collapsed=?0" } else { "" };
+        headers::cache_status(request, forward, collapsed, ctx.reason)?;
     }
     Some(())
 }
@@ -332,14 +348,47 @@ unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_cha
             ngx_log_error!(NGX_LOG_ERR, request.log(), "twice: an answer could not be rendered");
             ERROR
         }
-        Some(Next::AsItIs) => next_body(request, chain),
-        Some(Next::Rendered(out)) => {
-            let rc = next_body(request, out);
-            // SAFETY: as above, after the next filter has returned.
-            guarded((), || unsafe { (*capture).outgoing.sent(request, out) });
+        Some(next) => {
+            let (out, rendered) = match next {
+                Next::AsItIs => (chain, false),
+                Next::Rendered(out) => (out, true),
+            };
+            let rc = hand_on(request, chain, out, rendered);
+            if rendered {
+                // SAFETY: as above, after the next filter has returned.
+                guarded((), || unsafe { (*capture).outgoing.sent(request, out) });
+            }
             rc
         }
     }
+}
+
+/// Gives a chain to the next filter. Where that fails because the client has left, and others may be waiting for the
+/// page, the rest is recorded all the same.
+fn hand_on(
+    request: Request<'_>,
+    chain: *mut ngx_chain_t,
+    out: *mut ngx_chain_t,
+    rendered: bool,
+) -> ngx_int_t {
+    if guarded(false, || leaving::is_alone(request)) {
+        // SAFETY: nobody else has seen these buffers; ours and nginx's both.
+        unsafe {
+            leaving::consume(chain);
+            if rendered {
+                leaving::consume(out);
+            }
+        }
+        return sys::OK;
+    }
+    let rc = next_body(request, out);
+    // SAFETY: the next filter has seen the chain, or what was made of it.
+    if rc == ERROR
+        && guarded(false, || leaving::is_alone(request) && unsafe { leaving::go_on(request, chain) })
+    {
+        return sys::OK;
+    }
+    rc
 }
 
 enum Next {

@@ -98,6 +98,9 @@ pub struct LocConf {
     vary_language: ngx_uint_t,
     language_hosts: *mut Hosts,
     ignored: *mut Ignored,
+    lock: ngx_uint_t,
+    lock_timeout: ngx_uint_t,
+    lock_age: ngx_uint_t,
 }
 
 const UNSET: ngx_uint_t = ngx_uint_t::MAX;
@@ -160,6 +163,21 @@ impl LocConf {
     pub fn varies(&self) -> &Dimensions {
         // SAFETY: merged, as above.
         unsafe { &*self.varies }
+    }
+
+    /// `twice_lock`.
+    pub fn lock(&self) -> bool {
+        self.lock != 0
+    }
+
+    /// `twice_lock_timeout`.
+    pub fn lock_timeout_ms(&self) -> u64 {
+        self.lock_timeout as u64
+    }
+
+    /// `twice_lock_age`.
+    pub fn lock_age_ms(&self) -> u64 {
+        self.lock_age as u64
     }
 
     /// `twice_headers`.
@@ -314,6 +332,9 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.vary_language = UNSET;
         conf.language_hosts = sys::unset_ptr();
         conf.ignored = sys::unset_ptr();
+        conf.lock = UNSET;
+        conf.lock_timeout = UNSET;
+        conf.lock_age = UNSET;
     }
     conf.cast()
 }
@@ -380,6 +401,9 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
         );
         return None;
     }
+    merge_uint(&mut child.lock, parent.lock, 1);
+    merge_uint(&mut child.lock_timeout, parent.lock_timeout, 5_000);
+    merge_uint(&mut child.lock_age, parent.lock_age, 30_000);
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
     unsafe {

@@ -9,8 +9,10 @@ use twice_core::outcome::{CacheStatus, Reason};
 
 use crate::capture::Capture;
 use crate::deliver::Taken;
+use crate::flight::Flight;
 use crate::shm::Zone;
 use crate::sys::Request;
+use crate::wait::Waiter;
 
 /// Where the request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum Stage {
     Pass,
     /// The answer may be stored.
     Fetch,
+    /// Another request fetches the page: suspended, to be looked up again.
+    Wait,
     /// Served from the store.
     Hit,
 }
@@ -60,6 +64,12 @@ pub struct Ctx {
     pub lines_before: usize,
     /// The answer holds a visitor's values, or may.
     pub personal: bool,
+    /// The lease of its fetch, owned by a cleanup of the request; null: it never had one.
+    pub flight: *mut Flight,
+    /// What it found when it began to wait, if it has the page from another one's fetch.
+    pub waited_for: Option<CacheStatus>,
+    /// What suspends it, owned by a cleanup of the request; null: it never waited.
+    pub waiter: *mut Waiter,
     /// The header filter has seen the answer. What comes after that (a 416, say) is not the page.
     pub answered: bool,
 }
@@ -104,8 +114,16 @@ impl Ctx {
             capture: ptr::null_mut(),
             lines_before: 0,
             personal: false,
+            flight: ptr::null_mut(),
+            waited_for: None,
+            waiter: ptr::null_mut(),
             answered: false,
         }
+    }
+
+    /// Whether it waited for another one's fetch.
+    pub fn has_waited(&self) -> bool {
+        !self.waiter.is_null()
     }
 
     /// Times of the page that is served or recorded.

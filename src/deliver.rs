@@ -19,6 +19,7 @@ use ngx::ffi::{
     ngx_http_output_filter, ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_pool_cleanup_add,
 };
 use ngx::ngx_log_error;
+use twice_core::outcome::CacheStatus;
 use twice_core::page::{FIXED, Fixed, View};
 use twice_core::store::{Found, Held, Hit, Page, Pin, Segments};
 use twice_core::template::{Limits, Sink, Slots, State, run};
@@ -284,9 +285,17 @@ fn header<'a>(request: Request<'a>, times: Times, fixed: &Fixed, view: &View<'a>
     }
     if request.is_main() {
         request.push_out(b"Age", sys::decimal(request, times.age_seconds(now))?)?;
-        let mut text = [0; 48];
+        // A page that another one's fetch brought was not there when it was asked for.
+        let how = match ctx::get(request)?.waited_for {
+            None => "hit",
+            Some(CacheStatus::Expired) => "fwd=stale; collapsed",
+            Some(_) => "fwd=uri-miss; collapsed",
+        };
+        let mut digits = [0; 20];
+        let ttl = sys::write_decimal(&mut digits, times.ttl_seconds(now));
+        let mut text = [0; 64];
         let mut at = 0;
-        for part in [b"Twice; hit; ttl=", sys::write_decimal(&mut [0; 20], times.ttl_seconds(now))] {
+        for part in [b"Twice; ", how.as_bytes(), b"; ttl=", ttl] {
             text[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }

@@ -23,9 +23,10 @@ use crate::ctx::{self, Ctx, Stage};
 use crate::deliver::Taken;
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
-use crate::sys::{DECLINED, ERROR, OK, Request};
-use crate::variant::{self, Asked};
-use crate::{deliver, fetch, identity, language, purge};
+use crate::sys::{AGAIN, DECLINED, ERROR, OK, Request};
+use crate::variant;
+use crate::wait::Turn;
+use crate::{deliver, fetch, flight, identity, language, purge, wait};
 
 /// Adds the phase handlers.
 ///
@@ -65,7 +66,7 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
         if let Some(elsewhere) = language::redirect(request, conf) {
             return elsewhere;
         }
-        match look_up(request, conf, zone) {
+        match look_up(request, conf, zone, false) {
             // What a phase handler returns here ends the request.
             Some(Stage::Hit) => deliver::deliver(request),
             _ => DECLINED,
@@ -87,7 +88,7 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
         if let Some(elsewhere) = language::redirect(request, conf) {
             return elsewhere;
         }
-        match look_up(request, conf, zone) {
+        match look_up(request, conf, zone, true) {
             Some(Stage::Hit) => {
                 // SAFETY: a live request.
                 unsafe { (*r).content_handler = Some(deliver::content_handler) };
@@ -97,17 +98,68 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
                 fetch::install(request);
                 DECLINED
             }
+            Some(Stage::Wait) => AGAIN,
             None => DECLINED,
         }
     })
 }
 
 /// Gives the request its context and asks the store. None: out of memory, or it was asked before; the
-/// request goes on without Twice.
-fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
-    if ctx::get(request).is_some() {
-        return None;
+/// request goes on without Twice. `may_wait`: where there is no page the phase can suspend the request.
+fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) -> Option<Stage> {
+    let bypass = match ctx::get(request) {
+        // Resumed: who it is, and what it may ask for, is known.
+        Some(ctx) if ctx.stage == Stage::Wait => {
+            ctx.stage = Stage::Pass;
+            false
+        }
+        Some(_) => return None,
+        None => {
+            flight::end_former(request);
+            match begin(request, conf, zone)? {
+                Some(bypass) => bypass,
+                None => return Some(Stage::Pass),
+            }
+        }
+    };
+    // SAFETY: a live request.
+    let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
+    let may_wait = may_wait && !head && !bypass;
+    let status = if bypass { Ok(CacheStatus::Bypass) } else { find_or_wait(request, conf, zone, may_wait)? };
+    let ctx = ctx::get(request)?;
+    let status = match status {
+        Ok(status) => status,
+        Err(reason) => {
+            (ctx.status, ctx.reason) = (None, reason);
+            return Some(Stage::Pass);
+        }
+    };
+    ctx.status = Some(status);
+    if ctx.stage == Stage::Wait {
+        return Some(Stage::Wait);
     }
+    zone.count(match status {
+        CacheStatus::Hit => Counter::Hits,
+        CacheStatus::Miss => Counter::Misses,
+        CacheStatus::Expired => Counter::Expired,
+        CacheStatus::Bypass => Counter::Bypassed,
+    });
+    (ctx.stage, ctx.reason) = match status {
+        CacheStatus::Hit => (Stage::Hit, Reason::Hit),
+        _ if head => (Stage::Pass, Reason::Head),
+        // Until the response says otherwise.
+        _ => (Stage::Fetch, Reason::Incomplete),
+    };
+    if ctx.stage == Stage::Fetch {
+        zone.count(Counter::Fetches);
+        ctx.lines_before = request.lines_out().count();
+    }
+    Some(ctx.stage)
+}
+
+/// Gives the request its context and its key, and says whether it passes the store by; `Some(None)` where it is none
+/// of the cache's business.
+fn begin(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Option<bool>> {
     ctx::set(request, Ctx::new(zone, Reason::Failed))?;
     // What evaluates variables comes first: they may ask for this very context.
     let asked = match not_looked_up(request, conf) {
@@ -118,7 +170,7 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
         Ok(key) => key,
         Err(reason) => {
             ctx::get(request)?.reason = reason;
-            return Some(Stage::Pass);
+            return Some(None);
         }
     };
     // SAFETY: nginx's own test of its own array, or null, which it takes as "none is true".
@@ -131,40 +183,54 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
         zone.visit(request.address());
     }
     let base = (key, zone.store()?.hash(key));
-    let now = shm::now_ms();
-    let asked =
-        if bypass { Ok(Asked::not(base.0, base.1)) } else { variant::find(request, conf, zone, base, now) };
     let ctx = ctx::get(request)?;
     (ctx.base_key, ctx.base_hash) = base;
-    let asked = match asked {
-        Ok(asked) => asked,
-        Err(reason) => {
-            ctx.reason = reason;
-            return Some(Stage::Pass);
+    (ctx.key, ctx.hash) = base;
+    Some(Some(bypass))
+}
+
+/// Looks the page up; where it is not there the request gets the lease of its fetch, or is suspended, which its stage
+/// says then. The reason tells why it can't be looked up after all.
+fn find_or_wait(
+    request: Request<'_>,
+    conf: &LocConf,
+    zone: &Zone,
+    may_wait: bool,
+) -> Option<Result<CacheStatus, Reason>> {
+    let mut status = CacheStatus::Miss;
+    // A page that comes and goes again in between is not looked for a third time.
+    for _ in 0..2 {
+        let now = shm::now_ms();
+        let ctx = ctx::get(request)?;
+        // What is purged from here on is not what is fetched.
+        ctx.began = zone.board()?.latest();
+        // SAFETY: a key in the pool of this live request.
+        let base = (unsafe { &*ctx.base_key }, ctx.base_hash);
+        let asked = match variant::find(request, conf, zone, base, now) {
+            Ok(asked) => asked,
+            Err(reason) => return Some(Err(reason)),
+        };
+        let ctx = ctx::get(request)?;
+        (ctx.key, ctx.hash, ctx.rules) = (asked.key, asked.hash, asked.rules);
+        status = judge(ctx, asked.found, now);
+        let before = ctx.status.replace(status);
+        if ctx.has_waited() && status == CacheStatus::Hit {
+            ctx.waited_for = before;
         }
-    };
-    (ctx.key, ctx.hash, ctx.rules) = (asked.key, asked.hash, asked.rules);
-    let status = if bypass { CacheStatus::Bypass } else { judge(ctx, asked.found, now) };
-    ctx.status = Some(status);
-    zone.count(match status {
-        CacheStatus::Hit => Counter::Hits,
-        CacheStatus::Miss => Counter::Misses,
-        CacheStatus::Expired => Counter::Expired,
-        CacheStatus::Bypass => Counter::Bypassed,
-    });
-    // SAFETY: a live request.
-    let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
-    (ctx.stage, ctx.reason) = match status {
-        CacheStatus::Hit => (Stage::Hit, Reason::Hit),
-        _ if head => (Stage::Pass, Reason::Head),
-        // Until the response says otherwise.
-        _ => (Stage::Fetch, Reason::Incomplete),
-    };
-    if ctx.stage == Stage::Fetch {
-        zone.count(Counter::Fetches);
-        ctx.lines_before = request.lines_out().count();
+        if status == CacheStatus::Hit || !may_wait {
+            break;
+        }
+        match wait::turn(request, conf, zone)? {
+            Turn::Again => {}
+            Turn::Fetch => break,
+            Turn::Wait => {
+                let ctx = ctx::get(request)?;
+                (ctx.stage, ctx.reason) = (Stage::Wait, Reason::Waiting);
+                break;
+            }
+        }
     }
-    Some(ctx.stage)
+    Some(Ok(status))
 }
 
 /// What becomes of a request by what was found. A page that is served is held.

@@ -22,16 +22,19 @@
 mod ab;
 mod answer;
 mod capture;
+mod channel;
 mod conf;
 mod ctx;
 mod deliver;
 #[cfg(debug_assertions)]
 mod fault;
 mod fetch;
+mod flight;
 mod guard;
 mod handler;
 mod identity;
 mod language;
+mod leaving;
 mod outward;
 mod purge;
 mod shm;
@@ -45,6 +48,7 @@ mod values;
 mod variables;
 mod variant;
 mod visitor;
+mod wait;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
@@ -88,6 +92,7 @@ pub static mut ngx_http_twice_module: ngx_module_t = ngx_module_t {
     type_: NGX_HTTP_MODULE as usize,
     init_module: Some(init_module),
     init_process: Some(init_process),
+    exit_process: Some(exit_process),
     exit_master: Some(exit_master),
     ..ngx_module_t::default()
 };
@@ -166,6 +171,7 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guarded((), || unsafe {
         shm::init_module(cycle);
         snapshot::init_module(cycle);
+        channel::init_module(cycle);
     });
     OK
 }
@@ -175,12 +181,18 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     let rc = guarded(sys::ERROR, || unsafe {
         let rc = shm::init_process(cycle);
         snapshot::init_process(cycle);
+        wait::init_process(cycle);
+        channel::init_process();
         rc
     });
     #[cfg(debug_assertions)]
     // SAFETY: as above.
     guarded((), || unsafe { fault::init_process(cycle) });
     rc
+}
+
+unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
+    guarded((), channel::exit_process);
 }
 
 unsafe extern "C" fn exit_master(cycle: *mut ngx_cycle_t) {

@@ -31,6 +31,8 @@ pub const OK: ngx_int_t = NGX_OK as ngx_int_t;
 pub const ERROR: ngx_int_t = ngx::ffi::NGX_ERROR as ngx_int_t;
 /// `NGX_DONE`.
 pub const DONE: ngx_int_t = ngx::ffi::NGX_DONE as ngx_int_t;
+/// `NGX_AGAIN`.
+pub const AGAIN: ngx_int_t = ngx::ffi::NGX_AGAIN as ngx_int_t;
 /// `NGX_DECLINED`.
 pub const DECLINED: ngx_int_t = ngx::ffi::NGX_DECLINED as ngx_int_t;
 

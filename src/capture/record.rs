@@ -10,6 +10,7 @@ use super::outgoing::Outgoing;
 use super::save;
 use crate::conf::LocConf;
 use crate::ctx;
+use crate::flight;
 use crate::shm::PAGE_EXTRA;
 use crate::sys::Request;
 use crate::values::{self, Resolved, Resolver};
@@ -87,6 +88,7 @@ impl Recording {
             ctx.reason = reason;
             ctx.expires_ms = 0;
         }
+        flight::not_stored(request, reason, 0);
         if let Body::Plain(body) = &mut self.body {
             *body = Vec::new();
         }
@@ -152,6 +154,7 @@ impl Recording {
                 if let Some(ctx) = ctx::get(request) {
                     ctx.reason = Reason::Stored;
                 }
+                flight::stored(request);
                 self.snapshot = None;
             }
             Err(reason) => self.give_up(request, reason),

@@ -65,6 +65,15 @@ impl Directive {
         u64::try_from(unsafe { ngx_parse_time(&raw mut s, 1) }).ok()
     }
 
+    /// Milliseconds of nginx's time syntax, such as `500ms` or `5s`.
+    fn milliseconds(&self) -> Result<ngx_uint_t, String> {
+        let mut s = sys::ngx_str(self.arg().as_bytes());
+        // SAFETY: nginx only reads the bytes. 0: milliseconds.
+        ngx_uint_t::try_from(unsafe { ngx_parse_time(&raw mut s, 0) }).map_err(|_| {
+            format!("has the value \"{}\", allowed is a time such as 500ms, 5s or 1m", self.arg())
+        })
+    }
+
     /// Moves a value into the configuration's pool.
     pub fn keep<T>(&self, value: T) -> Result<*mut T, String> {
         // SAFETY: the running configuration's pool.
@@ -286,6 +295,27 @@ setters! {
         conf.max_variants = number.filter(|_| is_plain).ok_or_else(|| format!(
             "has the value \"{text}\", allowed is a number from 1 to {MAX_VARIANTS}"
         ))?;
+        Ok(())
+    }
+
+    /// `twice_lock on | off`
+    fn lock(conf, directive) {
+        once(conf.lock != UNSET)?;
+        conf.lock = choose(directive.arg(), &[("off", 0), ("on", 1)])?;
+        Ok(())
+    }
+
+    /// `twice_lock_timeout TIME`
+    fn lock_timeout(conf, directive) {
+        once(conf.lock_timeout != UNSET)?;
+        conf.lock_timeout = directive.milliseconds()?;
+        Ok(())
+    }
+
+    /// `twice_lock_age TIME`
+    fn lock_age(conf, directive) {
+        once(conf.lock_age != UNSET)?;
+        conf.lock_age = directive.milliseconds()?;
         Ok(())
     }
 

@@ -29,6 +29,15 @@ impl CacheStatus {
             Self::Hit => "HIT",
         }
     }
+
+    /// Why the request went to the origin, as `Cache-Status` has it (RFC 9211, 2.2); that of a hit is of no use.
+    pub const fn forward(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Expired => "stale",
+            Self::Miss | Self::Hit => "uri-miss",
+        }
+    }
 }
 
 /// What a reason speaks of.
@@ -91,6 +100,8 @@ reasons! {
     LanguageHost = "language_host", NotLookedUp;
     /// nginx answered before the lookup: a rewrite, a refused access, an error.
     Early = "early", NotLookedUp;
+    /// The client left while its request waited for another one's fetch.
+    Waiting = "waiting", NotStored;
     /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store.
     Head = "head", NotStored;
     /// `twice_no_store` says so.

@@ -3,6 +3,7 @@
 
 mod ab;
 mod broken_origins;
+mod collapse;
 mod conf;
 mod delivery;
 mod fixture_self;
