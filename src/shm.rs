@@ -357,10 +357,9 @@ pub unsafe fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 /// Whether there is no process of this number any more. One that another program has by now counts as there, until later.
 pub fn is_gone(pid: u32) -> bool {
     let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
-    // SAFETY: signal 0 only asks.
-    pid > 0
-        && unsafe { libc::kill(pid, 0) } == -1
-        && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+    // SAFETY: signal 0 only asks; 0 and less are no process of ours to ask for.
+    let failed = pid > 0 && unsafe { libc::kill(pid, 0) == -1 };
+    failed && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }
 
 /// Milliseconds since the epoch, by nginx's cached clock.
