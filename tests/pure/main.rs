@@ -1,5 +1,6 @@
 //! Tests of the core: tables, properties against naive models, vectors.
 
+mod board;
 mod cookies;
 mod key;
 mod language;
