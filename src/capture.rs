@@ -382,10 +382,12 @@ fn hand_on(
         return sys::OK;
     }
     let rc = next_body(request, out);
-    // SAFETY: the next filter has seen the chain, or what was made of it.
-    if rc == ERROR
-        && guarded(false, || leaving::is_alone(request) && unsafe { leaving::go_on(request, chain) })
-    {
+    let goes_on = rc == ERROR
+        && guarded(false, || {
+            // SAFETY: the next filter has seen the chain, or what was made of it.
+            leaving::is_alone(request) && unsafe { leaving::go_on(request, chain) }
+        });
+    if goes_on {
         return sys::OK;
     }
     rc

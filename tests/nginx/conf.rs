@@ -127,7 +127,16 @@ fn a_zone_is_defined_once() {
 fn the_number_of_words_is_checked() {
     refused_in_http("twice_zone;", &["invalid number of arguments", "\"twice_zone\""]);
     refused_in_http("twice_zone pages;", &["invalid number of arguments", "\"twice_zone\""]);
-    for name in ["twice", "twice_key", "twice_tags", "twice_escape"] {
+    let names = [
+        "twice",
+        "twice_key",
+        "twice_tags",
+        "twice_escape",
+        "twice_lock",
+        "twice_lock_timeout",
+        "twice_lock_age",
+    ];
+    for name in names {
         refused(&format!("{name};"), &["invalid number of arguments", &format!("\"{name}\"")]);
         refused(&format!("{name} a b;"), &["invalid number of arguments", &format!("\"{name}\"")]);
     }
@@ -157,6 +166,9 @@ fn what_may_stand_once_in_a_block_stands_once() {
         "twice_methods GET; twice_methods HEAD;",
         "twice_tags all; twice_tags all;",
         "twice_escape off; twice_escape html;",
+        "twice_lock on; twice_lock off;",
+        "twice_lock_timeout 1s; twice_lock_timeout 1s;",
+        "twice_lock_age 1m; twice_lock_age 2m;",
         "twice_delimiters a b; twice_delimiters a b;",
     ] {
         let name = lines.split(' ').next().unwrap();
@@ -299,6 +311,22 @@ fn a_zone_may_be_named_before_it_is_defined() {
         .location("/", format!("proxy_pass {};", origin.url()))
         .start();
     nginx.get("/").warm().assert(200, "HIT", "x");
+}
+
+#[test]
+fn a_bad_lock_is_refused() {
+    for bad in ["yes", "1", "ON"] {
+        refused(&format!("twice_lock {bad};"), &["\"twice_lock\"", &format!("\"{bad}\""), "\"off\", \"on\""]);
+    }
+    for name in ["twice_lock_timeout", "twice_lock_age"] {
+        for bad in ["soon", "-1s", "5x", "1.5s"] {
+            let texts = [&format!("\"{name}\""), &format!("\"{bad}\""), "500ms, 5s or 1m"];
+            refused(&format!("{name} {bad};"), &texts.map(|text: &str| text));
+        }
+        for good in ["0", "500ms", "5s", "1m 30s", "10"] {
+            accepted(&format!("{name} \"{good}\";"));
+        }
+    }
 }
 
 #[test]
