@@ -20,7 +20,7 @@ use ngx::ffi::{
     ngx_shm_zone_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::ngx_conf_log_error;
-use twice_core::policy::{HeaderNames, Tags, Valid};
+use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid};
 use twice_core::template::{Delimiters, Escape};
 
 use crate::guard::guarded;
@@ -60,6 +60,9 @@ pub struct LocConf {
     headers: *mut HeaderNames,
     /// `twice_geo`: null is none.
     pub geo: *mut ngx_http_complex_value_t,
+    /// `twice_stale_factor`; stays unset where no block names it.
+    stale_factor: ngx_uint_t,
+    use_stale: ngx_uint_t,
 }
 
 const UNSET: ngx_uint_t = ngx_uint_t::MAX;
@@ -95,6 +98,16 @@ impl LocConf {
     /// `twice_escape`.
     pub fn escape(&self) -> Escape {
         if self.escape == 0 { Escape::Off } else { Escape::Html }
+    }
+
+    /// `twice_stale_factor`.
+    pub fn stale_factor(&self) -> Factor {
+        if self.stale_factor == UNSET { Factor::DEFAULT } else { Factor::from_number(self.stale_factor) }
+    }
+
+    /// `twice_use_stale`.
+    pub fn use_stale(&self) -> UseStale {
+        UseStale::from_number(self.use_stale)
     }
 
     /// `twice_headers`.
@@ -201,6 +214,8 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.escape = UNSET;
         conf.headers = sys::unset_ptr();
         conf.geo = sys::unset_ptr();
+        conf.stale_factor = UNSET;
+        conf.use_stale = UNSET;
     }
     conf.cast()
 }
@@ -244,6 +259,8 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     merge_uint(&mut child.tags, parent.tags, 1);
     merge_uint(&mut child.escape, parent.escape, 1);
     merge_ptr(&mut child.geo, parent.geo, ptr::null_mut());
+    merge_uint(&mut child.stale_factor, parent.stale_factor, UNSET);
+    merge_uint(&mut child.use_stale, parent.use_stale, UseStale::default_words().to_number());
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
     unsafe {

@@ -10,19 +10,22 @@
 //! looked up there: what nginx lets everybody see may be served to everybody.
 
 use ngx::ffi::{
-    NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t,
-    ngx_http_core_module, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE,
-    ngx_http_request_t, ngx_http_test_predicates, ngx_int_t, ngx_uint_t,
+    NGX_HTTP_CLOSE, NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t,
+    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t, ngx_http_test_predicates, ngx_int_t,
+    ngx_uint_t,
 };
 use twice_core::board::Counter;
 use twice_core::outcome::{CacheStatus, Reason};
+use twice_core::policy::{Freshness, Times};
+use twice_core::store::Meta;
 
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::{DECLINED, ERROR, OK, Request};
-use crate::{deliver, fetch, identity};
+use crate::{deliver, fetch, identity, refresh, stand_in};
 
 /// Adds the phase handlers.
 ///
@@ -54,6 +57,9 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its phase handlers.
     let request = unsafe { Request::new(r) };
     guarded(ERROR, || {
+        if let Some(rc) = refreshes(request) {
+            return rc;
+        }
         let conf = conf::of(request);
         if !conf::returns(request) {
             return DECLINED;
@@ -71,6 +77,10 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its phase handlers.
     let request = unsafe { Request::new(r) };
     guarded(ERROR, || {
+        if let Some(rc) = refreshes(request) {
+            fetch::install(request);
+            return rc;
+        }
         let conf = conf::of(request);
         let Some(zone) = conf.zone() else { return DECLINED };
         match look_up(request, conf, zone) {
@@ -86,6 +96,16 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             None => DECLINED,
         }
     })
+}
+
+/// A refresh knows what it is to fetch, and goes on. One that nginx has sent to another location has lost its context: it
+/// ends, before access to that location is asked for in the name of somebody who is not there.
+fn refreshes(request: Request<'_>) -> Option<ngx_int_t> {
+    if !refresh::is_refresh(request) || !request.is_main() {
+        return None;
+    }
+    let known = ctx::get(request).is_some_and(|ctx| !ctx.refresh.is_null());
+    Some(if known { DECLINED } else { NGX_HTTP_CLOSE as ngx_int_t })
 }
 
 /// Gives the request its context and asks the store. None: out of memory, or it was asked before; the
@@ -117,10 +137,11 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
     let ctx = ctx::get(request)?;
     ctx.key = key;
     ctx.hash = store.hash(key);
-    let status = if bypass { CacheStatus::Bypass } else { ask(ctx, zone, key) };
+    let status = if bypass { CacheStatus::Bypass } else { ask(request, ctx, zone, key) };
     ctx.status = Some(status);
     zone.count(match status {
         CacheStatus::Hit => Counter::Hits,
+        CacheStatus::Stale | CacheStatus::Updating => Counter::Stale,
         CacheStatus::Miss => Counter::Misses,
         CacheStatus::Expired => Counter::Expired,
         CacheStatus::Bypass => Counter::Bypassed,
@@ -129,6 +150,7 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
     let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
     (ctx.stage, ctx.reason) = match status {
         CacheStatus::Hit => (Stage::Hit, Reason::Hit),
+        CacheStatus::Stale | CacheStatus::Updating => (Stage::Hit, Reason::Stale),
         _ if head => (Stage::Pass, Reason::Head),
         // Until the response says otherwise.
         _ => (Stage::Fetch, Reason::Incomplete),
@@ -141,18 +163,31 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
 }
 
 /// The one lookup of a request: without the lock if that finds the page. A page that is served is held.
-fn ask(ctx: &mut Ctx, zone: &Zone, key: &[u8]) -> CacheStatus {
+fn ask(request: Request<'_>, ctx: &mut Ctx, zone: &Zone, key: &[u8]) -> CacheStatus {
     let now = shm::now_ms();
-    let Some((found, taken)) = deliver::find(zone, ctx.hash, key, now) else { return CacheStatus::Miss };
-    if found.meta.expires_ms <= now {
+    let served = |meta: &Meta| Times::from(*meta).at(now) != Freshness::Expired;
+    let Some((found, taken)) = deliver::find(zone, ctx.hash, key, now, served) else {
+        return CacheStatus::Miss;
+    };
+    let freshness = Times::from(found.meta).at(now);
+    if freshness == Freshness::Expired {
+        stand_in::note(request, ctx, found.meta, now);
         return CacheStatus::Expired;
     }
-    // Fresh, but it can't be held: as if it were not there.
+    // It may be served, but it can't be held: as if it were not there.
     let Some(taken) = taken else { return CacheStatus::Miss };
     ctx.held = Some(taken);
     ctx.created_ms = found.meta.created_ms;
     ctx.expires_ms = found.meta.expires_ms;
-    CacheStatus::Hit
+    if freshness == Freshness::Fresh {
+        return CacheStatus::Hit;
+    }
+    // What a refresh goes on with.
+    // SAFETY: a live request.
+    (ctx.phase, ctx.content_handler) =
+        unsafe { ((*request.raw()).phase_handler, (*request.raw()).content_handler) };
+    ctx.claim = refresh::claim(request, zone, ctx.hash, found.entry, now);
+    if ctx.claim.is_null() { CacheStatus::Updating } else { CacheStatus::Stale }
 }
 
 /// Why a request is none of the cache's business.

@@ -29,8 +29,10 @@ mod fetch;
 mod guard;
 mod handler;
 mod identity;
+mod refresh;
 mod shm;
 mod snapshot;
+mod stand_in;
 mod sweep;
 mod sys;
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]

@@ -99,7 +99,14 @@ fn save(
         zone.with(|section| section.abandon(reservation));
         return Err(Reason::Failed);
     }
-    let meta = Meta { created_ms: ctx.created_ms, expires_ms: ctx.expires_ms, tag, ..Meta::default() };
+    let meta = Meta {
+        created_ms: ctx.created_ms,
+        expires_ms: ctx.expires_ms,
+        stale_s: ctx.windows.stale_s,
+        error_s: ctx.windows.error_s,
+        tag,
+        ..Meta::default()
+    };
     let published = zone.with(|section| section.publish(reservation, meta, now)).flatten();
     published.ok_or(Reason::Failed)?;
     zone.count(Counter::Stored);

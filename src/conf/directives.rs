@@ -32,7 +32,7 @@ const fn command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter, offset: usiz
 }
 
 /// All directives, ended by an empty one.
-pub static mut COMMANDS: [ngx_command_t; 14] = [
+pub static mut COMMANDS: [ngx_command_t; 16] = [
     ngx_command_t {
         name: ngx_string!("twice_zone"),
         type_: (NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE) as usize,
@@ -71,5 +71,7 @@ pub static mut COMMANDS: [ngx_command_t; 14] = [
     command(ngx_string!("twice_escape"), NGX_CONF_TAKE1, setters::escape, 0),
     command(ngx_string!("twice_headers"), NGX_CONF_1MORE, setters::headers, 0),
     command(ngx_string!("twice_geo"), NGX_CONF_TAKE1, setters::geo, 0),
+    command(ngx_string!("twice_stale_factor"), NGX_CONF_TAKE1, setters::stale_factor, 0),
+    command(ngx_string!("twice_use_stale"), NGX_CONF_1MORE, setters::use_stale, 0),
     ngx_command_t::empty(),
 ];

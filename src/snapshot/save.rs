@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Instant;
 
 use twice_core::page::PAGE_FORMAT;
+use twice_core::policy::Times;
 use twice_core::snapshot::{Record, Writer};
 use twice_core::store::Listed;
 
@@ -97,7 +98,7 @@ impl Save {
             Some((about, section.hold(zone.slot(), page.entry)?))
         });
         let Some(((found, last_used_ms, proven), held)) = taken.flatten() else { return Ok(0) };
-        if found.meta.expires_ms <= shm::now_ms() {
+        if !Times::from(found.meta).worth_keeping(shm::now_ms()) {
             return Ok(0);
         }
         self.page.clear();

@@ -47,6 +47,8 @@ fn response(status: u16, options: u16, lines: &[u8]) {
         type_has_tags: options & 8 != 0,
         authorization: options & 16 != 0,
         no_store: options & 32 != 0,
+        stale_factor: Factor::DEFAULT,
+        use_stale: UseStale::default_words(),
         now: 1_700_000_000,
     };
     let verdict = decide(status, &facts, &rules);

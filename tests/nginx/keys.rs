@@ -393,7 +393,7 @@ fn http_and_https_have_two_pages() {
 }
 
 /// For `localhost`, valid for a hundred years, known to everybody: for tests and nothing else.
-const CERTIFICATE: &str = "\
+pub const CERTIFICATE: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghCQ/Ew6tS8iLGWMv
 gKlCO7Vn/8rDfC9eXMfYnT3fjgihRANCAAQh3Tr2ur4WgkQ/N9UgdL8M+UKoBcq/

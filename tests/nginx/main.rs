@@ -10,6 +10,7 @@ mod hit;
 mod keys;
 mod reload;
 mod snapshot;
+mod stale;
 mod steering;
 mod subtleties;
 mod tags;
