@@ -142,7 +142,12 @@ impl Drop for Refresh {
             zone.count(Counter::RefreshFailures);
         }
         if let Some(lease) = self.lease.take() {
-            lease::end(zone, lease, if stored || self.gone { Outcome::Done } else { Outcome::Failed });
+            let outcome = match stored {
+                true => Outcome::Renewed,
+                false if self.gone => Outcome::Gone,
+                false => Outcome::Failed,
+            };
+            lease::end(zone, lease, outcome);
         }
         if !stored && !self.gone {
             rarely(&FAILURE_LOGGED_MS, || {

@@ -159,6 +159,7 @@ pub unsafe fn settle(parent: Request<'_>, c: *mut ngx_connection_t, r: *mut ngx_
     // SAFETY: the caller's promise. A log's file and level are the configuration's.
     unsafe {
         figures().is_no_request();
+        (*c).data = r.cast();
         (*r).set_stat_reading(0);
         let log = (*c).log;
         let other = (*(*parent.raw()).connection).log;

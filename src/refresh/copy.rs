@@ -82,9 +82,20 @@ pub unsafe fn copy(parent: Request<'_>, new: Request<'_>, keep: &Keep<'_>) -> Co
     }
 }
 
+/// A copy with a NUL behind it, as nginx has them: it looks for words in header lines so.
+fn terminated<'a>(new: Request<'a>, bytes: &[u8]) -> Option<&'a [u8]> {
+    let place = new.alloc(bytes.len() + 1)?;
+    // SAFETY: fresh memory of one byte more than there are.
+    unsafe {
+        ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+        place.add(bytes.len()).write(0);
+        Some(std::slice::from_raw_parts(place, bytes.len()))
+    }
+}
+
 fn text(new: Request<'_>, from: ngx_str_t) -> Option<ngx_str_t> {
     // SAFETY: a string of the live parent.
-    Some(sys::ngx_str(new.copy(unsafe { sys::bytes(from) })?))
+    Some(sys::ngx_str(terminated(new, unsafe { sys::bytes(from) })?))
 }
 
 /// # Safety
@@ -208,9 +219,10 @@ unsafe fn headers(parent: Request<'_>, new: Request<'_>, keep: &Keep<'_>) -> Cop
         for line in parent.lines_in() {
             let (name, value) = sys::pair(line);
             let Some(value) = kept(name, value, keep) else { continue };
-            let made = new
-                .copy(name)
-                .and_then(|name| Some((name, new.copy(&value)?, new.copy(&name.to_ascii_lowercase())?)));
+            let made = terminated(new, name).and_then(|name| {
+                let lower = terminated(new, &name.to_ascii_lowercase())?;
+                Some((name, terminated(new, &value)?, lower))
+            });
             let Some((name, value, lower)) = made else { return Copied::Failed };
             let to = sys::push_line(list, name, value);
             if to.is_null() {

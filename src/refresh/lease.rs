@@ -25,8 +25,10 @@ pub struct Lease {
 /// How a refresh ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// There is a new page, or none any more.
-    Done,
+    /// There is a new page.
+    Renewed,
+    /// There is no such page any more.
+    Gone,
     /// The origin gave no page: not again for a while.
     Failed,
     /// It did not begin.
@@ -74,7 +76,7 @@ pub fn end(_zone: &Zone, lease: Lease, outcome: Outcome) {
                 entry.until_ms = shm::now_ms() + entry.pause_ms;
             }
             (Outcome::NotBegun, Some(entry)) => entry.held = false,
-            _ => drop(table.remove(&key)),
+            (Outcome::Renewed | Outcome::Gone, _) | (_, None) => drop(table.remove(&key)),
         }
     });
 }

@@ -10,10 +10,10 @@ fn the_next_request_on_the_connection_does_not_wait() {
     origin.on("/", short("old"));
     origin.on("/other", Answer::html("other"));
     let nginx = cached(&origin, "").start();
-    fill(&nginx, "/");
+    let mut client = nginx.raw();
+    client.get("/").response().assert(200, "MISS", "old");
     let gate = Gate::new();
     origin.on("/", Answer::page("new").gate(&gate));
-    let mut client = nginx.raw();
     until("the page is stale", || client.get("/").response().cache() == "STALE");
     gate.wait_arrived(1);
     // The refresh hangs until the gate is opened, below.

@@ -154,7 +154,7 @@ fn nginxs_own_error_pages_stay_out() {
 #[test]
 fn the_connection_stays_open() {
     let origin = Origin::start();
-    let nginx = over(&origin, "proxy_intercept_errors on;").start();
+    let nginx = over(&origin, "twice_key $uri; proxy_intercept_errors on;").start();
     expire(&nginx, &origin, &["/"]);
     origin.on("/", Answer::new(500, "bad"));
     origin.on("/other", Answer::html("other"));
@@ -168,7 +168,7 @@ fn the_connection_stays_open() {
 #[test]
 fn it_is_a_page_like_any_other() {
     let origin = Origin::start();
-    let nginx = over(&origin, "").http("gzip on; gzip_min_length 1;").http2().start();
+    let nginx = over(&origin, "twice_key $uri;").http("gzip on; gzip_min_length 1;").http2().start();
     let text = "old <& get cookie username Guest &> ".repeat(1000);
     let told = |name: &str| text.replace("<& get cookie username Guest &>", name);
     expire(&nginx, &origin, &["/plain"]);
@@ -245,11 +245,11 @@ fn an_answer_may_state_how_long_it_may_stand_in() {
 #[test]
 fn a_content_handlers_own_failure_is_one_too() {
     let origin = Origin::start();
-    // A resolver that is not there: proxy_pass to a name fails before there is a connection.
+    // proxy_pass finds nothing to connect to.
     let nginx = Nginx::twice()
         .location("/", format!("twice pages; twice_stale_factor 1; set $to 127.0.0.1:{}; if ($http_x_away) {{ set $to \"\"; }} proxy_pass http://$to;", origin.port()))
         .start();
     expire(&nginx, &origin, &["/"]);
-    nginx.expect_log("no host in upstream");
+    nginx.expect_log("invalid URL prefix");
     nginx.get("/").header("X-Away", "1").send().assert(200, "STALE", "old");
 }
