@@ -112,7 +112,8 @@ unsafe fn fill(parent: Request<'_>, c: *mut ngx_connection_t) -> Option<()> {
         // The server of the request; its location follows in `copy`.
         let server = *(*parent.raw()).srv_conf.add(ngx_http_core_module.ctx_index);
         (*hc).conf_ctx = (*server.cast::<ngx_http_core_srv_conf_t>()).ctx;
-        (*hc).addr_conf = (*(*parent.raw()).http_connection).addr_conf;
+        // A sub-request has none of its own.
+        (*hc).addr_conf = (*(*(*parent.raw()).main).http_connection).addr_conf;
         (*c).data = hc.cast();
 
         // Where the client came from and where to: `$remote_addr`, `$server_addr`, ...

@@ -4,4 +4,5 @@ mod control;
 mod decide;
 mod fates;
 mod names;
+mod stale;
 mod valid;
