@@ -75,17 +75,12 @@ impl Drop for Claim {
 
 /// Claims the right to renew a page that was found stale; null if somebody else has it, or it is not the time.
 pub fn claim(request: Request<'_>, zone: &Zone, hash: u64, entry: Entry, now_ms: u64) -> *mut Claim {
-    if is_leaving() {
+    if is_leaving() || !has_edges() {
         return std::ptr::null_mut();
     }
-    if !has_room() {
+    if let Err(why) = room() {
         rarely(&START_LOGGED_MS, || {
-            ngx_log_error!(
-                NGX_LOG_WARN,
-                request.log(),
-                "twice: a stale page is not renewed: {} refreshes are running and connections are scarce",
-                RUNNING.get()
-            );
+            ngx_log_error!(NGX_LOG_WARN, request.log(), "twice: a stale page is not renewed: {}", why);
         });
         return std::ptr::null_mut();
     }
@@ -100,14 +95,24 @@ fn is_leaving() -> bool {
     unsafe { ngx_exiting != 0 || ngx_terminate != 0 || ngx_quit != 0 }
 }
 
-/// Whether this worker may run one more: visitors' connections come first. The connection to nowhere must not be
-/// polled, which only edge-triggered events (epoll, kqueue) allow.
-fn has_room() -> bool {
+/// The connection to nowhere must never be polled, which nginx does with all of them unless its events are
+/// edge-triggered (epoll, kqueue).
+fn has_edges() -> bool {
+    // SAFETY: set once, before the worker serves.
+    unsafe { ngx_event_flags & NGX_USE_CLEAR_EVENT as ngx_uint_t != 0 }
+}
+
+/// Whether this worker may run one more: visitors' connections come first.
+fn room() -> Result<(), &'static str> {
     // SAFETY: the worker's running cycle.
     let (free, all) = unsafe { ((*ngx_cycle).free_connection_n, (*ngx_cycle).connection_n) };
-    // SAFETY: set once, before the worker serves.
-    let edges = unsafe { ngx_event_flags } & NGX_USE_CLEAR_EVENT as ngx_uint_t != 0;
-    edges && RUNNING.get() < MOST && free > all / 16
+    if RUNNING.get() >= MOST {
+        Err("64 refreshes are running")
+    } else if free <= all / 16 {
+        Err("connections are scarce")
+    } else {
+        Ok(())
+    }
 }
 
 fn rarely(last_ms: &'static std::thread::LocalKey<Cell<u64>>, log: impl FnOnce()) {
@@ -305,7 +310,10 @@ unsafe extern "C" fn on_event(event: *mut ngx::ffi::ngx_event_t) {
             let log = (*(*c).log).data.cast::<ngx::ffi::ngx_http_log_ctx_t>();
             (*log).current_request = r;
             if (*c).close() != 0 {
-                // The worker does not wait any longer (worker_shutdown_timeout).
+                // The worker does not wait any longer (worker_shutdown_timeout). What ends the upstream gives back a hold on
+                // the request: nginx takes one more before, too.
+                let main = (*r).main;
+                (*main).set_count((*main).count() + 1);
                 (*c).set_error(1);
                 ngx_http_finalize_request(r, ERROR);
             } else {

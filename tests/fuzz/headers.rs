@@ -5,7 +5,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use twice_core::page::{FIXED, Fixed, View};
-use twice_core::policy::{Facts, Fate, HeaderNames, MAX_LIFETIME, Rules, Tags, Valid, decide, never_stored};
+use twice_core::policy::{
+    Factor, Facts, Fate, HeaderNames, MAX_LIFETIME, Rules, Tags, UseStale, Valid, decide, never_stored,
+};
 use twice_core::{cookies, key, language};
 
 fuzz_target!(|data: &[u8]| {

@@ -104,7 +104,7 @@ proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_pass {}; }} }}",
             "/",
             format!(
                 "twice pages; {LONG} proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_set_header X-Scheme $scheme;
-proxy_set_header X-Protocol $ssl_protocol; proxy_set_header X-Port $server_port; proxy_pass https://inner;"
+proxy_set_header X-Protocol $ssl_protocol; proxy_set_header X-Port $server_port; proxy_ssl_session_reuse off; proxy_pass https://inner;"
             ),
         )
         .workers(1)

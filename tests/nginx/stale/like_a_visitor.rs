@@ -115,6 +115,34 @@ fn fastcgi_is_renewed() {
 }
 
 #[test]
+fn named_locations_if_blocks_and_mirrors_are_as_in_a_fetch() {
+    let origin = Origin::start();
+    let url = origin.url();
+    let nginx = Nginx::twice()
+        .location("/named", "root html; try_files /nothing @app;")
+        .location("@app", format!("twice pages; {LONG} proxy_pass {url};"))
+        .location(
+            "/if",
+            format!("twice pages; {LONG} if ($arg_a) {{ proxy_pass {url}; }} proxy_pass {url}/never;"),
+        )
+        .location("/mirrored", format!("twice pages; {LONG} mirror /mirror; proxy_pass {url};"))
+        .location("= /mirror", format!("internal; proxy_pass {url}/copy;"))
+        .start();
+    origin.on("/copy", Answer::ok("copied"));
+    for path in ["/named", "/if", "/mirrored"] {
+        let target = format!("{path}?a=1");
+        origin.on(path, short("old"));
+        fill(&nginx, &target);
+        origin.on(path, Answer::page("new"));
+        stale(&nginx, &target).assert(200, "STALE", "old");
+        renewed(&nginx, &target, "new");
+        assert_eq!((origin.last(path).target, origin.count(path)), (target, 2));
+    }
+    // For the fetch and for the refresh.
+    origin.wait_count("/copy", 2);
+}
+
+#[test]
 fn static_files_and_returns_are_renewed() {
     let nginx = Nginx::twice()
         .file("html/page.html", "old")
