@@ -29,7 +29,7 @@ use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::sys::{self, DECLINED, ERROR, Request};
-use crate::{flight, leaving, outward, purge, shm, variant};
+use crate::{flight, leaving, outward, purge, refresh, shm, stand_in, variant};
 
 pub use headers::keep_private;
 pub use record::Capture;
@@ -78,6 +78,9 @@ fn next_body(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
 unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its filters.
     let request = unsafe { Request::new(r) };
+    if refresh::is_refresh(request) && request.is_main() {
+        return guarded(ERROR, || refreshed(request).unwrap_or(ERROR));
+    }
     let ok = guarded(false, || {
         flight::end_former(request);
         let conf = conf::of(request);
@@ -98,7 +101,18 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
                 false
             }
         };
-        let done = if answered { second_answer(request, conf) } else { answer(request, conf) };
+        let done = if answered {
+            second_answer(request, conf)
+        } else {
+            match stand_in::exchange(request) {
+                Some(true) => {
+                    flight::not_stored(request, Reason::Failed, 0);
+                    Some(())
+                }
+                Some(false) => answer(request, conf),
+                None => None,
+            }
+        };
         done.and_then(|()| outward::add(request, conf, answered)).is_some()
     });
     if !ok {
@@ -109,6 +123,20 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         ERROR if guarded(false, || leaving::is_alone(request)) => sys::OK,
         rc => rc,
     }
+}
+
+/// The answer to a refresh: read as any other, and shown to nobody. None when memory ran out.
+fn refreshed(request: Request<'_>) -> Option<ngx_int_t> {
+    // SAFETY: a live request. nginx's own header filter says so of what it has sent.
+    unsafe { (*request.raw()).set_header_sent(1) };
+    // SAFETY: as above.
+    let status = u16::try_from(unsafe { (*request.raw()).headers_out.status }).unwrap_or(0);
+    if std::mem::replace(&mut ctx::get(request)?.answered, true) {
+        return Some(sys::OK);
+    }
+    answer(request, conf::of(request))?;
+    let reason = ctx::get(request)?.reason;
+    Some(refresh::answered(request, status, (reason != Reason::Recording).then_some(reason)))
 }
 
 /// What `expires` and `add_header` say of a page that holds a visitor's values is not for other caches.
@@ -193,6 +221,8 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         authorization: request.header_in(b"authorization").is_some(),
         no_store,
         now: ngx::ffi::ngx_time(),
+        stale_factor: conf.stale_factor(),
+        use_stale: conf.use_stale(),
     };
     let verdict = decide(status, &facts, &rules);
     let stated = varied(request, conf, &facts)?;
@@ -226,6 +256,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
             let now = shm::now_ms();
             ctx.created_ms = now.saturating_sub(verdict.age.saturating_mul(1000));
             ctx.expires_ms = now.saturating_add(seconds.saturating_mul(1000));
+            ctx.windows = verdict.windows;
         }
         Err(reason) => ctx.reason = reason,
     }
@@ -236,7 +267,8 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         Err(_) => {}
     }
     let ctx = ctx::get(request)?;
-    if recording || verdict.tags {
+    let seen = ctx.refresh.is_null();
+    if recording || verdict.tags && seen {
         // SAFETY: a live request. A range would be cut before the body filter sees it; files come as memory.
         unsafe {
             (*r).set_allow_ranges(0);
@@ -247,6 +279,9 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         }
         let recording = Recording::new(conf, max, length, snapshot, verdict.tags);
         ctx.capture = sys::pool_box_of(request, Capture::new(recording))?;
+    }
+    if !seen {
+        return Some(());
     }
     if verdict.tags {
         ctx.personal = true;
@@ -335,6 +370,15 @@ fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
 unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its filters.
     let request = unsafe { Request::new(r) };
+    if refresh::is_refresh(request) && request.is_main() {
+        return guarded(ERROR, || record_silently(request, chain));
+    }
+    // SAFETY: the chain that nginx passed.
+    match ctx::get(request).map(|ctx| unsafe { stand_in::turn(ctx, chain) }) {
+        None | Some(stand_in::Turn::Through) => {}
+        Some(stand_in::Turn::Instead(chain)) => return next_body(request, chain),
+        Some(stand_in::Turn::Nothing) => return sys::OK,
+    }
     let capture = ctx::get(request).map(|ctx| ctx.capture).filter(|capture| !capture.is_null());
     let Some(capture) = capture else { return next_body(request, chain) };
     let result = guarded(None, || {
@@ -393,6 +437,26 @@ fn hand_on(
     rc
 }
 
+/// The body of an answer to a refresh: recorded, and shown to nobody. What will not be stored is not waited for.
+fn record_silently(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
+    let capture = ctx::get(request).map(|ctx| ctx.capture).filter(|capture| !capture.is_null());
+    if let Some(capture) = capture {
+        let mut link = chain;
+        while !link.is_null() {
+            // SAFETY: links of nginx's chain, each with its buffer; the capture lives in the request's pool.
+            unsafe {
+                feed(request, &mut *capture, &seen(request, (*link).buf));
+                link = (*link).next;
+            }
+        }
+    }
+    // SAFETY: the chain that nginx passed.
+    unsafe { sys::swallow(chain) };
+    // SAFETY: as above.
+    let given_up = capture.is_some_and(|capture| unsafe { (*capture).recording.is_given_up() });
+    if given_up { ERROR } else { sys::OK }
+}
+
 enum Next {
     /// The chain that came.
     AsItIs,
@@ -413,11 +477,19 @@ fn record_chain(request: Request<'_>, capture: &mut Capture, chain: *mut ngx_cha
     Some(if capture.recording.tagged() { Next::Rendered(capture.outgoing.take()) } else { Next::AsItIs })
 }
 
+/// What a buffer holds.
+struct Seen<'b> {
+    data: &'b [u8],
+    in_file: bool,
+    last: bool,
+    flush: bool,
+}
+
 /// # Safety
 /// `buf` must be a buffer of the chain that nginx passed to the body filter.
-unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_buf_t) -> Option<()> {
+unsafe fn seen<'b>(request: Request<'_>, buf: *mut ngx_buf_t) -> Seen<'b> {
     // SAFETY: the caller's promise; a buffer in memory has its bytes from `pos` to `last`.
-    let (data, in_file, last, flush) = unsafe {
+    unsafe {
         let b = &*buf;
         let in_memory = b.temporary() != 0 || b.memory() != 0 || b.mmap() != 0;
         let data = if in_memory && !b.pos.is_null() {
@@ -427,20 +499,31 @@ unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_
         };
         let in_file = !in_memory && b.in_file() != 0 && b.file_last > b.file_pos;
         let last = b.last_buf() != 0 || !request.is_main() && b.last_in_chain() != 0;
-        (data, in_file, last, b.flush() != 0)
-    };
-    if in_file {
+        Seen { data, in_file, last, flush: b.flush() != 0 }
+    }
+}
+
+fn feed(request: Request<'_>, capture: &mut Capture, seen: &Seen<'_>) {
+    if seen.in_file {
         // `filter_need_in_memory` rules this out; a handler that goes past nginx's copy filter loses.
         capture.recording.give_up(request, Reason::Failed);
     }
-    capture.recording.feed(request, data);
-    if last {
+    capture.recording.feed(request, seen.data);
+    if seen.last {
         capture.recording.finish(request);
     }
+}
+
+/// # Safety
+/// `buf` must be a buffer of the chain that nginx passed to the body filter.
+unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_buf_t) -> Option<()> {
+    // SAFETY: the caller's promise.
+    let seen = unsafe { seen(request, buf) };
+    feed(request, capture, &seen);
     if capture.recording.tagged() {
         capture.recording.render(request, &mut capture.outgoing)?;
         // SAFETY: the caller's promise.
-        unsafe { capture.outgoing.replace(request, buf, in_file, last, flush) }?;
+        unsafe { capture.outgoing.replace(request, buf, seen.in_file, seen.last, seen.flush) }?;
     }
     Some(())
 }

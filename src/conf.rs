@@ -25,7 +25,7 @@ use ngx::ngx_conf_log_error;
 use twice_core::ab::Test;
 use twice_core::key::Ignored;
 use twice_core::language::{Hosts, Languages};
-use twice_core::policy::{HeaderNames, Tags, Valid};
+use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid};
 use twice_core::template::{Delimiters, Escape};
 use twice_core::variants::{Dimension, Dimensions};
 
@@ -101,6 +101,9 @@ pub struct LocConf {
     lock: ngx_uint_t,
     lock_timeout: ngx_uint_t,
     lock_age: ngx_uint_t,
+    /// `twice_stale_factor`; stays unset where no block names it.
+    stale_factor: ngx_uint_t,
+    use_stale: ngx_uint_t,
 }
 
 const UNSET: ngx_uint_t = ngx_uint_t::MAX;
@@ -178,6 +181,16 @@ impl LocConf {
     /// `twice_lock_age`.
     pub fn lock_age_ms(&self) -> u64 {
         self.lock_age as u64
+    }
+
+    /// `twice_stale_factor`.
+    pub fn stale_factor(&self) -> Factor {
+        if self.stale_factor == UNSET { Factor::DEFAULT } else { Factor::from_number(self.stale_factor) }
+    }
+
+    /// `twice_use_stale`.
+    pub fn use_stale(&self) -> UseStale {
+        UseStale::from_number(self.use_stale)
     }
 
     /// `twice_headers`.
@@ -335,6 +348,8 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.lock = UNSET;
         conf.lock_timeout = UNSET;
         conf.lock_age = UNSET;
+        conf.stale_factor = UNSET;
+        conf.use_stale = UNSET;
     }
     conf.cast()
 }
@@ -404,6 +419,8 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     merge_uint(&mut child.lock, parent.lock, 1);
     merge_uint(&mut child.lock_timeout, parent.lock_timeout, 5_000);
     merge_uint(&mut child.lock_age, parent.lock_age, 30_000);
+    merge_uint(&mut child.stale_factor, parent.stale_factor, UNSET);
+    merge_uint(&mut child.use_stale, parent.use_stale, UseStale::default_words().to_number());
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
     unsafe {

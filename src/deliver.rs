@@ -19,9 +19,9 @@ use ngx::ffi::{
     ngx_http_output_filter, ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_pool_cleanup_add,
 };
 use ngx::ngx_log_error;
-use twice_core::outcome::CacheStatus;
+use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::{FIXED, Fixed, View};
-use twice_core::store::{Found, Held, Hit, Page, Pin, Segments};
+use twice_core::store::{Found, Held, Hit, Meta, Page, Pin, Segments};
 use twice_core::template::{Limits, Sink, Slots, State, run};
 
 use body::Body;
@@ -29,6 +29,7 @@ use body::Body;
 use crate::ctx::{self, Times};
 use crate::guard::guarded;
 use crate::purge;
+use crate::refresh;
 use crate::shm::{self, Zone};
 use crate::sys::{self, ERROR, OK, Request};
 use crate::values::{self, Resolver};
@@ -51,9 +52,15 @@ pub enum Taken {
     Pinned(Pin, u64),
 }
 
-/// Finds the page of a key and, if it is fresh, keeps it where it is. The page is not there, or can't be kept, where
+/// Finds the page of a key and, if it is `usable`, keeps it where it is. The page is not there, or can't be kept, where
 /// there is none.
-pub fn find(zone: &Zone, hash: u64, key: &[u8], now_ms: u64) -> Option<(Found, Option<Taken>)> {
+pub fn find(
+    zone: &Zone,
+    hash: u64,
+    key: &[u8],
+    now_ms: u64,
+    usable: impl Fn(&Meta) -> bool,
+) -> Option<(Found, Option<Taken>)> {
     let store = zone.store()?;
     let latest = zone.board()?.latest();
     if let Some(Hit { held, mut found, touch }) = store.get(zone.slot(), hash, key, now_ms) {
@@ -62,7 +69,7 @@ pub fn find(zone: &Zone, hash: u64, key: &[u8], now_ms: u64) -> Option<(Found, O
             zone.with(|section| section.remove(found.entry));
             return None;
         }
-        let taken = (found.meta.expires_ms > now_ms).then(|| take(zone, held, found.meta.tag));
+        let taken = usable(&found.meta).then(|| take(zone, held, found.meta.tag));
         if touch {
             zone.with(|section| section.touch(found.entry, now_ms));
         }
@@ -79,7 +86,7 @@ pub fn find(zone: &Zone, hash: u64, key: &[u8], now_ms: u64) -> Option<(Found, O
         zone.with(|section| section.remove(found.entry));
         return None;
     }
-    let taken = (found.meta.expires_ms > now_ms).then(|| take(zone, held, found.meta.tag));
+    let taken = usable(&found.meta).then(|| take(zone, held, found.meta.tag));
     Some((found, taken))
 }
 
@@ -117,22 +124,14 @@ pub fn deliver(request: Request<'_>) -> ngx_int_t {
     let Some(taken) = ctx.held.take() else { return failed };
     // SAFETY: the zone of the request's location, alive as long as its configuration.
     let zone = unsafe { &*ctx.zone };
-    let times = ctx.times();
-    let body = match taken {
-        Taken::Held(held, tag) => render(request, times, held.page(), tag, false),
-        Taken::Pinned(pin, tag) => match keep(request, zone, pin) {
-            Some(pin) => zone.store().and_then(|store| {
-                // SAFETY: the pin lives in the pool's cleanup, until the request's end.
-                let page = store.page(unsafe { &*pin })?;
-                render(request, times, page, tag, true)
-            }),
-            None => None,
-        },
-    };
-    let Some(chain) = body else {
-        ngx_log_error!(NGX_LOG_ALERT, request.log(), "twice: a stored page could not be rendered");
-        return failed;
-    };
+    let Some(chain) = body(request, zone, taken, Way::Hit) else { return failed };
+    let rc = send(request, chain);
+    // The answer is on its way: nobody waits for what comes now.
+    refresh::start(request);
+    rc
+}
+
+fn send(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: a live request; the chain is in its pool.
     unsafe {
         let rc = ngx_http_discard_request_body(request.raw());
@@ -145,6 +144,31 @@ pub fn deliver(request: Request<'_>) -> ngx_int_t {
         }
         ngx_http_output_filter(request.raw(), chain)
     }
+}
+
+/// How a stored page comes to be the answer.
+#[derive(Clone, Copy)]
+pub enum Way {
+    /// It was found, and may be served.
+    Hit,
+    /// The origin was asked, and has failed; with the status that it gave, if it did.
+    StandIn(Option<u16>),
+}
+
+/// Fills in the response's header, and gives the body of a page that was found.
+pub fn body(request: Request<'_>, zone: &Zone, taken: Taken, way: Way) -> Option<*mut ngx_chain_t> {
+    let chain = match taken {
+        Taken::Held(held, tag) => render(request, way, held.page(), tag, false),
+        Taken::Pinned(pin, tag) => keep(request, zone, pin).and_then(|pin| {
+            // SAFETY: the pin lives in the pool's cleanup, until the request's end.
+            let page = zone.store()?.page(unsafe { &*pin })?;
+            render(request, way, page, tag, true)
+        }),
+    };
+    if chain.is_none() {
+        ngx_log_error!(NGX_LOG_ALERT, request.log(), "twice: a stored page could not be rendered");
+    }
+    chain
 }
 
 /// A pin in the keeping of the request's pool.
@@ -182,7 +206,7 @@ fn keep(request: Request<'_>, zone: &Zone, pin: Pin) -> Option<*const Pin> {
 /// Fills in the response's header and gives its body.
 fn render<'a>(
     request: Request<'a>,
-    times: Times,
+    way: Way,
     page: Page<'_>,
     tag: u64,
     pinned: bool,
@@ -195,8 +219,10 @@ fn render<'a>(
     let fixed = Fixed::parse(&fixed)?;
     let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
     let view = View::parse(&fixed, head)?;
-    ctx::get(request)?.personal = fixed.personal();
-    header(request, times, &fixed, &view)?;
+    let ctx = ctx::get(request)?;
+    ctx.personal = fixed.personal();
+    let times = ctx.times();
+    header(request, times, way, &fixed, &view)?;
 
     let joined = usize::try_from(tag >> 1).unwrap_or(0);
     let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
@@ -238,7 +264,7 @@ fn with_state<T>(limits: &Limits, work: impl FnOnce(&mut State) -> T) -> T {
 }
 
 /// Response header lines of a hit.
-fn header<'a>(request: Request<'a>, times: Times, fixed: &Fixed, view: &View<'a>) -> Option<()> {
+fn header<'a>(request: Request<'a>, times: Times, way: Way, fixed: &Fixed, view: &View<'a>) -> Option<()> {
     let head = &view.head;
     let now = shm::now_ms();
     let r = request.raw();
@@ -285,23 +311,35 @@ fn header<'a>(request: Request<'a>, times: Times, fixed: &Fixed, view: &View<'a>
     }
     if request.is_main() {
         request.push_out(b"Age", sys::decimal(request, times.age_seconds(now))?)?;
-        // A page that another one's fetch brought was not there when it was asked for.
-        let how = match ctx::get(request)?.waited_for {
-            None => "hit",
-            Some(CacheStatus::Expired) => "fwd=stale; collapsed",
-            Some(_) => "fwd=uri-miss; collapsed",
-        };
-        let mut digits = [0; 20];
-        let ttl = sys::write_decimal(&mut digits, times.ttl_seconds(now));
-        let mut text = [0; 64];
-        let mut at = 0;
-        for part in [b"Twice; ", how.as_bytes(), b"; ttl=", ttl] {
-            text[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        }
-        request.push_out(b"Cache-Status", request.copy(&text[..at])?)?;
+        cache_status(request, times.ttl_seconds(now), way)?;
     }
     Some(())
+}
+
+/// `Cache-Status` (RFC 9211). A page that stands in was asked for at the origin first: no hit.
+fn cache_status(request: Request<'_>, ttl: i64, way: Way) -> Option<()> {
+    let mut digits = [0; 21];
+    let len = sys::write_signed(&mut digits, ttl);
+    let digits = digits.get(..len)?;
+    if let Way::StandIn(status) = way {
+        let status = status.map_or(String::new(), |status| format!("; fwd-status={status}"));
+        let head = format!("Twice; fwd=stale{status}; detail={}; ttl=", Reason::OriginFailed.as_str());
+        let text = [head.as_bytes(), digits].concat();
+        return request.push_out(b"Cache-Status", request.copy(&text)?).map(|_| ());
+    }
+    // A page that another one's fetch brought was not there when it was asked for.
+    let how: &[u8] = match ctx::get(request)?.waited_for {
+        None => b"Twice; hit; ttl=",
+        Some(CacheStatus::Expired) => b"Twice; fwd=stale; collapsed; ttl=",
+        Some(_) => b"Twice; fwd=uri-miss; collapsed; ttl=",
+    };
+    let mut text = [0; 64];
+    let mut at = 0;
+    for part in [how, digits] {
+        text[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    request.push_out(b"Cache-Status", request.copy(&text[..at])?).map(|_| ())
 }
 
 /// Copies a part of a page; false if it is shorter than `len`.

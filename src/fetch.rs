@@ -23,6 +23,7 @@ use crate::guard::guarded;
 use crate::language;
 use crate::leaving;
 use crate::outward;
+use crate::stand_in;
 use crate::sys::{self, DECLINED, OK, Request};
 
 /// Puts Twice in front of the location's own content handler, if it has one: static files come from
@@ -56,7 +57,7 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
         let linked = unsafe { sys::take_linked(r) };
         // SAFETY: the location's own handler, with its own request. The handler's hold on the request
         // (its count) outlasts this call, whatever it returned.
-        let rc = unsafe { handler(r) };
+        let rc = unsafe { stand_in::around(request, handler) };
         if stage == Stage::Fetch {
             // SAFETY: a live request; `last` of the copied head points at the head's own place or into
             // the pool, where everything still is.

@@ -10,12 +10,14 @@
 //! looked up there: what nginx lets everybody see may be served to everybody.
 
 use ngx::ffi::{
-    NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t,
-    ngx_http_core_module, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE,
-    ngx_http_request_t, ngx_http_test_predicates, ngx_int_t, ngx_uint_t,
+    NGX_HTTP_CLOSE, NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t,
+    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t, ngx_http_test_predicates, ngx_int_t,
+    ngx_uint_t,
 };
 use twice_core::board::Counter;
 use twice_core::outcome::{CacheStatus, Reason};
+use twice_core::policy::{Freshness, Times};
 use twice_core::store::Found;
 
 use crate::conf::{self, LocConf};
@@ -26,7 +28,7 @@ use crate::shm::{self, Zone};
 use crate::sys::{AGAIN, DECLINED, ERROR, OK, Request};
 use crate::variant;
 use crate::wait::Turn;
-use crate::{deliver, fetch, flight, identity, language, purge, wait};
+use crate::{deliver, fetch, flight, identity, language, purge, refresh, stand_in, wait};
 
 /// Adds the phase handlers.
 ///
@@ -58,6 +60,9 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its phase handlers.
     let request = unsafe { Request::new(r) };
     guarded(ERROR, || {
+        if let Some(rc) = refreshes(request) {
+            return rc;
+        }
         let conf = conf::of(request);
         if !conf::returns(request) {
             return DECLINED;
@@ -78,6 +83,10 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its phase handlers.
     let request = unsafe { Request::new(r) };
     guarded(ERROR, || {
+        if let Some(rc) = refreshes(request) {
+            fetch::install(request);
+            return rc;
+        }
         let conf = conf::of(request);
         let Some(zone) = conf.zone() else { return DECLINED };
         if purge::endpoint::command_of_location(request, conf) {
@@ -102,6 +111,16 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             None => DECLINED,
         }
     })
+}
+
+/// A refresh knows what it is to fetch, and goes on. One that nginx has sent to another location has lost its context: it
+/// ends, before access to that location is asked for in the name of somebody who is not there.
+fn refreshes(request: Request<'_>) -> Option<ngx_int_t> {
+    if !refresh::is_refresh(request) || !request.is_main() {
+        return None;
+    }
+    let known = ctx::get(request).is_some_and(|ctx| !ctx.refresh.is_null());
+    Some(if known { DECLINED } else { NGX_HTTP_CLOSE as ngx_int_t })
 }
 
 /// Gives the request its context and asks the store. None: out of memory, or it was asked before; the
@@ -140,12 +159,14 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) ->
     }
     zone.count(match status {
         CacheStatus::Hit => Counter::Hits,
+        CacheStatus::Stale | CacheStatus::Updating => Counter::Stale,
         CacheStatus::Miss => Counter::Misses,
         CacheStatus::Expired => Counter::Expired,
         CacheStatus::Bypass => Counter::Bypassed,
     });
     (ctx.stage, ctx.reason) = match status {
         CacheStatus::Hit => (Stage::Hit, Reason::Hit),
+        CacheStatus::Stale | CacheStatus::Updating => (Stage::Hit, Reason::Stale),
         _ if head => (Stage::Pass, Reason::Head),
         // Until the response says otherwise.
         _ => (Stage::Fetch, Reason::Incomplete),
@@ -212,12 +233,13 @@ fn find_or_wait(
         };
         let ctx = ctx::get(request)?;
         (ctx.key, ctx.hash, ctx.rules) = (asked.key, asked.hash, asked.rules);
-        status = judge(ctx, asked.found, now);
+        status = judge(request, zone, ctx, asked.found, now);
         let before = ctx.status.replace(status);
-        if ctx.has_waited() && status == CacheStatus::Hit {
+        let served = matches!(status, CacheStatus::Hit | CacheStatus::Stale | CacheStatus::Updating);
+        if ctx.has_waited() && served {
             ctx.waited_for = before;
         }
-        if status == CacheStatus::Hit || !may_wait {
+        if served || !may_wait {
             break;
         }
         match wait::turn(request, conf, zone)? {
@@ -234,17 +256,33 @@ fn find_or_wait(
 }
 
 /// What becomes of a request by what was found. A page that is served is held.
-fn judge(ctx: &mut Ctx, asked: Option<(Found, Option<Taken>)>, now: u64) -> CacheStatus {
+fn judge(
+    request: Request<'_>,
+    zone: &Zone,
+    ctx: &mut Ctx,
+    asked: Option<(Found, Option<Taken>)>,
+    now: u64,
+) -> CacheStatus {
     let Some((found, taken)) = asked else { return CacheStatus::Miss };
-    if found.meta.expires_ms <= now {
+    let freshness = Times::from(found.meta).at(now);
+    if freshness == Freshness::Expired {
+        stand_in::note(request, ctx, found.meta, now);
         return CacheStatus::Expired;
     }
-    // Fresh, but it can't be held: as if it were not there.
+    // It may be served, but it can't be held: as if it were not there.
     let Some(taken) = taken else { return CacheStatus::Miss };
     ctx.held = Some(taken);
     ctx.created_ms = found.meta.created_ms;
     ctx.expires_ms = found.meta.expires_ms;
-    CacheStatus::Hit
+    if freshness == Freshness::Fresh {
+        return CacheStatus::Hit;
+    }
+    // What a refresh goes on with.
+    // SAFETY: a live request.
+    (ctx.phase, ctx.content_handler) =
+        unsafe { ((*request.raw()).phase_handler, (*request.raw()).content_handler) };
+    ctx.claim = refresh::claim(request, zone, ctx.hash, found.entry, now);
+    if ctx.claim.is_null() { CacheStatus::Updating } else { CacheStatus::Stale }
 }
 
 /// Why a request is none of the cache's business.

@@ -31,7 +31,9 @@ use ngx::ffi::{
 };
 use twice_core::board::Counter;
 use twice_core::board::flights::{Asked, Lease};
+use twice_core::policy::{Freshness, Times};
 use twice_core::store::Section;
+use twice_core::variants::is_rules;
 
 use crate::conf::LocConf;
 use crate::ctx;
@@ -133,7 +135,9 @@ pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Turn> {
 
 /// Whether the page can be served.
 fn is_there(section: &Section<'_>, hash: u64, key: &[u8], now_ms: u64) -> bool {
-    section.peek(hash, key).is_some_and(|found| found.meta.expires_ms > now_ms)
+    section.peek(hash, key).is_some_and(|found| {
+        is_rules(found.meta.tag) || Times::from(found.meta).at(now_ms) != Freshness::Expired
+    })
 }
 
 /// Takes the request out of nginx's hands until it is resumed.

@@ -79,6 +79,11 @@ impl Recording {
         matches!(self.body, Body::Tagged(_) | Body::Done(true))
     }
 
+    /// Whether it will not be stored, and was not.
+    pub fn is_given_up(&self) -> bool {
+        self.snapshot.is_none() && !self.finished
+    }
+
     /// The answer will not be stored.
     pub fn give_up(&mut self, request: Request<'_>, reason: Reason) {
         if self.snapshot.take().is_none() {

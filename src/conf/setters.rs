@@ -11,7 +11,7 @@ use ngx::ffi::{
     ngx_uint_t,
 };
 use ngx::ngx_conf_log_error;
-use twice_core::policy::{HeaderNames, Valid};
+use twice_core::policy::{Factor, HeaderNames, UseStale, Valid};
 use twice_core::template::Delimiters;
 use twice_core::variants::{Dimension, Dimensions, MAX_DIMENSIONS, MAX_NAME, MAX_VARIANTS};
 
@@ -323,6 +323,29 @@ setters! {
     fn geo(conf, directive) {
         once(is_set(conf.geo))?;
         conf.geo = directive.complex()?;
+        Ok(())
+    }
+
+    /// `twice_stale_factor NUMBER`
+    fn stale_factor(conf, directive) {
+        once(conf.stale_factor != UNSET)?;
+        let factor = Factor::parse(directive.arg()).ok_or_else(|| format!(
+            "has the value \"{}\", allowed is a number from 1 (no stale pages) to 1000, such as 3 or 1.5", directive.arg()
+        ))?;
+        conf.stale_factor = factor.to_number();
+        Ok(())
+    }
+
+    /// `twice_use_stale WORD... | off`
+    fn use_stale(conf, directive) {
+        once(conf.use_stale != UNSET)?;
+        let mut words = UseStale::OFF;
+        if directive.args() != ["off"] {
+            for word in directive.args() {
+                words = words.with(word).map_err(|why| format!("has the value \"{word}\", {why}"))?;
+            }
+        }
+        conf.use_stale = words.to_number();
         Ok(())
     }
 }

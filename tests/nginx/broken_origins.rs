@@ -431,7 +431,7 @@ fn a_page_that_drips_byte_by_byte_is_stored_whole() {
 fn an_origin_that_is_down_takes_no_page_with_it() {
     let mut origin = Origin::start();
     origin.on("/short", Answer::html(WHOLE).header("X-Twice-Control", "max-age=1"));
-    let nginx = cached(&origin).start();
+    let nginx = cached_with(&origin, "twice_stale_factor 1; twice_use_stale off;").start();
     proves_hits(&nginx, &origin);
     nginx.get("/short").warm();
     origin.stop();

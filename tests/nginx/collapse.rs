@@ -102,7 +102,7 @@ fn a_page_that_is_no_longer_fresh_is_fetched_once_too() {
     let origin = Origin::start();
     let gate = Gate::new();
     origin.on("/", Answer::page("old").header("X-Twice-Control", "max-age=1"));
-    let nginx = collapsing(&origin, "").start();
+    let nginx = collapsing(&origin, "twice_stale_factor 1;").start();
     nginx.get("/").send().assert(200, "MISS", "old");
     // A HEAD goes by without storing anything.
     until("it has expired", || nginx.get("/").head().send().cache() == "EXPIRED");

@@ -292,6 +292,30 @@ fn what_a_page_varies_by_is_read_strictly() {
 }
 
 #[test]
+fn bad_stale_factors_and_words_are_refused() {
+    for value in ["0", "0.5", "1001", "-3", "x", "1.234", "3x", "\"\""] {
+        let shown = if value == "\"\"" { "\"\"".to_owned() } else { format!("\"{value}\"") };
+        refused(
+            &format!("twice_stale_factor {value};"),
+            &["\"twice_stale_factor\"", &shown, "allowed is a number from 1"],
+        );
+    }
+    refused("twice_stale_factor 2; twice_stale_factor 3;", &["\"twice_stale_factor\"", "given twice"]);
+    for value in ["on", "http_501", "ERROR", "error off", "off updating"] {
+        refused(
+            &format!("twice_use_stale {value};"),
+            &["\"twice_use_stale\"", "allowed are \"off\" alone, \"updating\"", "\"http_429\""],
+        );
+    }
+    refused("twice_use_stale error; twice_use_stale off;", &["\"twice_use_stale\"", "given twice"]);
+    accepted("twice_stale_factor 1;\ntwice_use_stale off;");
+    accepted(
+        "twice_stale_factor 1.5;
+twice_use_stale error timeout invalid_header updating http_500 http_502 http_503 http_504 http_403 http_404 http_429;",
+    );
+}
+
+#[test]
 fn a_directive_in_the_wrong_place_is_refused() {
     let here = "is not allowed here";
     refused("twice_zone more 16m;", &["\"twice_zone\"", here]);

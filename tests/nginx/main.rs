@@ -15,6 +15,7 @@ mod languages;
 mod purge;
 mod reload;
 mod snapshot;
+mod stale;
 mod status;
 mod steering;
 mod subtleties;
