@@ -9,8 +9,9 @@
 //!  request --> handler (PRECONTENT) --- hit ----> deliver --> nginx's filters --> client
 //!                 |                                                  ^
 //!                miss --> fetch --> proxy_pass, static, ... --> capture (filters)
-//!                                                                    |
-//!                                               whole and permitted: v
+//!                 |                                                  |
+//!       fetched by another: wait <-- channel (wakes) <-- flight <--- | whole and permitted:
+//!                                                                    v
 //!                                                          the store (shm)
 //! ```
 //!
