@@ -28,15 +28,12 @@ use twice_core::variants::Dimensions;
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
-use crate::outward;
-use crate::purge;
-use crate::shm;
 use crate::sys::{self, DECLINED, ERROR, Request};
-use crate::variant;
+use crate::{flight, include, leaving, outward, purge, refresh, shm, stand_in, variant};
 
 pub use headers::keep_private;
 pub use record::Capture;
-use record::Recording;
+use record::{Progress, Recording};
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
 static mut NEXT_OUTWARD: ngx_http_output_header_filter_pt = None;
@@ -69,11 +66,20 @@ pub unsafe fn install_body_filter() {
 }
 
 fn next_header(request: Request<'_>) -> ngx_int_t {
+    if let Some(part) = include::part_of(request) {
+        // SAFETY: the fragment that this live request was made for.
+        guarded((), || unsafe { include::header(request, part) });
+        return sys::OK;
+    }
     // SAFETY: set at configuration time, never changed after; a live request.
     unsafe { NEXT_HEADER.map_or(ERROR, |next| next(request.raw())) }
 }
 
 fn next_body(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
+    if let Some(part) = include::part_of(request) {
+        // SAFETY: the fragment that this live request was made for, and the chain that came.
+        return guarded(ERROR, || unsafe { include::take(request, part, chain) });
+    }
     // SAFETY: as above.
     unsafe { NEXT_BODY.map_or(ERROR, |next| next(request.raw(), chain)) }
 }
@@ -81,7 +87,11 @@ fn next_body(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
 unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its filters.
     let request = unsafe { Request::new(r) };
+    if refresh::is_refresh(request) && request.is_main() {
+        return guarded(ERROR, || refreshed(request).unwrap_or(ERROR));
+    }
     let ok = guarded(false, || {
+        flight::end_former(request);
         let conf = conf::of(request);
         let answered = match ctx::get(request) {
             Some(ctx) if ctx.stage == Stage::Hit => {
@@ -100,10 +110,42 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
                 false
             }
         };
-        let done = if answered { second_answer(request, conf) } else { answer(request, conf) };
+        let done = if answered {
+            second_answer(request, conf)
+        } else {
+            match stand_in::exchange(request) {
+                Some(true) => {
+                    flight::not_stored(request, Reason::Failed, 0);
+                    Some(())
+                }
+                Some(false) => answer(request, conf),
+                None => None,
+            }
+        };
         done.and_then(|()| outward::add(request, conf, answered)).is_some()
     });
-    if ok { next_header(request) } else { ERROR }
+    if !ok {
+        return ERROR;
+    }
+    match next_header(request) {
+        // The page is wanted by others than the client that has left.
+        ERROR if guarded(false, || leaving::is_alone(request)) => sys::OK,
+        rc => rc,
+    }
+}
+
+/// The answer to a refresh: read as any other, and shown to nobody. None when memory ran out.
+fn refreshed(request: Request<'_>) -> Option<ngx_int_t> {
+    // SAFETY: a live request. nginx's own header filter says so of what it has sent.
+    unsafe { (*request.raw()).set_header_sent(1) };
+    // SAFETY: as above.
+    let status = u16::try_from(unsafe { (*request.raw()).headers_out.status }).unwrap_or(0);
+    if std::mem::replace(&mut ctx::get(request)?.answered, true) {
+        return Some(sys::OK);
+    }
+    answer(request, conf::of(request))?;
+    let reason = ctx::get(request)?.reason;
+    Some(refresh::answered(request, status, (reason != Reason::Recording).then_some(reason)))
 }
 
 /// What `expires` and `add_header` say of a page that holds a visitor's values is not for other caches.
@@ -131,7 +173,11 @@ fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     read_lines(request, &mut facts, usize::MAX);
     // SAFETY: a live request.
     unsafe { (*request.raw()).set_disable_not_modified(0) };
-    ctx::get(request)?.capture = std::ptr::null_mut();
+    let ctx = ctx::get(request)?;
+    ctx.capture = std::ptr::null_mut();
+    if ctx.reason == Reason::Recording {
+        flight::not_stored(request, Reason::Failed, 0);
+    }
     Some(())
 }
 
@@ -184,6 +230,8 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         authorization: request.header_in(b"authorization").is_some(),
         no_store,
         now: ngx::ffi::ngx_time(),
+        stale_factor: conf.stale_factor(),
+        use_stale: conf.use_stale(),
     };
     let verdict = decide(status, &facts, &rules);
     let stated = varied(request, conf, &facts)?;
@@ -217,10 +265,19 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
             let now = shm::now_ms();
             ctx.created_ms = now.saturating_sub(verdict.age.saturating_mul(1000));
             ctx.expires_ms = now.saturating_add(seconds.saturating_mul(1000));
+            ctx.windows = verdict.windows;
         }
         Err(reason) => ctx.reason = reason,
     }
-    if recording || verdict.tags {
+    let (reason, stage) = (ctx.reason, ctx.stage);
+    match lifetime {
+        Ok(_) => flight::answered(request),
+        Err(_) if stage == Stage::Fetch => flight::not_stored(request, reason, status),
+        Err(_) => {}
+    }
+    let ctx = ctx::get(request)?;
+    let seen = ctx.refresh.is_null();
+    if recording || verdict.tags && seen {
         // SAFETY: a live request. A range would be cut before the body filter sees it; files come as memory.
         unsafe {
             (*r).set_allow_ranges(0);
@@ -232,6 +289,9 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         let recording = Recording::new(conf, max, length, snapshot, verdict.tags);
         ctx.capture = sys::pool_box_of(request, Capture::new(recording))?;
     }
+    if !seen {
+        return Some(());
+    }
     if verdict.tags {
         ctx.personal = true;
         headers::make_private(request)?;
@@ -240,14 +300,14 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         // SAFETY: empty, or in the pool of this live request.
         let varies = !unsafe { &*ctx.rules }.is_empty();
         let forward = match ctx.status {
-            Some(CacheStatus::Bypass) => "bypass",
-            Some(CacheStatus::Expired) => "stale",
-            Some(_) if varies => "vary-miss",
-            Some(_) => "uri-miss",
+            Some(CacheStatus::Miss) if varies => "vary-miss",
+            Some(status) => status.forward(),
             None if ctx.reason == Reason::Method => "method",
             None => "bypass",
         };
-        headers::cache_status(request, forward, ctx.reason)?;
+        // It waited for nothing.
+        let collapsed = if ctx.has_waited() { "; collapsed=?0" } else { "" };
+        headers::cache_status(request, forward, collapsed, ctx.reason)?;
     }
     Some(())
 }
@@ -319,6 +379,16 @@ fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
 unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its filters.
     let request = unsafe { Request::new(r) };
+    if refresh::is_refresh(request) && request.is_main() {
+        return guarded(ERROR, || record_silently(request, chain));
+    }
+    // SAFETY: the chain that nginx passed.
+    match guarded(stand_in::Turn::Failed, || unsafe { stand_in::turn(request, chain) }) {
+        stand_in::Turn::Through => {}
+        stand_in::Turn::Instead(chain) => return next_body(request, chain),
+        stand_in::Turn::Nothing => return sys::OK,
+        stand_in::Turn::Failed => return ERROR,
+    }
     let capture = ctx::get(request).map(|ctx| ctx.capture).filter(|capture| !capture.is_null());
     let Some(capture) = capture else { return next_body(request, chain) };
     let result = guarded(None, || {
@@ -332,14 +402,69 @@ unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_cha
             ngx_log_error!(NGX_LOG_ERR, request.log(), "twice: an answer could not be rendered");
             ERROR
         }
-        Some(Next::AsItIs) => next_body(request, chain),
-        Some(Next::Rendered(out)) => {
-            let rc = next_body(request, out);
-            // SAFETY: as above, after the next filter has returned.
-            guarded((), || unsafe { (*capture).outgoing.sent(request, out) });
+        Some(next) => {
+            let (out, rendered) = match next {
+                Next::AsItIs => (chain, false),
+                Next::Rendered(out) => (out, true),
+            };
+            let rc = hand_on(request, chain, out, rendered);
+            if rendered {
+                // SAFETY: as above, after the next filter has returned.
+                guarded((), || unsafe { (*capture).outgoing.sent(request, out) });
+            }
             rc
         }
     }
+}
+
+/// Gives a chain to the next filter. Where that fails because the client has left, and others may be waiting for the
+/// page, the rest is recorded all the same.
+fn hand_on(
+    request: Request<'_>,
+    chain: *mut ngx_chain_t,
+    out: *mut ngx_chain_t,
+    rendered: bool,
+) -> ngx_int_t {
+    if guarded(false, || leaving::is_alone(request)) {
+        // SAFETY: nobody else has seen these buffers; ours and nginx's both.
+        unsafe {
+            leaving::consume(chain);
+            if rendered {
+                leaving::consume(out);
+            }
+        }
+        return sys::OK;
+    }
+    let rc = next_body(request, out);
+    let goes_on = rc == ERROR
+        && guarded(false, || {
+            // SAFETY: the next filter has seen the chain, or what was made of it.
+            leaving::is_alone(request) && unsafe { leaving::go_on(request, chain) }
+        });
+    if goes_on {
+        return sys::OK;
+    }
+    rc
+}
+
+/// The body of an answer to a refresh: recorded, and shown to nobody. What will not be stored is not waited for.
+fn record_silently(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
+    let capture = ctx::get(request).map(|ctx| ctx.capture).filter(|capture| !capture.is_null());
+    if let Some(capture) = capture {
+        let mut link = chain;
+        while !link.is_null() {
+            // SAFETY: links of nginx's chain, each with its buffer; the capture lives in the request's pool.
+            unsafe {
+                feed(request, &mut *capture, &seen(request, (*link).buf));
+                link = (*link).next;
+            }
+        }
+    }
+    // SAFETY: the chain that nginx passed.
+    unsafe { sys::swallow(chain) };
+    // SAFETY: as above.
+    let given_up = capture.is_some_and(|capture| unsafe { (*capture).recording.is_given_up() });
+    if given_up { ERROR } else { sys::OK }
 }
 
 enum Next {
@@ -351,6 +476,9 @@ enum Next {
 
 /// Feeds a chain to the recording; none on an error that ends the request.
 fn record_chain(request: Request<'_>, capture: &mut Capture, chain: *mut ngx_chain_t) -> Option<Next> {
+    if capture.held.is_some() && !capture.recording.waits() {
+        release(request, capture)?;
+    }
     let mut link = chain;
     while !link.is_null() {
         // SAFETY: links of nginx's chain, each with its buffer.
@@ -362,11 +490,19 @@ fn record_chain(request: Request<'_>, capture: &mut Capture, chain: *mut ngx_cha
     Some(if capture.recording.tagged() { Next::Rendered(capture.outgoing.take()) } else { Next::AsItIs })
 }
 
+/// What a buffer holds.
+struct Seen<'b> {
+    data: &'b [u8],
+    in_file: bool,
+    last: bool,
+    flush: bool,
+}
+
 /// # Safety
 /// `buf` must be a buffer of the chain that nginx passed to the body filter.
-unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_buf_t) -> Option<()> {
+unsafe fn seen<'b>(request: Request<'_>, buf: *mut ngx_buf_t) -> Seen<'b> {
     // SAFETY: the caller's promise; a buffer in memory has its bytes from `pos` to `last`.
-    let (data, in_file, last, flush) = unsafe {
+    unsafe {
         let b = &*buf;
         let in_memory = b.temporary() != 0 || b.memory() != 0 || b.mmap() != 0;
         let data = if in_memory && !b.pos.is_null() {
@@ -376,20 +512,54 @@ unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_
         };
         let in_file = !in_memory && b.in_file() != 0 && b.file_last > b.file_pos;
         let last = b.last_buf() != 0 || !request.is_main() && b.last_in_chain() != 0;
-        (data, in_file, last, b.flush() != 0)
-    };
-    if in_file {
+        Seen { data, in_file, last, flush: b.flush() != 0 }
+    }
+}
+
+fn feed(request: Request<'_>, capture: &mut Capture, seen: &Seen<'_>) {
+    if seen.in_file {
         // `filter_need_in_memory` rules this out; a handler that goes past nginx's copy filter loses.
         capture.recording.give_up(request, Reason::Failed);
     }
-    capture.recording.feed(request, data);
-    if last {
+    capture.recording.feed(request, seen.data);
+    if seen.last {
         capture.recording.finish(request);
     }
+}
+
+/// # Safety
+/// `buf` must be a buffer of the chain that nginx passed to the body filter.
+unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_buf_t) -> Option<()> {
+    // SAFETY: the caller's promise.
+    let seen = unsafe { seen(request, buf) };
+    feed(request, capture, &seen);
     if capture.recording.tagged() {
-        capture.recording.render(request, &mut capture.outgoing)?;
-        // SAFETY: the caller's promise.
-        unsafe { capture.outgoing.replace(request, buf, in_file, last, flush) }?;
+        match capture.recording.render(request, &mut capture.outgoing)? {
+            // SAFETY: the caller's promise.
+            Progress::Rendered => {
+                unsafe { capture.outgoing.replace(request, buf, seen.in_file, seen.last, seen.flush) }?
+            }
+            // SAFETY: as above: what it held is in the program.
+            Progress::Waits => unsafe {
+                let held = capture.held.get_or_insert_default();
+                held.last_buf |= (*buf).last_buf() != 0;
+                held.last_in_chain |= (*buf).last_in_chain() != 0;
+                (*buf).pos = (*buf).last;
+                include::hold(request);
+            },
+        }
+    }
+    Some(())
+}
+
+/// The fragments that were waited for have come, or won't: what was held back goes out.
+fn release(request: Request<'_>, capture: &mut Capture) -> Option<()> {
+    if let Progress::Rendered = capture.recording.render(request, &mut capture.outgoing)? {
+        let held = capture.held.take().unwrap_or_default();
+        include::let_go(request);
+        if held.last_buf || held.last_in_chain {
+            capture.outgoing.end(request, held.last_buf, held.last_in_chain)?;
+        }
     }
     Some(())
 }

@@ -25,7 +25,7 @@ use ngx::ngx_conf_log_error;
 use twice_core::ab::Test;
 use twice_core::key::Ignored;
 use twice_core::language::{Hosts, Languages};
-use twice_core::policy::{HeaderNames, Tags, Valid};
+use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid};
 use twice_core::template::{Delimiters, Escape};
 use twice_core::variants::{Dimension, Dimensions};
 
@@ -98,6 +98,12 @@ pub struct LocConf {
     vary_language: ngx_uint_t,
     language_hosts: *mut Hosts,
     ignored: *mut Ignored,
+    lock: ngx_uint_t,
+    lock_timeout: ngx_uint_t,
+    lock_age: ngx_uint_t,
+    /// `twice_stale_factor`; stays unset where no block names it.
+    stale_factor: ngx_uint_t,
+    use_stale: ngx_uint_t,
     /// `twice_include_timeout`.
     pub include_timeout: ngx_msec_t,
 }
@@ -162,6 +168,31 @@ impl LocConf {
     pub fn varies(&self) -> &Dimensions {
         // SAFETY: merged, as above.
         unsafe { &*self.varies }
+    }
+
+    /// `twice_lock`.
+    pub fn lock(&self) -> bool {
+        self.lock != 0
+    }
+
+    /// `twice_lock_timeout`.
+    pub fn lock_timeout_ms(&self) -> u64 {
+        self.lock_timeout as u64
+    }
+
+    /// `twice_lock_age`.
+    pub fn lock_age_ms(&self) -> u64 {
+        self.lock_age as u64
+    }
+
+    /// `twice_stale_factor`.
+    pub fn stale_factor(&self) -> Factor {
+        if self.stale_factor == UNSET { Factor::DEFAULT } else { Factor::from_number(self.stale_factor) }
+    }
+
+    /// `twice_use_stale`.
+    pub fn use_stale(&self) -> UseStale {
+        UseStale::from_number(self.use_stale)
     }
 
     /// `twice_headers`.
@@ -316,6 +347,11 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.vary_language = UNSET;
         conf.language_hosts = sys::unset_ptr();
         conf.ignored = sys::unset_ptr();
+        conf.lock = UNSET;
+        conf.lock_timeout = UNSET;
+        conf.lock_age = UNSET;
+        conf.stale_factor = UNSET;
+        conf.use_stale = UNSET;
         conf.include_timeout = UNSET;
     }
     conf.cast()
@@ -384,6 +420,11 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
         );
         return None;
     }
+    merge_uint(&mut child.lock, parent.lock, 1);
+    merge_uint(&mut child.lock_timeout, parent.lock_timeout, 5_000);
+    merge_uint(&mut child.lock_age, parent.lock_age, 30_000);
+    merge_uint(&mut child.stale_factor, parent.stale_factor, UNSET);
+    merge_uint(&mut child.use_stale, parent.use_stale, UseStale::default_words().to_number());
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
     unsafe {

@@ -6,11 +6,16 @@ use std::ptr;
 use ngx::ffi::ngx_http_handler_pt;
 use twice_core::board::Board;
 use twice_core::outcome::{CacheStatus, Reason};
+use twice_core::policy::Windows;
 
 use crate::capture::Capture;
 use crate::deliver::{Taken, Waiting};
+use crate::flight::Flight;
+use crate::refresh::{Claim, Refresh};
 use crate::shm::Zone;
+use crate::stand_in::StandIn;
 use crate::sys::Request;
+use crate::wait::Waiter;
 
 /// Where the request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub enum Stage {
     Pass,
     /// The answer may be stored.
     Fetch,
+    /// Another request fetches the page: suspended, to be looked up again.
+    Wait,
     /// Served from the store.
     Hit,
 }
@@ -53,6 +60,17 @@ pub struct Ctx {
     pub expires_ms: u64,
     /// The latest purge when the request came in: what it fetches is no newer than that.
     pub began: u64,
+    /// How long the page that is recorded may be served after that.
+    pub windows: Windows,
+    /// The right to renew the page that is served, until the answer is on its way; null: somebody else does, or
+    /// nobody needs to. In the keeping of the pool.
+    pub claim: *mut Claim,
+    /// Where nginx's phases were when the page was found: a refresh goes on from there.
+    pub phase: isize,
+    /// This request is a refresh, with no client: in the keeping of its pool. Else null.
+    pub refresh: *mut Refresh,
+    /// The stale page that takes the place of an origin's failure.
+    pub stand_in: StandIn,
     /// The location's own content handler, behind ours.
     pub content_handler: ngx_http_handler_pt,
     /// The recording, owned by a cleanup of the pool.
@@ -62,6 +80,12 @@ pub struct Ctx {
     pub lines_before: usize,
     /// The answer holds a visitor's values, or may.
     pub personal: bool,
+    /// The lease of its fetch, owned by a cleanup of the request; null: it never had one.
+    pub flight: *mut Flight,
+    /// What it found when it began to wait, if it has the page from another one's fetch.
+    pub waited_for: Option<CacheStatus>,
+    /// What suspends it, owned by a cleanup of the request; null: it never waited.
+    pub waiter: *mut Waiter,
     /// The header filter has seen the answer. What comes after that (a 416, say) is not the page.
     pub answered: bool,
 }
@@ -79,9 +103,14 @@ impl Times {
         now_ms.saturating_sub(self.created_ms) / 1000
     }
 
-    /// Seconds for which it stays fresh, rounded up: a fresh page has at least one.
-    pub fn ttl_seconds(self, now_ms: u64) -> u64 {
-        self.expires_ms.saturating_sub(now_ms).div_ceil(1000)
+    /// Seconds for which it stays fresh, rounded up: a fresh page has at least one. Of a stale page the seconds since
+    /// then, as a negative number (RFC 9211 2.4).
+    pub fn ttl_seconds(self, now_ms: u64) -> i64 {
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        match self.expires_ms.checked_sub(now_ms) {
+            Some(left) => signed(left.div_ceil(1000)),
+            None => -signed(now_ms.saturating_sub(self.expires_ms) / 1000),
+        }
     }
 }
 
@@ -103,12 +132,25 @@ impl Ctx {
             created_ms: 0,
             expires_ms: 0,
             began: zone.board().map_or(0, Board::latest),
+            windows: Windows::default(),
+            claim: ptr::null_mut(),
+            phase: 0,
+            refresh: ptr::null_mut(),
+            stand_in: StandIn::default(),
             content_handler: None,
             capture: ptr::null_mut(),
             lines_before: 0,
             personal: false,
+            flight: ptr::null_mut(),
+            waited_for: None,
+            waiter: ptr::null_mut(),
             answered: false,
         }
+    }
+
+    /// Whether it waited for another one's fetch.
+    pub fn has_waited(&self) -> bool {
+        !self.waiter.is_null()
     }
 
     /// Times of the page that is served or recorded.

@@ -20,16 +20,18 @@ use ngx::ffi::{
     ngx_http_output_filter, ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_pool_cleanup_add,
 };
 use ngx::ngx_log_error;
+use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::{FIXED, Fixed, View};
-use twice_core::store::{Found, Held, Hit, Page, Pin, Segments};
+use twice_core::store::{Found, Held, Hit, Meta, Page, Pin, Segments};
 use twice_core::template::{Limits, Sink, Slots, State, run};
 
 use body::Body;
-pub use included::Waiting;
+pub use included::{Rest, Waiting, rest};
 
 use crate::ctx;
 use crate::guard::guarded;
 use crate::purge;
+use crate::refresh;
 use crate::shm::{self, Zone};
 use crate::sys::{self, DONE, ERROR, OK, Request};
 use crate::values::{self, Resolved, Resolver};
@@ -52,9 +54,15 @@ pub enum Taken {
     Pinned(Pin, u64),
 }
 
-/// Finds the page of a key and, if it is fresh, keeps it where it is. The page is not there, or can't be kept, where
+/// Finds the page of a key and, if it is `usable`, keeps it where it is. The page is not there, or can't be kept, where
 /// there is none.
-pub fn find(zone: &Zone, hash: u64, key: &[u8], now_ms: u64) -> Option<(Found, Option<Taken>)> {
+pub fn find(
+    zone: &Zone,
+    hash: u64,
+    key: &[u8],
+    now_ms: u64,
+    usable: impl Fn(&Meta) -> bool,
+) -> Option<(Found, Option<Taken>)> {
     let store = zone.store()?;
     let latest = zone.board()?.latest();
     if let Some(Hit { held, mut found, touch }) = store.get(zone.slot(), hash, key, now_ms) {
@@ -63,7 +71,7 @@ pub fn find(zone: &Zone, hash: u64, key: &[u8], now_ms: u64) -> Option<(Found, O
             zone.with(|section| section.remove(found.entry));
             return None;
         }
-        let taken = (found.meta.expires_ms > now_ms).then(|| take(zone, held, found.meta.tag));
+        let taken = usable(&found.meta).then(|| take(zone, held, found.meta.tag));
         if touch {
             zone.with(|section| section.touch(found.entry, now_ms));
         }
@@ -80,7 +88,7 @@ pub fn find(zone: &Zone, hash: u64, key: &[u8], now_ms: u64) -> Option<(Found, O
         zone.with(|section| section.remove(found.entry));
         return None;
     }
-    let taken = (found.meta.expires_ms > now_ms).then(|| take(zone, held, found.meta.tag));
+    let taken = usable(&found.meta).then(|| take(zone, held, found.meta.tag));
     Some((found, taken))
 }
 
@@ -118,7 +126,7 @@ pub unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_
 }
 
 /// A page on its way.
-enum Rendered {
+pub enum Rendered {
     Whole(*mut ngx_chain_t),
     /// It waits for fragments.
     Later,
@@ -131,27 +139,18 @@ pub fn deliver(request: Request<'_>) -> ngx_int_t {
     let Some(taken) = ctx.held.take() else { return failed };
     // SAFETY: the zone of the request's location, alive as long as its configuration.
     let zone = unsafe { &*ctx.zone };
-    let rendered = match taken {
-        Taken::Held(held, tag) => render(request, held.page(), tag, None),
-        Taken::Pinned(pin, tag) => match keep(request, zone, pin) {
-            Some(pin) => zone.store().and_then(|store| {
-                // SAFETY: the pin lives in the pool's cleanup, until the request's end.
-                let page = store.page(unsafe { &*pin })?;
-                render(request, page, tag, Some(pin))
-            }),
-            None => None,
-        },
-    };
-    match rendered {
-        Some(Rendered::Whole(chain)) => send(request, chain),
+    match body(request, zone, taken, Way::Hit) {
+        Some(Rendered::Whole(chain)) => send_and_renew(request, chain),
         Some(Rendered::Later) => DONE,
-        None => not_rendered(request),
+        None => failed,
     }
 }
 
-fn not_rendered(request: Request<'_>) -> ngx_int_t {
-    ngx_log_error!(NGX_LOG_ALERT, request.log(), "twice: a stored page could not be rendered");
-    NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t
+fn send_and_renew(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
+    let rc = send(request, chain);
+    // The answer is on its way: nobody waits for what comes now.
+    refresh::start(request);
+    rc
 }
 
 fn send(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
@@ -167,6 +166,36 @@ fn send(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
         }
         ngx_http_output_filter(request.raw(), chain)
     }
+}
+
+/// How a stored page comes to be the answer.
+#[derive(Clone, Copy)]
+pub enum Way {
+    /// It was found, and may be served.
+    Hit,
+    /// The origin was asked, and has failed; with the status that it gave, if it did.
+    StandIn(Option<u16>),
+}
+
+/// Fills in the response's header, and gives the body of a page that was found. One that waits for fragments has its
+/// header later, too, unless it stands in: then that is on its way already, and [`rest`] gives the body.
+pub fn body(request: Request<'_>, zone: &Zone, taken: Taken, way: Way) -> Option<Rendered> {
+    let rendered = match taken {
+        Taken::Held(held, tag) => render(request, way, held.page(), tag, None),
+        Taken::Pinned(pin, tag) => keep(request, zone, pin).and_then(|pin| {
+            // SAFETY: the pin lives in the pool's cleanup, until the request's end.
+            let page = zone.store()?.page(unsafe { &*pin })?;
+            render(request, way, page, tag, Some(pin))
+        }),
+    };
+    if rendered.is_none() {
+        log_not_rendered(request);
+    }
+    rendered
+}
+
+fn log_not_rendered(request: Request<'_>) {
+    ngx_log_error!(NGX_LOG_ALERT, request.log(), "twice: a stored page could not be rendered");
 }
 
 /// A pin in the keeping of the request's pool.
@@ -202,7 +231,13 @@ fn keep(request: Request<'_>, zone: &Zone, pin: Pin) -> Option<*const Pin> {
 }
 
 /// Fills in the response's header and gives its body.
-fn render(request: Request<'_>, page: Page<'_>, tag: u64, pin: Option<*const Pin>) -> Option<Rendered> {
+fn render(
+    request: Request<'_>,
+    way: Way,
+    page: Page<'_>,
+    tag: u64,
+    pin: Option<*const Pin>,
+) -> Option<Rendered> {
     let mut fixed = [0; FIXED];
     // SAFETY: an array of ours.
     if unsafe { !gather(page.value_part(0, FIXED), fixed.as_mut_ptr(), FIXED) } {
@@ -210,10 +245,10 @@ fn render(request: Request<'_>, page: Page<'_>, tag: u64, pin: Option<*const Pin
     }
     let fixed = Fixed::parse(&fixed)?;
     if fixed.includes() {
-        return included::begin(request, fixed, page, tag, pin);
+        return included::begin(request, way, fixed, page, tag, pin);
     }
     let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
-    header(request, &fixed, &View::parse(&fixed, head)?)?;
+    header(request, way, &fixed, &View::parse(&fixed, head)?)?;
     let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
     let mut body = Body::new(request, literals, pin.is_some());
     if fixed.tagged() {
@@ -225,7 +260,9 @@ fn render(request: Request<'_>, page: Page<'_>, tag: u64, pin: Option<*const Pin
         body.reserve(if pin.is_some() { joined(tag) } else { fixed.literals_len() })?;
         body.literal(0, fixed.literals_len());
     }
-    finish(request, body).map(Rendered::Whole)
+    let (chain, len) = body.finish()?;
+    set_length(request, Some(len))?;
+    Some(Rendered::Whole(chain))
 }
 
 /// Bytes that are joined on a hit, besides values.
@@ -257,12 +294,12 @@ fn print<'a, 'p>(
     Some(body)
 }
 
-/// The body as a chain; its length is the response's.
-fn finish(request: Request<'_>, body: Body<'_, '_>) -> Option<*mut ngx_chain_t> {
-    let (chain, len) = body.finish()?;
+/// Tells nginx how long the body is, if that is known.
+fn set_length(request: Request<'_>, len: Option<usize>) -> Option<()> {
+    let len = len.map_or(Ok(-1), i64::try_from).ok()?;
     // SAFETY: a live request.
-    unsafe { (*request.raw()).headers_out.content_length_n = i64::try_from(len).ok()? };
-    Some(chain)
+    unsafe { (*request.raw()).headers_out.content_length_n = len };
+    Some(())
 }
 
 /// Lends the worker's one state of a rendering, so that no hit allocates what filters need.
@@ -278,7 +315,7 @@ fn with_state<T>(limits: &Limits, work: impl FnOnce(&mut State) -> T) -> T {
 }
 
 /// Response header lines of a hit.
-fn header<'a>(request: Request<'a>, fixed: &Fixed, view: &View<'a>) -> Option<()> {
+fn header<'a>(request: Request<'a>, way: Way, fixed: &Fixed, view: &View<'a>) -> Option<()> {
     let head = &view.head;
     let ctx = ctx::get(request)?;
     ctx.personal = fixed.personal();
@@ -328,15 +365,35 @@ fn header<'a>(request: Request<'a>, fixed: &Fixed, view: &View<'a>) -> Option<()
     }
     if request.is_main() {
         request.push_out(b"Age", sys::decimal(request, times.age_seconds(now))?)?;
-        let mut text = [0; 48];
-        let mut at = 0;
-        for part in [b"Twice; hit; ttl=", sys::write_decimal(&mut [0; 20], times.ttl_seconds(now))] {
-            text[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        }
-        request.push_out(b"Cache-Status", request.copy(&text[..at])?)?;
+        cache_status(request, times.ttl_seconds(now), way)?;
     }
     Some(())
+}
+
+/// `Cache-Status` (RFC 9211). A page that stands in was asked for at the origin first: no hit.
+fn cache_status(request: Request<'_>, ttl: i64, way: Way) -> Option<()> {
+    let mut digits = [0; 21];
+    let len = sys::write_signed(&mut digits, ttl);
+    let digits = digits.get(..len)?;
+    if let Way::StandIn(status) = way {
+        let status = status.map_or(String::new(), |status| format!("; fwd-status={status}"));
+        let head = format!("Twice; fwd=stale{status}; detail={}; ttl=", Reason::OriginFailed.as_str());
+        let text = [head.as_bytes(), digits].concat();
+        return request.push_out(b"Cache-Status", request.copy(&text)?).map(|_| ());
+    }
+    // A page that another one's fetch brought was not there when it was asked for.
+    let how: &[u8] = match ctx::get(request)?.waited_for {
+        None => b"Twice; hit; ttl=",
+        Some(CacheStatus::Expired) => b"Twice; fwd=stale; collapsed; ttl=",
+        Some(_) => b"Twice; fwd=uri-miss; collapsed; ttl=",
+    };
+    let mut text = [0; 64];
+    let mut at = 0;
+    for part in [how, digits] {
+        text[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    request.push_out(b"Cache-Status", request.copy(&text[..at])?).map(|_| ())
 }
 
 /// Copies a part of a page; false if it is shorter than `len`.

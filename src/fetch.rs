@@ -7,6 +7,8 @@
 //! right after the call. A request with a body may build it later: there nothing but the marks is
 //! exchanged, for good.
 
+use std::ptr;
+
 use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_http_request_t, ngx_int_t, ngx_list_init, ngx_list_t,
     ngx_table_elt_t, ngx_uint_t,
@@ -19,7 +21,9 @@ use crate::conf::{self, LocConf};
 use crate::ctx::{self, Stage};
 use crate::guard::guarded;
 use crate::language;
+use crate::leaving;
 use crate::outward;
+use crate::stand_in;
 use crate::sys::{self, DECLINED, OK, Request};
 
 /// Puts Twice in front of the location's own content handler, if it has one: static files come from
@@ -39,7 +43,8 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
     guarded(NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t, || {
         // SAFETY: nginx passes a live request to its content handler.
         let request = unsafe { Request::new(r) };
-        let Some((handler, stage)) = ctx::get(request).and_then(|c| Some((c.content_handler?, c.stage)))
+        let Some((handler, stage, flight, zone)) =
+            ctx::get(request).and_then(|c| Some((c.content_handler?, c.stage, c.flight, c.zone)))
         else {
             return DECLINED;
         };
@@ -52,13 +57,18 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
         let linked = unsafe { sys::take_linked(r) };
         // SAFETY: the location's own handler, with its own request. The handler's hold on the request
         // (its count) outlasts this call, whatever it returned.
-        let rc = unsafe { handler(r) };
+        let rc = unsafe { stand_in::around(request, handler) };
         if stage == Stage::Fetch {
             // SAFETY: a live request; `last` of the copied head points at the head's own place or into
             // the pool, where everything still is.
             unsafe {
                 (*r).headers_in.headers = original;
                 sys::set_linked(r, linked);
+            }
+            // An internal redirect from inside the handler has made another request of it.
+            if ctx::get(request).is_some_and(|ctx| ptr::eq(ctx.flight, flight)) {
+                // SAFETY: zones outlive the requests of their cycle.
+                leaving::hold_on(request, unsafe { (*zone).max_page() });
             }
         }
         rc

@@ -10,12 +10,14 @@
 //! looked up there: what nginx lets everybody see may be served to everybody.
 
 use ngx::ffi::{
-    NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_main_conf_t,
-    ngx_http_core_module, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE,
-    ngx_http_request_t, ngx_http_test_predicates, ngx_int_t, ngx_uint_t,
+    NGX_HTTP_CLOSE, NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t,
+    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
+    ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t, ngx_http_test_predicates, ngx_int_t,
+    ngx_uint_t,
 };
 use twice_core::board::Counter;
 use twice_core::outcome::{CacheStatus, Reason};
+use twice_core::policy::{Freshness, Times};
 use twice_core::store::Found;
 
 use crate::conf::{self, LocConf};
@@ -23,9 +25,10 @@ use crate::ctx::{self, Ctx, Stage};
 use crate::deliver::Taken;
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
-use crate::sys::{DECLINED, ERROR, OK, Request};
-use crate::variant::{self, Asked};
-use crate::{deliver, fetch, identity, language, purge};
+use crate::sys::{AGAIN, DECLINED, ERROR, OK, Request};
+use crate::variant;
+use crate::wait::Turn;
+use crate::{deliver, fetch, flight, identity, language, purge, refresh, stand_in, wait};
 
 /// Adds the phase handlers.
 ///
@@ -57,6 +60,9 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its phase handlers.
     let request = unsafe { Request::new(r) };
     guarded(ERROR, || {
+        if let Some(rc) = refreshes(request) {
+            return rc;
+        }
         let conf = conf::of(request);
         if !conf::returns(request) {
             return DECLINED;
@@ -65,7 +71,7 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
         if let Some(elsewhere) = language::redirect(request, conf) {
             return elsewhere;
         }
-        match look_up(request, conf, zone) {
+        match look_up(request, conf, zone, false) {
             // What a phase handler returns here ends the request, but for NGX_DONE: what waits goes on by itself.
             Some(Stage::Hit) => deliver::deliver(request),
             _ => DECLINED,
@@ -77,6 +83,10 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its phase handlers.
     let request = unsafe { Request::new(r) };
     guarded(ERROR, || {
+        if let Some(rc) = refreshes(request) {
+            fetch::install(request);
+            return rc;
+        }
         let conf = conf::of(request);
         let Some(zone) = conf.zone() else { return DECLINED };
         if purge::endpoint::command_of_location(request, conf) {
@@ -87,7 +97,7 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
         if let Some(elsewhere) = language::redirect(request, conf) {
             return elsewhere;
         }
-        match look_up(request, conf, zone) {
+        match look_up(request, conf, zone, true) {
             Some(Stage::Hit) => {
                 // SAFETY: a live request.
                 unsafe { (*r).content_handler = Some(deliver::content_handler) };
@@ -97,17 +107,80 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
                 fetch::install(request);
                 DECLINED
             }
+            Some(Stage::Wait) => AGAIN,
             None => DECLINED,
         }
     })
 }
 
-/// Gives the request its context and asks the store. None: out of memory, or it was asked before; the
-/// request goes on without Twice.
-fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
-    if ctx::get(request).is_some() {
+/// A refresh knows what it is to fetch, and goes on. One that nginx has sent to another location has lost its context: it
+/// ends, before access to that location is asked for in the name of somebody who is not there.
+fn refreshes(request: Request<'_>) -> Option<ngx_int_t> {
+    if !refresh::is_refresh(request) || !request.is_main() {
         return None;
     }
+    let known = ctx::get(request).is_some_and(|ctx| !ctx.refresh.is_null());
+    Some(if known { DECLINED } else { NGX_HTTP_CLOSE as ngx_int_t })
+}
+
+/// Gives the request its context and asks the store. None: out of memory, or it was asked before; the
+/// request goes on without Twice. `may_wait`: where there is no page the phase can suspend the request.
+fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) -> Option<Stage> {
+    let bypass = match ctx::get(request) {
+        // Resumed: who it is, and what it may ask for, is known.
+        Some(ctx) if ctx.stage == Stage::Wait => {
+            ctx.stage = Stage::Pass;
+            false
+        }
+        Some(_) => return None,
+        None => {
+            flight::end_former(request);
+            match begin(request, conf, zone)? {
+                Some(bypass) => bypass,
+                None => return Some(Stage::Pass),
+            }
+        }
+    };
+    // SAFETY: a live request.
+    let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
+    let may_wait = may_wait && !head && !bypass;
+    let status = if bypass { Ok(CacheStatus::Bypass) } else { find_or_wait(request, conf, zone, may_wait)? };
+    let ctx = ctx::get(request)?;
+    let status = match status {
+        Ok(status) => status,
+        Err(reason) => {
+            (ctx.status, ctx.reason) = (None, reason);
+            return Some(Stage::Pass);
+        }
+    };
+    ctx.status = Some(status);
+    if ctx.stage == Stage::Wait {
+        return Some(Stage::Wait);
+    }
+    zone.count(match status {
+        CacheStatus::Hit => Counter::Hits,
+        CacheStatus::Stale | CacheStatus::Updating => Counter::Stale,
+        CacheStatus::Miss => Counter::Misses,
+        CacheStatus::Expired => Counter::Expired,
+        CacheStatus::Bypass => Counter::Bypassed,
+    });
+    (ctx.stage, ctx.reason) = match status {
+        CacheStatus::Hit => (Stage::Hit, Reason::Hit),
+        CacheStatus::Stale | CacheStatus::Updating => (Stage::Hit, Reason::Stale),
+        _ if head => (Stage::Pass, Reason::Head),
+        // Until the response says otherwise.
+        _ => (Stage::Fetch, Reason::Incomplete),
+    };
+    if ctx.stage == Stage::Fetch {
+        zone.count(Counter::Fetches);
+        ctx.lines_before = request.lines_out().count();
+    }
+    Some(ctx.stage)
+}
+
+/// Gives the request its context and its key, and says whether it passes the store by; `Some(None)` where it is none
+/// of the cache's business.
+fn begin(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Option<bool>> {
     ctx::set(request, Ctx::new(zone, Reason::Failed))?;
     // What evaluates variables comes first: they may ask for this very context.
     let asked = match not_looked_up(request, conf) {
@@ -118,7 +191,7 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
         Ok(key) => key,
         Err(reason) => {
             ctx::get(request)?.reason = reason;
-            return Some(Stage::Pass);
+            return Some(None);
         }
     };
     // SAFETY: nginx's own test of its own array, or null, which it takes as "none is true".
@@ -131,54 +204,85 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Stage> {
         zone.visit(request.address());
     }
     let base = (key, zone.store()?.hash(key));
-    let now = shm::now_ms();
-    let asked =
-        if bypass { Ok(Asked::not(base.0, base.1)) } else { variant::find(request, conf, zone, base, now) };
     let ctx = ctx::get(request)?;
     (ctx.base_key, ctx.base_hash) = base;
-    let asked = match asked {
-        Ok(asked) => asked,
-        Err(reason) => {
-            ctx.reason = reason;
-            return Some(Stage::Pass);
+    (ctx.key, ctx.hash) = base;
+    Some(Some(bypass))
+}
+
+/// Looks the page up; where it is not there the request gets the lease of its fetch, or is suspended, which its stage
+/// says then. The reason tells why it can't be looked up after all.
+fn find_or_wait(
+    request: Request<'_>,
+    conf: &LocConf,
+    zone: &Zone,
+    may_wait: bool,
+) -> Option<Result<CacheStatus, Reason>> {
+    let mut status = CacheStatus::Miss;
+    // A page that comes and goes again in between is not looked for a third time.
+    for _ in 0..2 {
+        let now = shm::now_ms();
+        let ctx = ctx::get(request)?;
+        // What is purged from here on is not what is fetched.
+        ctx.began = zone.board()?.latest();
+        // SAFETY: a key in the pool of this live request.
+        let base = (unsafe { &*ctx.base_key }, ctx.base_hash);
+        let asked = match variant::find(request, conf, zone, base, now) {
+            Ok(asked) => asked,
+            Err(reason) => return Some(Err(reason)),
+        };
+        let ctx = ctx::get(request)?;
+        (ctx.key, ctx.hash, ctx.rules) = (asked.key, asked.hash, asked.rules);
+        status = judge(request, zone, ctx, asked.found, now);
+        let before = ctx.status.replace(status);
+        let served = matches!(status, CacheStatus::Hit | CacheStatus::Stale | CacheStatus::Updating);
+        if ctx.has_waited() && served {
+            ctx.waited_for = before;
         }
-    };
-    (ctx.key, ctx.hash, ctx.rules) = (asked.key, asked.hash, asked.rules);
-    let status = if bypass { CacheStatus::Bypass } else { judge(ctx, asked.found, now) };
-    ctx.status = Some(status);
-    zone.count(match status {
-        CacheStatus::Hit => Counter::Hits,
-        CacheStatus::Miss => Counter::Misses,
-        CacheStatus::Expired => Counter::Expired,
-        CacheStatus::Bypass => Counter::Bypassed,
-    });
-    // SAFETY: a live request.
-    let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
-    (ctx.stage, ctx.reason) = match status {
-        CacheStatus::Hit => (Stage::Hit, Reason::Hit),
-        _ if head => (Stage::Pass, Reason::Head),
-        // Until the response says otherwise.
-        _ => (Stage::Fetch, Reason::Incomplete),
-    };
-    if ctx.stage == Stage::Fetch {
-        zone.count(Counter::Fetches);
-        ctx.lines_before = request.lines_out().count();
+        if served || !may_wait {
+            break;
+        }
+        match wait::turn(request, conf, zone)? {
+            Turn::Again => {}
+            Turn::Fetch => break,
+            Turn::Wait => {
+                let ctx = ctx::get(request)?;
+                (ctx.stage, ctx.reason) = (Stage::Wait, Reason::Waiting);
+                break;
+            }
+        }
     }
-    Some(ctx.stage)
+    Some(Ok(status))
 }
 
 /// What becomes of a request by what was found. A page that is served is held.
-fn judge(ctx: &mut Ctx, asked: Option<(Found, Option<Taken>)>, now: u64) -> CacheStatus {
+fn judge(
+    request: Request<'_>,
+    zone: &Zone,
+    ctx: &mut Ctx,
+    asked: Option<(Found, Option<Taken>)>,
+    now: u64,
+) -> CacheStatus {
     let Some((found, taken)) = asked else { return CacheStatus::Miss };
-    if found.meta.expires_ms <= now {
+    let freshness = Times::from(found.meta).at(now);
+    if freshness == Freshness::Expired {
+        stand_in::note(request, ctx, found.meta, now);
         return CacheStatus::Expired;
     }
-    // Fresh, but it can't be held: as if it were not there.
+    // It may be served, but it can't be held: as if it were not there.
     let Some(taken) = taken else { return CacheStatus::Miss };
     ctx.held = Some(taken);
     ctx.created_ms = found.meta.created_ms;
     ctx.expires_ms = found.meta.expires_ms;
-    CacheStatus::Hit
+    if freshness == Freshness::Fresh {
+        return CacheStatus::Hit;
+    }
+    // What a refresh goes on with.
+    // SAFETY: a live request.
+    (ctx.phase, ctx.content_handler) =
+        unsafe { ((*request.raw()).phase_handler, (*request.raw()).content_handler) };
+    ctx.claim = refresh::claim(request, zone, ctx.hash, found.entry, now);
+    if ctx.claim.is_null() { CacheStatus::Updating } else { CacheStatus::Stale }
 }
 
 /// Why a request is none of the cache's business.

@@ -266,6 +266,22 @@ unsafe extern "C" fn ended(
     })
 }
 
+/// nginx's bit for what a filter of images holds back, which never has our text while we have it: there are but four.
+const HELD: u32 = 0x08;
+
+/// Has nginx keep the request although its handler is done: the body filter holds something back. nginx calls it with an
+/// empty chain when the request is woken.
+pub fn hold(request: Request<'_>) {
+    // SAFETY: a live request.
+    unsafe { (*request.raw()).set_buffered((*request.raw()).buffered() | HELD) };
+}
+
+/// Nothing is held back any more. Before it is handed on: a filter of images sets the bit for itself.
+pub fn let_go(request: Request<'_>) {
+    // SAFETY: as above.
+    unsafe { (*request.raw()).set_buffered((*request.raw()).buffered() & !HELD) };
+}
+
 /// Tells the log of a failed include: one line a second, and how many others there were.
 fn tell(page: Request<'_>, uri: &[u8], why: Failure) {
     static LAST: AtomicI64 = AtomicI64::new(0);

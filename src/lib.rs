@@ -9,8 +9,9 @@
 //!  request --> handler (PRECONTENT) --- hit ----> deliver --> nginx's filters --> client
 //!                 |                                                  ^
 //!                miss --> fetch --> proxy_pass, static, ... --> capture (filters)
-//!                                                                    |
-//!                                               whole and permitted: v
+//!                 |                                                  |
+//!       fetched by another: wait <-- channel (wakes) <-- flight <--- | whole and permitted:
+//!                                                                    v
 //!                                                          the store (shm)
 //! ```
 //!
@@ -22,21 +23,26 @@
 mod ab;
 mod answer;
 mod capture;
+mod channel;
 mod conf;
 mod ctx;
 mod deliver;
 #[cfg(debug_assertions)]
 mod fault;
 mod fetch;
+mod flight;
 mod guard;
 mod handler;
 mod identity;
 mod include;
 mod language;
+mod leaving;
 mod outward;
 mod purge;
+mod refresh;
 mod shm;
 mod snapshot;
+mod stand_in;
 mod status;
 mod sweep;
 mod sys;
@@ -46,6 +52,7 @@ mod values;
 mod variables;
 mod variant;
 mod visitor;
+mod wait;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
@@ -89,6 +96,7 @@ pub static mut ngx_http_twice_module: ngx_module_t = ngx_module_t {
     type_: NGX_HTTP_MODULE as usize,
     init_module: Some(init_module),
     init_process: Some(init_process),
+    exit_process: Some(exit_process),
     exit_master: Some(exit_master),
     ..ngx_module_t::default()
 };
@@ -167,6 +175,7 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guarded((), || unsafe {
         shm::init_module(cycle);
         snapshot::init_module(cycle);
+        channel::init_module(cycle);
     });
     OK
 }
@@ -176,12 +185,18 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     let rc = guarded(sys::ERROR, || unsafe {
         let rc = shm::init_process(cycle);
         snapshot::init_process(cycle);
+        wait::init_process(cycle);
+        channel::init_process();
         rc
     });
     #[cfg(debug_assertions)]
     // SAFETY: as above.
     guarded((), || unsafe { fault::init_process(cycle) });
     rc
+}
+
+unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
+    guarded((), channel::exit_process);
 }
 
 unsafe extern "C" fn exit_master(cycle: *mut ngx_cycle_t) {

@@ -19,12 +19,14 @@ use ngx::ffi::{
     ngx_slab_alloc, ngx_slab_pool_t,
 };
 use ngx::ngx_log_error;
+use twice_core::board::flights::{Channels, Flights, Owner};
 use twice_core::board::{Board, Counter, Plan};
 use twice_core::store::{
     DeadSlot, Geometry, Held, Options, Pin, Policy, Region, Section, Slot, Store, TooSmall,
 };
 
 use self::lock::ShmLock;
+use crate::channel;
 use crate::guard::guarded;
 use crate::purge;
 use crate::snapshot::Snapshot;
@@ -155,6 +157,22 @@ impl Zone {
     pub fn with<'s, T>(&'s self, work: impl FnOnce(&mut Section<'s>) -> T) -> Option<T> {
         let (store, lock) = self.store.as_ref()?;
         Some(store.with(lock, work))
+    }
+
+    /// Does something with the fetches under way, under the zone's lock.
+    pub fn flights<T>(&self, work: impl FnOnce(&Section<'_>, &mut Flights<'_>) -> T) -> Option<T> {
+        let board = self.board?;
+        self.with(|section| work(section, &mut board.flights(section)))
+    }
+
+    /// Ends the fetches of a slot whose process is no more. The section is this zone's.
+    pub fn give_up_all(&self, section: &Section<'_>, slot: u32) -> Channels {
+        self.board.map(|board| board.flights(section).give_up_all(slot)).unwrap_or_default()
+    }
+
+    /// This process, as one that fetches.
+    pub fn owner(&self) -> Owner {
+        Owner { slot: self.slot.number(), pid: std::process::id() }
     }
 
     /// Keeps a held page until `unpin`; none if all pins are in use.
@@ -316,11 +334,15 @@ pub unsafe fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         let dead = unsafe { DeadSlot::new(number) };
         // SAFETY: as above; the zone of this cycle is the only user of the number in this process.
         zone.slot = unsafe { Slot::new(number) };
-        zone.with(|section| {
+        let woken = zone.with(|section| {
+            // Before the slot is released: should we die in between, somebody will do it again.
+            let woken = zone.give_up_all(section, number);
             section.release_slot(&dead);
             section.claim_slot(&zone.slot, std::process::id());
-            sweep::sweep(section);
+            woken
         });
+        channel::wake(woken.unwrap_or_default());
+        sweep::sweep(zone);
     }
     if !conf.zones.is_empty() {
         // SAFETY: the caller's promise.
@@ -335,10 +357,9 @@ pub unsafe fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 /// Whether there is no process of this number any more. One that another program has by now counts as there, until later.
 pub fn is_gone(pid: u32) -> bool {
     let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
-    // SAFETY: signal 0 only asks.
-    pid > 0
-        && unsafe { libc::kill(pid, 0) } == -1
-        && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+    // SAFETY: signal 0 only asks; 0 and less are no process of ours to ask for.
+    let failed = pid > 0 && unsafe { libc::kill(pid, 0) == -1 };
+    failed && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
 }
 
 /// Milliseconds since the epoch, by nginx's cached clock.

@@ -18,7 +18,7 @@ use ngx::ffi::{
     ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
 };
 
-pub use chain::Chain;
+pub use chain::{Chain, swallow};
 pub use lines::{
     Lines, forget_cache_control, has_cache_control, know_cache_control, lines, pair, push_copy, push_line,
     set_linked, take_linked,
@@ -31,6 +31,8 @@ pub const OK: ngx_int_t = NGX_OK as ngx_int_t;
 pub const ERROR: ngx_int_t = ngx::ffi::NGX_ERROR as ngx_int_t;
 /// `NGX_DONE`.
 pub const DONE: ngx_int_t = ngx::ffi::NGX_DONE as ngx_int_t;
+/// `NGX_AGAIN`.
+pub const AGAIN: ngx_int_t = ngx::ffi::NGX_AGAIN as ngx_int_t;
 /// `NGX_DECLINED`.
 pub const DECLINED: ngx_int_t = ngx::ffi::NGX_DECLINED as ngx_int_t;
 
@@ -128,6 +130,12 @@ impl<'a> Request<'a> {
     pub fn main(self) -> Self {
         // SAFETY: a live request; its main request lives longer.
         unsafe { Self::new((*self.r).main) }
+    }
+
+    /// Whether nothing can be sent to the client any more.
+    pub fn is_broken(self) -> bool {
+        // SAFETY: a live request has its connection.
+        unsafe { (*(*self.r).connection).error() != 0 }
     }
 
     /// Whether this is an internal redirect or a sub-request: `unparsed_uri` is then another one's.
@@ -278,6 +286,23 @@ pub fn decimal(request: Request<'_>, number: u64) -> Option<&[u8]> {
     let mut digits = [0; 20];
     let text = write_decimal(&mut digits, number);
     request.copy(text)
+}
+
+/// A signed number in decimal digits, in the pool.
+pub fn signed_decimal(request: Request<'_>, number: i64) -> Option<&[u8]> {
+    let mut text = [0; 21];
+    let len = write_signed(&mut text, number);
+    request.copy(text.get(..len)?)
+}
+
+/// A signed number in decimal digits; gives their count.
+pub fn write_signed(text: &mut [u8; 21], number: i64) -> usize {
+    let mut digits = [0; 20];
+    let digits = write_decimal(&mut digits, number.unsigned_abs());
+    let sign = usize::from(number < 0);
+    text[0] = b'-';
+    text[sign..sign + digits.len()].copy_from_slice(digits);
+    sign + digits.len()
 }
 
 /// A number in decimal digits.

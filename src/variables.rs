@@ -160,7 +160,7 @@ fn value<'a>(request: Request<'a>, ctx: &Ctx, which: Variable) -> Option<&'a [u8
             }
         }
         Variable::Age if ctx.stage == Stage::Hit => sys::decimal(request, ctx.times().age_seconds(now)),
-        Variable::Ttl if ctx.expires_ms > 0 => sys::decimal(request, ctx.times().ttl_seconds(now)),
+        Variable::Ttl if ctx.expires_ms > 0 => sys::signed_decimal(request, ctx.times().ttl_seconds(now)),
         Variable::Age | Variable::Ttl => None,
     }
 }

@@ -202,12 +202,12 @@ pub fn tell_vary(request: Request<'_>, value: &[u8]) -> Option<()> {
 }
 
 /// `Cache-Status` (RFC 9211) of an answer that was fetched.
-pub fn cache_status(request: Request<'_>, forward: &str, reason: Reason) -> Option<()> {
+pub fn cache_status(request: Request<'_>, forward: &str, collapsed: &str, reason: Reason) -> Option<()> {
     let detail = match reason.kind() {
         ReasonKind::Stored => "; stored".to_owned(),
         _ => format!("; detail={}", reason.as_str()),
     };
-    let text = format!("Twice; fwd={forward}{detail}");
+    let text = format!("Twice; fwd={forward}{collapsed}{detail}");
     request.push_out(b"Cache-Status", request.copy(text.as_bytes())?)?;
     Some(())
 }

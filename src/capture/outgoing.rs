@@ -160,6 +160,24 @@ impl Outgoing {
         Some(())
     }
 
+    /// What was held back is complete, and it ends the body; none when memory ran out.
+    pub fn end(&mut self, request: Request<'_>, last_buf: bool, last_in_chain: bool) -> Option<()> {
+        let mut ours = self.open();
+        if ours.is_null() {
+            ours = self.push(request)?;
+        }
+        // SAFETY: a buffer of ours.
+        unsafe {
+            if (*ours).pos == (*ours).last {
+                (*ours).set_temporary(0);
+                (*ours).set_sync(u32::from(!request.is_main()));
+            }
+            (*ours).set_last_buf(u32::from(last_buf));
+            (*ours).set_last_in_chain(u32::from(last_in_chain));
+        }
+        Some(())
+    }
+
     /// The next filter has taken a chain of ours: buffers that it is done with are free again.
     ///
     /// # Safety

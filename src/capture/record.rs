@@ -2,6 +2,7 @@
 
 use ngx::ffi::NGX_LOG_ERR;
 use ngx::ngx_log_error;
+use twice_core::include::Failure;
 use twice_core::outcome::Reason;
 use twice_core::template::{Compiler, Limits, State};
 
@@ -10,6 +11,8 @@ use super::outgoing::Outgoing;
 use super::save;
 use crate::conf::LocConf;
 use crate::ctx;
+use crate::flight;
+use crate::include::Includes;
 use crate::shm::PAGE_EXTRA;
 use crate::sys::Request;
 use crate::values::{self, Resolved, Resolver};
@@ -20,12 +23,29 @@ pub struct Capture {
     pub recording: Recording,
     /// Buffers on their way to the client, where tags are filled.
     pub outgoing: Outgoing,
+    /// Something is held back, because fragments are waited for.
+    pub held: Option<Held>,
+}
+
+/// What ends with what is held back.
+#[derive(Clone, Copy, Default)]
+pub struct Held {
+    pub last_buf: bool,
+    pub last_in_chain: bool,
+}
+
+/// How far a rendering has come.
+pub enum Progress {
+    /// As far as there is a page.
+    Rendered,
+    /// No further than before: fragments are waited for.
+    Waits,
 }
 
 impl Capture {
     /// Nothing seen yet.
     pub fn new(recording: Recording) -> Self {
-        Self { recording, outgoing: Outgoing::default() }
+        Self { recording, outgoing: Outgoing::default(), held: None }
     }
 }
 
@@ -43,6 +63,10 @@ struct Tagged {
     state: State,
     /// Values of the slots so far, in the request's pool.
     values: Vec<*const [u8]>,
+    /// Looks ahead for fragments, where the page includes any and `state` is behind.
+    scout: Option<State>,
+    /// The fragments, in the request's pool; null as long as none was needed.
+    includes: *mut Includes,
 }
 
 /// The recording of one answer.
@@ -66,6 +90,8 @@ impl Recording {
                 compiler: Compiler::new(conf.delimiters().clone(), conf.escape(), limits),
                 state: State::new(&limits),
                 values: Vec::new(),
+                scout: None,
+                includes: std::ptr::null_mut(),
             }))
         } else {
             Body::Plain(Vec::new())
@@ -78,6 +104,11 @@ impl Recording {
         matches!(self.body, Body::Tagged(_) | Body::Done(true))
     }
 
+    /// Whether it will not be stored, and was not.
+    pub fn is_given_up(&self) -> bool {
+        self.snapshot.is_none() && !self.finished
+    }
+
     /// The answer will not be stored.
     pub fn give_up(&mut self, request: Request<'_>, reason: Reason) {
         if self.snapshot.take().is_none() {
@@ -87,6 +118,7 @@ impl Recording {
             ctx.reason = reason;
             ctx.expires_ms = 0;
         }
+        flight::not_stored(request, reason, 0);
         if let Body::Plain(body) = &mut self.body {
             *body = Vec::new();
         }
@@ -152,16 +184,25 @@ impl Recording {
                 if let Some(ctx) = ctx::get(request) {
                     ctx.reason = Reason::Stored;
                 }
+                flight::stored(request);
                 self.snapshot = None;
             }
             Err(reason) => self.give_up(request, reason),
         }
     }
 
-    /// Runs what was compiled so far, with this visitor's values; none when memory ran out.
-    pub fn render(&mut self, request: Request<'_>, out: &mut Outgoing) -> Option<()> {
-        let Body::Tagged(tagged) = &mut self.body else { return Some(()) };
-        let Tagged { compiler, state, values: found } = &mut **tagged;
+    /// Whether fragments are waited for.
+    pub fn waits(&self) -> bool {
+        match &self.body {
+            Body::Tagged(tagged) => tagged.waits(),
+            Body::Plain(_) | Body::Done(_) => false,
+        }
+    }
+
+    /// Runs what was compiled so far, with this visitor's values, or waits for its fragments; none when memory ran out.
+    pub fn render(&mut self, request: Request<'_>, out: &mut Outgoing) -> Option<Progress> {
+        let Body::Tagged(tagged) = &mut self.body else { return Some(Progress::Rendered) };
+        let Tagged { compiler, state, values: found, scout, includes } = &mut **tagged;
         let known = found.len();
         if compiler.slots().len() > known {
             let mut resolver = Resolver::new(request);
@@ -172,8 +213,29 @@ impl Recording {
         // SAFETY: the values lie in the pool and the header buffers of this request, which outlives
         // its capture; a raw slice has the layout of a reference to one.
         let slices = unsafe { std::slice::from_raw_parts(found.as_ptr().cast::<&[u8]>(), found.len()) };
+        let mut values = Resolved::of(slices);
+        // A client that has left needs none.
+        if compiler.includes() > 0 && !request.is_broken() {
+            let scout = scout.get_or_insert_with(|| state.fork());
+            let needed = compiler.needed(scout, &values).ok()?;
+            ask(request, includes, compiler, &needed)?;
+            // SAFETY: null, or in the pool of this live request; nobody else looks at it until this returns.
+            let held = unsafe { includes.as_mut() }.filter(|includes| includes.is_pending());
+            if let Some(includes) = held {
+                if compiler.size() <= self.max + PAGE_EXTRA {
+                    return Some(Progress::Waits);
+                }
+                // As much as is recorded of a page is held back, and not more.
+                includes.give_up(Failure::PageTooLarge);
+            }
+        }
+        *scout = None;
+        // SAFETY: as above.
+        if let Some(includes) = unsafe { includes.as_ref() } {
+            values = values.with(includes);
+        }
         let mut sink = out.sink(request, compiler.literals());
-        compiler.run(state, &Resolved::of(slices), &mut sink).ok()?;
+        compiler.run(state, &values, &mut sink).ok()?;
         if sink.failed() {
             return None;
         }
@@ -187,8 +249,37 @@ impl Recording {
             }
             self.body = Body::Done(true);
         }
-        Some(())
+        Some(Progress::Rendered)
     }
+}
+
+impl Tagged {
+    fn waits(&self) -> bool {
+        // SAFETY: null, or in the pool of the request whose recording this is.
+        unsafe { self.includes.as_ref() }.is_some_and(Includes::is_pending)
+    }
+}
+
+/// Asks for the fragments of a page that were not asked for yet; none when memory ran out.
+fn ask(
+    request: Request<'_>,
+    includes: &mut *mut Includes,
+    compiler: &Compiler,
+    needed: &[usize],
+) -> Option<()> {
+    for &slot in needed {
+        if includes.is_null() {
+            *includes = Includes::of_page(request)?;
+        }
+        // SAFETY: made for this live request.
+        if unsafe { (**includes).knows(slot) } {
+            continue;
+        }
+        let uri = compiler.slots().nth(slot)?.key.to_vec();
+        // SAFETY: as above.
+        unsafe { Includes::ask(*includes, request, slot, &uri) };
+    }
+    Some(())
 }
 
 /// Tells the log what is wrong with a page's tags, once for each page that is stored.

@@ -83,9 +83,10 @@ fn save(
     let meta = Meta {
         created_ms: ctx.created_ms,
         expires_ms: ctx.expires_ms,
+        stale_s: ctx.windows.stale_s,
+        error_s: ctx.windows.error_s,
         began: ctx.began,
         tag,
-        ..Meta::default()
     };
     // SAFETY: the zone of the request's location; the key lies in the request's pool.
     let (zone, base) = unsafe { (&*ctx.zone, &*ctx.base_key) };

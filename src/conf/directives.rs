@@ -43,7 +43,7 @@ const fn main_command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter) -> ngx_
 }
 
 /// All directives, ended by an empty one.
-pub static mut COMMANDS: [ngx_command_t; 26] = [
+pub static mut COMMANDS: [ngx_command_t; 31] = [
     main_command(ngx_string!("twice_zone"), NGX_CONF_2MORE, zones::twice_zone),
     main_command(ngx_string!("twice_ab_test"), NGX_CONF_2MORE, visitors::ab_test),
     main_command(ngx_string!("twice_ab_cookie"), NGX_CONF_TAKE1, visitors::ab_cookie),
@@ -97,6 +97,11 @@ pub static mut COMMANDS: [ngx_command_t; 26] = [
     command(ngx_string!("twice_vary_language"), NGX_CONF_TAKE1, visitors::vary_language, 0),
     command(ngx_string!("twice_language_redirect"), NGX_CONF_TAKE1, visitors::language_redirect, 0),
     command(ngx_string!("twice_ignore_args"), NGX_CONF_1MORE, visitors::ignore_args, 0),
+    command(ngx_string!("twice_lock"), NGX_CONF_TAKE1, setters::lock, 0),
+    command(ngx_string!("twice_lock_timeout"), NGX_CONF_TAKE1, setters::lock_timeout, 0),
+    command(ngx_string!("twice_lock_age"), NGX_CONF_TAKE1, setters::lock_age, 0),
+    command(ngx_string!("twice_stale_factor"), NGX_CONF_TAKE1, setters::stale_factor, 0),
+    command(ngx_string!("twice_use_stale"), NGX_CONF_1MORE, setters::use_stale, 0),
     command(ngx_string!("twice_include_timeout"), NGX_CONF_TAKE1, setters::include_timeout, 0),
     ngx_command_t::empty(),
 ];

@@ -11,7 +11,7 @@ use ngx::ffi::{
     ngx_uint_t,
 };
 use ngx::ngx_conf_log_error;
-use twice_core::policy::{HeaderNames, Valid};
+use twice_core::policy::{Factor, HeaderNames, UseStale, Valid};
 use twice_core::template::Delimiters;
 use twice_core::variants::{Dimension, Dimensions, MAX_DIMENSIONS, MAX_NAME, MAX_VARIANTS};
 
@@ -23,7 +23,7 @@ use crate::sys;
 pub const GET_AND_HEAD: ngx_uint_t = (NGX_HTTP_GET | NGX_HTTP_HEAD) as ngx_uint_t;
 
 /// What nobody waits for any more.
-const MAX_INCLUDE_TIMEOUT_MS: u64 = 60 * 60 * 1000;
+const MAX_INCLUDE_TIMEOUT_MS: ngx_uint_t = 60 * 60 * 1000;
 
 /// nginx's `NGX_CONF_ERROR`.
 pub fn failed() -> *mut c_char {
@@ -68,11 +68,13 @@ impl Directive {
         u64::try_from(unsafe { ngx_parse_time(&raw mut s, 1) }).ok()
     }
 
-    /// Milliseconds of the same.
-    pub fn milliseconds(&self, text: &str) -> Option<u64> {
-        let mut s = sys::ngx_str(text.as_bytes());
-        // SAFETY: as above. 0: milliseconds.
-        u64::try_from(unsafe { ngx_parse_time(&raw mut s, 0) }).ok()
+    /// Milliseconds of nginx's time syntax, such as `500ms` or `5s`.
+    fn milliseconds(&self) -> Result<ngx_uint_t, String> {
+        let mut s = sys::ngx_str(self.arg().as_bytes());
+        // SAFETY: nginx only reads the bytes. 0: milliseconds.
+        ngx_uint_t::try_from(unsafe { ngx_parse_time(&raw mut s, 0) }).map_err(|_| {
+            format!("has the value \"{}\", allowed is a time such as 500ms, 5s or 1m", self.arg())
+        })
     }
 
     /// Moves a value into the configuration's pool.
@@ -299,14 +301,35 @@ setters! {
         Ok(())
     }
 
+    /// `twice_lock on | off`
+    fn lock(conf, directive) {
+        once(conf.lock != UNSET)?;
+        conf.lock = choose(directive.arg(), &[("off", 0), ("on", 1)])?;
+        Ok(())
+    }
+
+    /// `twice_lock_timeout TIME`
+    fn lock_timeout(conf, directive) {
+        once(conf.lock_timeout != UNSET)?;
+        conf.lock_timeout = directive.milliseconds()?;
+        Ok(())
+    }
+
+    /// `twice_lock_age TIME`
+    fn lock_age(conf, directive) {
+        once(conf.lock_age != UNSET)?;
+        conf.lock_age = directive.milliseconds()?;
+        Ok(())
+    }
+
     /// `twice_include_timeout TIME`
     fn include_timeout(conf, directive) {
         once(conf.include_timeout != UNSET)?;
-        let text = directive.arg();
-        let time = directive.milliseconds(text).filter(|time| (1..=MAX_INCLUDE_TIMEOUT_MS).contains(time));
-        conf.include_timeout = time.and_then(|time| ngx_uint_t::try_from(time).ok()).ok_or_else(|| format!(
-            "has the time \"{text}\", allowed is a time from 1ms to 1h, such as 500ms or 5s"
-        ))?;
+        let time = directive.milliseconds()?;
+        if !(1..=MAX_INCLUDE_TIMEOUT_MS).contains(&time) {
+            return Err(format!("has the value \"{}\", allowed is a time from 1ms to 1h", directive.arg()));
+        }
+        conf.include_timeout = time;
         Ok(())
     }
 
@@ -314,6 +337,29 @@ setters! {
     fn geo(conf, directive) {
         once(is_set(conf.geo))?;
         conf.geo = directive.complex()?;
+        Ok(())
+    }
+
+    /// `twice_stale_factor NUMBER`
+    fn stale_factor(conf, directive) {
+        once(conf.stale_factor != UNSET)?;
+        let factor = Factor::parse(directive.arg()).ok_or_else(|| format!(
+            "has the value \"{}\", allowed is a number from 1 (no stale pages) to 1000, such as 3 or 1.5", directive.arg()
+        ))?;
+        conf.stale_factor = factor.to_number();
+        Ok(())
+    }
+
+    /// `twice_use_stale WORD... | off`
+    fn use_stale(conf, directive) {
+        once(conf.use_stale != UNSET)?;
+        let mut words = UseStale::OFF;
+        if directive.args() != ["off"] {
+            for word in directive.args() {
+                words = words.with(word).map_err(|why| format!("has the value \"{word}\", {why}"))?;
+            }
+        }
+        conf.use_stale = words.to_number();
         Ok(())
     }
 }

@@ -43,6 +43,8 @@ pub enum Failure {
     Incomplete,
     /// It took longer than it may.
     Late,
+    /// The page that includes it is too large to be held back.
+    PageTooLarge,
     /// Memory ran out.
     NoMemory,
 }
@@ -59,6 +61,7 @@ impl fmt::Display for Failure {
             Failure::TooLarge => "it is too large",
             Failure::Incomplete => "it was cut short",
             Failure::Late => "it took too long",
+            Failure::PageTooLarge => "the page is too large to wait for it",
             Failure::NoMemory => "there is no memory for it",
         };
         f.write_str(word)

@@ -12,13 +12,18 @@ pub enum CacheStatus {
     Bypass,
     /// Found, but its lifetime is over: fetched anew.
     Expired,
+    /// Served from the store though its lifetime is over: this request has a refresh started, or the origin failed.
+    Stale,
+    /// Served from the store though its lifetime is over: a refresh is under way already.
+    Updating,
     /// Served from the store.
     Hit,
 }
 
 impl CacheStatus {
     /// Every status, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Miss, Self::Bypass, Self::Expired, Self::Hit];
+    pub const ALL: [Self; 6] =
+        [Self::Miss, Self::Bypass, Self::Expired, Self::Stale, Self::Updating, Self::Hit];
 
     /// The word itself.
     pub const fn as_str(self) -> &'static str {
@@ -26,7 +31,18 @@ impl CacheStatus {
             Self::Miss => "MISS",
             Self::Bypass => "BYPASS",
             Self::Expired => "EXPIRED",
+            Self::Stale => "STALE",
+            Self::Updating => "UPDATING",
             Self::Hit => "HIT",
+        }
+    }
+
+    /// Why the request went to the origin, as `Cache-Status` has it (RFC 9211, 2.2); that of a hit is of no use.
+    pub const fn forward(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Expired => "stale",
+            Self::Miss | Self::Stale | Self::Updating | Self::Hit => "uri-miss",
         }
     }
 }
@@ -73,6 +89,10 @@ macro_rules! reasons {
 reasons! {
     /// Served from the store.
     Hit = "hit", Stored;
+    /// Served from the store after its lifetime, while it is renewed.
+    Stale = "stale", Stored;
+    /// Served from the store after its lifetime, because the origin failed (`twice_use_stale`).
+    OriginFailed = "origin_failed", Stored;
     /// The answer is being recorded; it is stored when it has come whole.
     Recording = "recording", Stored;
     /// The answer was stored.
@@ -91,6 +111,8 @@ reasons! {
     LanguageHost = "language_host", NotLookedUp;
     /// nginx answered before the lookup: a rewrite, a refused access, an error.
     Early = "early", NotLookedUp;
+    /// The client left while its request waited for another one's fetch.
+    Waiting = "waiting", NotStored;
     /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store.
     Head = "head", NotStored;
     /// `twice_no_store` says so.

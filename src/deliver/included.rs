@@ -6,24 +6,25 @@
 //! - While it waits the request has nothing in nginx's lists but its fragments: only the last one of them, their
 //!   deadline or the client's leaving comes back to it.
 
-use std::ptr;
-
 use ngx::ffi::{
-    NGX_HTTP_HEAD, NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_handle_read_event, ngx_http_block_reading,
-    ngx_http_finalize_request, ngx_http_request_empty_handler, ngx_http_request_t, ngx_http_test_reading,
-    ngx_int_t, ngx_uint_t,
+    NGX_HTTP_HEAD, NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_chain_t, ngx_handle_read_event,
+    ngx_http_block_reading, ngx_http_finalize_request, ngx_http_request_empty_handler, ngx_http_request_t,
+    ngx_http_test_reading, ngx_int_t, ngx_post_event, ngx_posted_events, ngx_uint_t,
 };
 use twice_core::page::{Fixed, View};
 use twice_core::store::{Page, Pin};
 use twice_core::template::{Limits, Slots, needed};
 
 use super::body::Body;
-use super::{Rendered, copy_out, finish, header, in_one_piece, print, send, with_state};
-use crate::ctx;
+use super::{
+    Rendered, Way, copy_out, header, in_one_piece, log_not_rendered, print, send_and_renew, set_length,
+    with_state,
+};
 use crate::guard::guarded;
-use crate::include::Includes;
+use crate::include::{self, Includes};
 use crate::sys::{self, OK, Request};
 use crate::values::{Resolved, Resolver};
+use crate::{ctx, flight};
 
 /// A page that waits for its fragments, in the request's pool.
 pub struct Waiting {
@@ -48,14 +49,14 @@ enum Kept {
 }
 
 /// Asks for a page's fragments and renders it if they are there already: none is needed, or all failed at once.
-pub fn begin<'a>(
-    request: Request<'a>,
+pub fn begin(
+    request: Request<'_>,
+    way: Way,
     fixed: Fixed,
     page: Page<'_>,
     tag: u64,
     pin: Option<*const Pin>,
 ) -> Option<Rendered> {
-    let len = fixed.prefix_len() + fixed.literals_len();
     let prefix = in_one_piece(request, page, fixed.prefix_len())?;
     let (slots, code) = fixed.program(prefix)?;
     let (values, room) = Resolver::new(request).all(Slots::new(slots))?;
@@ -63,14 +64,16 @@ pub fn begin<'a>(
     let needed = with_state(&Limits::default(), |state| needed(code, literals, state, &values)).ok()?;
     let includes = Includes::of_page(request)?;
     // SAFETY: a live request.
-    let unseen = !needed.is_empty() && unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
-    if !unseen {
+    let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
+    let unseen = head && !needed.is_empty();
+    if !head {
         for slot in needed {
             let uri = Slots::new(slots).nth(slot)?.key;
             // SAFETY: just made for this request.
             unsafe { Includes::ask(includes, request, slot, uri) };
         }
     }
+    let len = fixed.prefix_len() + literals;
     let page = match pin {
         Some(pin) => Kept::Pinned(pin),
         None => Kept::Copied(copy_out(request, page.value_part(0, len), len)?),
@@ -78,45 +81,27 @@ pub fn begin<'a>(
     let waiting = Waiting { fixed, page, tag, values: values.kept(), room, includes, unseen };
     // SAFETY: it lives in the request's pool.
     if unsafe { !(*includes).is_pending() } {
-        return render(request, &waiting).map(Rendered::Whole);
+        return whole(request, way, &waiting).map(Rendered::Whole);
+    }
+    if let Way::StandIn(_) = way {
+        // nginx is about to send a header; how long the body will be nobody knows.
+        head_of(request, way, &waiting)?;
+        set_length(request, None)?;
+    } else {
+        wait(request)?;
     }
     ctx::get(request)?.waiting = sys::pool_box_of(request, waiting)?;
-    wait(request)?;
     Some(Rendered::Later)
 }
 
-fn render(request: Request<'_>, waiting: &Waiting) -> Option<*mut ngx::ffi::ngx_chain_t> {
-    let Waiting { fixed, page, tag, .. } = waiting;
-    // SAFETY: the zone of the request's location, alive as long as its configuration.
-    let zone = unsafe { &*ctx::get(request)?.zone };
-    let (head, prefix, body) = match *page {
-        Kept::Pinned(pin) => {
-            // SAFETY: the pin lives in the pool's cleanup, until the request's end.
-            let page = zone.store()?.page(unsafe { &*pin })?;
-            let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
-            let prefix = in_one_piece(request, page, fixed.prefix_len())?;
-            let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
-            (head, prefix, Body::new(request, literals, true))
-        }
-        Kept::Copied(copy) => {
-            // SAFETY: a copy in the pool of this live request.
-            let copy = unsafe { &*copy };
-            let (prefix, literals) = copy.split_at_checked(fixed.prefix_len())?;
-            (prefix.get(..fixed.head_len())?, prefix, Body::copied(request, literals))
-        }
-    };
-    header(request, fixed, &View::parse(fixed, head)?)?;
-    let (_, code) = fixed.program(prefix)?;
-    // SAFETY: both live in the request's pool, and fragments that came don't change any more.
-    let values = unsafe { Resolved::of(&*waiting.values).with(&*waiting.includes) };
-    let chain = finish(request, print(request, fixed, code, &values, body, *tag, waiting.room)?)?;
-    // SAFETY: a live request, and what lives in its pool.
+/// Header and body.
+fn whole(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<*mut ngx_chain_t> {
+    head_of(request, way, waiting)?;
+    let (chain, len) = print_body(request, waiting)?;
+    set_length(request, (!waiting.unseen).then_some(len))?;
+    let main = request.main().raw();
+    // SAFETY: live requests, and what lives in their pool.
     unsafe {
-        if waiting.unseen {
-            // Nobody knows the length.
-            (*request.raw()).headers_out.content_length_n = -1;
-        }
-        let main = request.main().raw();
         if (*waiting.includes).any_late() && (*main).header_sent() == 0 {
             // nginx reads the next request of this connection when the late one has ended.
             (*main).set_keepalive(0);
@@ -125,20 +110,106 @@ fn render(request: Request<'_>, waiting: &Waiting) -> Option<*mut ngx::ffi::ngx_
     Some(chain)
 }
 
+fn head_of(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<()> {
+    let fixed = &waiting.fixed;
+    let head = match waiting.page {
+        Kept::Pinned(pin) => {
+            let page = pinned(request, pin)?;
+            copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?
+        }
+        // SAFETY: a copy in the pool of this live request.
+        Kept::Copied(copy) => unsafe { &*copy }.get(..fixed.head_len())?,
+    };
+    header(request, way, fixed, &View::parse(fixed, head)?)
+}
+
+fn print_body(request: Request<'_>, waiting: &Waiting) -> Option<(*mut ngx_chain_t, usize)> {
+    let fixed = &waiting.fixed;
+    let (prefix, body) = match waiting.page {
+        Kept::Pinned(pin) => {
+            let page = pinned(request, pin)?;
+            let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
+            (in_one_piece(request, page, fixed.prefix_len())?, Body::new(request, literals, true))
+        }
+        Kept::Copied(copy) => {
+            // SAFETY: as above.
+            let (prefix, literals) = unsafe { &*copy }.split_at_checked(fixed.prefix_len())?;
+            (prefix, Body::copied(request, literals))
+        }
+    };
+    let (_, code) = fixed.program(prefix)?;
+    // SAFETY: both live in the request's pool, and fragments that came don't change any more.
+    let values = unsafe { Resolved::of(&*waiting.values).with(&*waiting.includes) };
+    print(request, fixed, code, &values, body, waiting.tag, waiting.room)?.finish()
+}
+
+fn pinned(request: Request<'_>, pin: *const Pin) -> Option<Page<'_>> {
+    // SAFETY: the zone of the request's location, alive as long as its configuration; the pin lives in the pool's
+    // cleanup, until the request's end.
+    let (zone, pin) = unsafe { (&*ctx::get(request)?.zone, &*pin) };
+    zone.store()?.page(pin)
+}
+
+/// The body of a page that stands in and had to wait.
+pub enum Rest {
+    Whole(*mut ngx_chain_t),
+    Later,
+    /// It can't be had: memory ran out.
+    Failed,
+}
+
+/// What there is of the body of a page that stands in. As long as there is none nginx keeps the request.
+pub fn rest(request: Request<'_>) -> Rest {
+    // SAFETY: null, or what `begin` put into the request's pool.
+    let waiting = ctx::get(request).and_then(|ctx| unsafe { ctx.waiting.as_ref() });
+    let Some(waiting) = waiting else { return Rest::Failed };
+    // SAFETY: as above.
+    if unsafe { (*waiting.includes).is_pending() } {
+        include::hold(request);
+        return Rest::Later;
+    }
+    include::let_go(request);
+    match print_body(request, waiting) {
+        Some((chain, _)) => Rest::Whole(chain),
+        None => {
+            log_not_rendered(request);
+            Rest::Failed
+        }
+    }
+}
+
 /// Leaves the request to its fragments.
 fn wait(request: Request<'_>) -> Option<()> {
     let r = request.raw();
     // SAFETY: a live request and its connection.
     unsafe {
         if request.is_main() {
-            if ngx_handle_read_event((*(*r).connection).read, 0) != OK {
+            (*r).read_event_handler = Some(client_speaks);
+            let read = (*(*r).connection).read;
+            if (*read).ready() != 0 {
+                ngx_post_event(read, &raw mut ngx_posted_events);
+            } else if ngx_handle_read_event(read, 0) != OK {
                 return None;
             }
-            (*r).read_event_handler = Some(ngx_http_test_reading);
         }
         (*r).write_event_handler = Some(resume);
     }
     Some(())
+}
+
+/// nginx's callback: the client has sent something, or left. One that left ends its request, unless others wait for what
+/// a fragment's fetch brings.
+unsafe extern "C" fn client_speaks(r: *mut ngx_http_request_t) {
+    // SAFETY: nginx passes a live request to its handlers.
+    let request = unsafe { Request::new(r) };
+    // SAFETY: as above, to handlers of nginx's own.
+    guarded((), || unsafe {
+        if flight::any_awaited(request) {
+            ngx_http_block_reading(r);
+        } else {
+            ngx_http_test_reading(r);
+        }
+    });
 }
 
 /// nginx's callback: a fragment has ended, or the client's connection can be written to.
@@ -146,14 +217,12 @@ unsafe extern "C" fn resume(r: *mut ngx_http_request_t) {
     let rc = guarded(Some(NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t), || {
         // SAFETY: nginx passes a live request to its handlers.
         let request = unsafe { Request::new(r) };
-        let waiting = ctx::get(request)?.waiting;
         // SAFETY: null, or what `begin` put into the request's pool.
-        let waiting = unsafe { waiting.as_ref() }?;
+        let waiting = unsafe { ctx::get(request)?.waiting.as_ref() }?;
         // SAFETY: as above.
         if unsafe { (*waiting.includes).is_pending() } {
             return None;
         }
-        ctx::get(request)?.waiting = ptr::null_mut();
         // SAFETY: a live request.
         unsafe {
             if request.is_main() {
@@ -161,9 +230,12 @@ unsafe extern "C" fn resume(r: *mut ngx_http_request_t) {
             }
             (*r).write_event_handler = Some(ngx_http_request_empty_handler);
         }
-        Some(match render(request, waiting) {
-            Some(chain) => send(request, chain),
-            None => super::not_rendered(request),
+        Some(match whole(request, Way::Hit, waiting) {
+            Some(chain) => send_and_renew(request, chain),
+            None => {
+                log_not_rendered(request);
+                NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t
+            }
         })
     });
     if let Some(rc) = rc {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use twice_core::page::PAGE_FORMAT;
+use twice_core::policy::Times;
 use twice_core::snapshot::{OpenError, Reader, Record, Step};
 use twice_core::store::{Meta, ReserveError};
 
@@ -24,7 +25,7 @@ pub struct Load {
     reader: Reader<File>,
     started: Instant,
     loaded: u64,
-    /// Pages that are no longer fresh, or not yet made.
+    /// Pages that are of no use any more, or not yet made.
     out_of_time: u64,
     /// Pages for which there was no room.
     left_out: u64,
@@ -118,8 +119,16 @@ enum Put {
 
 fn put(zone: &Zone, record: &Record<'_>) -> Put {
     let now = shm::now_ms();
-    let is_fresh = record.expires_ms > now && record.created_ms <= now;
-    if !is_fresh || zone.is_inactive(record.last_used_ms, now) {
+    let meta = Meta {
+        created_ms: record.created_ms,
+        expires_ms: record.expires_ms,
+        stale_s: record.stale_s,
+        error_s: record.error_s,
+        began: record.began,
+        tag: record.tag,
+    };
+    let is_good = Times::from(meta).worth_keeping(now) && record.created_ms <= now;
+    if !is_good || zone.is_inactive(record.last_used_ms, now) {
         return Put::OutOfTime;
     }
     let Some(store) = zone.store() else { return Put::NoRoom };
@@ -137,14 +146,6 @@ fn put(zone: &Zone, record: &Record<'_>) -> Put {
         zone.with(|section| section.abandon(reservation));
         return Put::NoRoom;
     }
-    let meta = Meta {
-        created_ms: record.created_ms,
-        expires_ms: record.expires_ms,
-        stale_s: record.stale_s,
-        error_s: record.error_s,
-        began: record.began,
-        tag: record.tag,
-    };
     let last_used = record.last_used_ms.min(now);
     let Some((board, marks)) = zone.board().zip(purge::marks_in(record.value)) else {
         zone.with(|section| section.abandon(reservation));

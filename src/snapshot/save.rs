@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Instant;
 
 use twice_core::page::PAGE_FORMAT;
+use twice_core::policy::Times;
 use twice_core::snapshot::{Record, Writer};
 use twice_core::store::Listed;
 
@@ -106,7 +107,8 @@ impl Save {
             Some((about, section.hold(zone.slot(), page.entry)?))
         });
         let Some(((found, last_used_ms, proven), held)) = taken.flatten() else { return Ok(0) };
-        if found.meta.expires_ms <= shm::now_ms() || purge::is_dead(zone, held.page(), &found) {
+        let worth_it = Times::from(found.meta).worth_keeping(shm::now_ms());
+        if !worth_it || purge::is_dead(zone, held.page(), &found) {
             return Ok(0);
         }
         self.page.clear();

@@ -74,3 +74,21 @@ impl<'a> Chain<'a> {
         Some(self.first)
     }
 }
+
+/// Takes all that a chain holds, as if it were sent.
+///
+/// # Safety
+/// `chain` must be null or a chain of live buffers.
+pub unsafe fn swallow(mut chain: *mut ngx_chain_t) {
+    while !chain.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let buf = (*chain).buf;
+            (*buf).pos = (*buf).last;
+            if (*buf).in_file() != 0 {
+                (*buf).file_pos = (*buf).file_last;
+            }
+            chain = (*chain).next;
+        }
+    }
+}

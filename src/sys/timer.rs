@@ -39,6 +39,16 @@ impl Timer {
         after: ngx_msec_t,
         cancelable: bool,
     ) {
+        // SAFETY: the caller's promise.
+        unsafe { self.prepare(log, handler, cancelable) };
+        self.arm(after);
+    }
+
+    /// The same without setting it.
+    ///
+    /// # Safety
+    /// As of `start`.
+    pub unsafe fn prepare(&'static self, log: *mut ngx_log_t, handler: Handler, cancelable: bool) {
         // SAFETY: the caller's promise; both are plain C structures whose zeroes mean "unset".
         unsafe {
             let (event, connection) = (*self.0.get()).insert((zeroed(), zeroed()));
@@ -47,7 +57,18 @@ impl Timer {
             event.handler = Some(handler);
             event.log = log;
             event.set_cancelable(u32::from(cancelable));
-            ngx_add_timer(event, after);
+        }
+    }
+
+    /// Sets it, unless it is set.
+    pub fn arm(&'static self, after: ngx_msec_t) {
+        // SAFETY: one thread; nginx holds the event's address only. A timer that was not prepared is left alone.
+        unsafe {
+            if let Some((event, _)) = &mut *self.0.get()
+                && event.timer_set() == 0
+            {
+                ngx_add_timer(event, after);
+            }
         }
     }
 }

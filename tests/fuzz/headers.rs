@@ -5,7 +5,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use twice_core::page::{FIXED, Fixed, View};
-use twice_core::policy::{Facts, Fate, HeaderNames, MAX_LIFETIME, Rules, Tags, Valid, decide, never_stored};
+use twice_core::policy::{
+    Factor, Facts, Fate, HeaderNames, MAX_LIFETIME, Rules, Tags, UseStale, Valid, decide, never_stored,
+};
 use twice_core::variants::MAX_DIMENSIONS;
 use twice_core::{ab, cookies, geo, key, language, variants};
 
@@ -48,6 +50,8 @@ fn response(status: u16, options: u16, lines: &[u8]) {
         type_has_tags: options & 8 != 0,
         authorization: options & 16 != 0,
         no_store: options & 32 != 0,
+        stale_factor: Factor::DEFAULT,
+        use_stale: UseStale::default_words(),
         now: 1_700_000_000,
     };
     let verdict = decide(status, &facts, &rules);

@@ -263,7 +263,8 @@ fn trailers_are_dropped() {
 #[test]
 fn a_client_that_leaves_leaves_nothing_partial() {
     let origin = Origin::start();
-    let nginx = cached_with(&origin, "proxy_buffering off;")
+    // Where others may wait for the page, the fetch goes on: see the stories of collapsing.
+    let nginx = cached_with(&origin, "proxy_buffering off; twice_lock off;")
         .location(
             "/stays/",
             format!("twice pages; proxy_ignore_client_abort on; proxy_pass {};", origin.url()),
@@ -430,7 +431,7 @@ fn a_page_that_drips_byte_by_byte_is_stored_whole() {
 fn an_origin_that_is_down_takes_no_page_with_it() {
     let mut origin = Origin::start();
     origin.on("/short", Answer::html(WHOLE).header("X-Twice-Control", "max-age=1"));
-    let nginx = cached(&origin).start();
+    let nginx = cached_with(&origin, "twice_stale_factor 1; twice_use_stale off;").start();
     proves_hits(&nginx, &origin);
     nginx.get("/short").warm();
     origin.stop();

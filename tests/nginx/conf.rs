@@ -127,7 +127,16 @@ fn a_zone_is_defined_once() {
 fn the_number_of_words_is_checked() {
     refused_in_http("twice_zone;", &["invalid number of arguments", "\"twice_zone\""]);
     refused_in_http("twice_zone pages;", &["invalid number of arguments", "\"twice_zone\""]);
-    for name in ["twice", "twice_key", "twice_tags", "twice_escape"] {
+    let names = [
+        "twice",
+        "twice_key",
+        "twice_tags",
+        "twice_escape",
+        "twice_lock",
+        "twice_lock_timeout",
+        "twice_lock_age",
+    ];
+    for name in names {
         refused(&format!("{name};"), &["invalid number of arguments", &format!("\"{name}\"")]);
         refused(&format!("{name} a b;"), &["invalid number of arguments", &format!("\"{name}\"")]);
     }
@@ -157,6 +166,9 @@ fn what_may_stand_once_in_a_block_stands_once() {
         "twice_methods GET; twice_methods HEAD;",
         "twice_tags all; twice_tags all;",
         "twice_escape off; twice_escape html;",
+        "twice_lock on; twice_lock off;",
+        "twice_lock_timeout 1s; twice_lock_timeout 1s;",
+        "twice_lock_age 1m; twice_lock_age 2m;",
         "twice_delimiters a b; twice_delimiters a b;",
     ] {
         let name = lines.split(' ').next().unwrap();
@@ -280,6 +292,30 @@ fn what_a_page_varies_by_is_read_strictly() {
 }
 
 #[test]
+fn bad_stale_factors_and_words_are_refused() {
+    for value in ["0", "0.5", "1001", "-3", "x", "1.234", "3x", "\"\""] {
+        let shown = if value == "\"\"" { "\"\"".to_owned() } else { format!("\"{value}\"") };
+        refused(
+            &format!("twice_stale_factor {value};"),
+            &["\"twice_stale_factor\"", &shown, "allowed is a number from 1"],
+        );
+    }
+    refused("twice_stale_factor 2; twice_stale_factor 3;", &["\"twice_stale_factor\"", "given twice"]);
+    for value in ["on", "http_501", "ERROR", "error off", "off updating"] {
+        refused(
+            &format!("twice_use_stale {value};"),
+            &["\"twice_use_stale\"", "allowed are \"off\" alone, \"updating\"", "\"http_429\""],
+        );
+    }
+    refused("twice_use_stale error; twice_use_stale off;", &["\"twice_use_stale\"", "given twice"]);
+    accepted("twice_stale_factor 1;\ntwice_use_stale off;");
+    accepted(
+        "twice_stale_factor 1.5;
+twice_use_stale error timeout invalid_header updating http_500 http_502 http_503 http_504 http_403 http_404 http_429;",
+    );
+}
+
+#[test]
 fn a_directive_in_the_wrong_place_is_refused() {
     let here = "is not allowed here";
     refused("twice_zone more 16m;", &["\"twice_zone\"", here]);
@@ -299,6 +335,22 @@ fn a_zone_may_be_named_before_it_is_defined() {
         .location("/", format!("proxy_pass {};", origin.url()))
         .start();
     nginx.get("/").warm().assert(200, "HIT", "x");
+}
+
+#[test]
+fn a_bad_lock_is_refused() {
+    for bad in ["yes", "1", "ON"] {
+        refused(&format!("twice_lock {bad};"), &["\"twice_lock\"", &format!("\"{bad}\""), "\"off\", \"on\""]);
+    }
+    for name in ["twice_lock_timeout", "twice_lock_age"] {
+        for bad in ["soon", "-1s", "5x", "1.5s"] {
+            let texts = [&format!("\"{name}\""), &format!("\"{bad}\""), "500ms, 5s or 1m"];
+            refused(&format!("{name} {bad};"), &texts.map(|text: &str| text));
+        }
+        for good in ["0", "500ms", "5s", "1m 30s", "10"] {
+            accepted(&format!("{name} \"{good}\";"));
+        }
+    }
 }
 
 #[test]

@@ -396,7 +396,8 @@ fn cache_status_says_what_became_of_a_request() {
     origin.on("/", Answer::page("page"));
     origin.on("/short", Answer::page("page").header("X-Twice-Control", "max-age=1"));
     origin.on("/never", Answer::html("page"));
-    let nginx = cached(&origin).server("twice_bypass $arg_fresh; twice_key $uri;").start();
+    let nginx =
+        cached(&origin).server("twice_bypass $arg_fresh; twice_key $uri; twice_stale_factor 1;").start();
     let status = |path: &str| nginx.get(path).send().all("Cache-Status").join(" | ");
     assert_eq!(status("/"), "Twice; fwd=uri-miss; stored");
     let hit = nginx.get("/").warm();

@@ -333,7 +333,10 @@ fn an_answer_that_nginx_spills_to_a_file_is_stored() {
     origin.on("/plain", Answer::page(body.clone()));
     let nginx = Nginx::twice()
         .listen_options("reuseport sndbuf=4k")
-        .location("/", format!("twice pages; proxy_buffers 4 4k; proxy_pass {};", origin.url()))
+        .location(
+            "/",
+            format!("twice pages; twice_lock off; proxy_buffers 4 4k; proxy_pass {};", origin.url()),
+        )
         .start();
     let host = format!("127.0.0.1:{}", nginx.port());
     for (path, page) in [("/", body.clone() + "Hello Ann!"), ("/plain", body)] {

@@ -3,6 +3,7 @@
 
 mod ab;
 mod broken_origins;
+mod collapse;
 mod conf;
 mod delivery;
 mod fixture_self;
@@ -14,6 +15,7 @@ mod languages;
 mod purge;
 mod reload;
 mod snapshot;
+mod stale;
 mod status;
 mod steering;
 mod subtleties;

@@ -147,7 +147,7 @@ fn pages_survive_a_stop_and_a_start() {
 #[test]
 fn pages_keep_their_age() {
     let origin = origin();
-    let nginx = kept(&origin, "").start();
+    let nginx = kept(&origin, "").http("twice_stale_factor 1; twice_use_stale off;").start();
     for path in ["/old", "/over", "/future"] {
         ask(&nginx, path, "MISS");
     }

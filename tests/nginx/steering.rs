@@ -331,7 +331,7 @@ fn the_control_header_outranks_what_is_written_for_other_caches() {
 #[test]
 fn an_expired_page_is_fetched_anew() {
     let origin = Origin::start();
-    let nginx = cached(&origin).start();
+    let nginx = cached_with(&origin, "twice_stale_factor 1;").start();
     origin.on("/", control("max-age=1"));
     nginx.get("/").warm();
     origin.on("/", Answer::html("new").header("X-Twice-Control", "max-age=60"));

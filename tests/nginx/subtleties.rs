@@ -69,7 +69,10 @@ fn the_access_log_knows_which_answers_did_not_come_whole() {
     let origin = Origin::start();
     let nginx = Nginx::twice()
         .http("log_format reasons '$request_uri $twice_reason'; access_log reasons.log reasons;")
-        .location("/", format!("proxy_buffering off; proxy_http_version 1.1; {}", proxied(&origin)))
+        .location(
+            "/",
+            format!("twice_lock off; proxy_buffering off; proxy_http_version 1.1; {}", proxied(&origin)),
+        )
         .start();
     let body = "0123456789".repeat(100);
     for control in ["max-age=60", "max-age=60, no-tags"] {

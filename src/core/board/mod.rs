@@ -15,6 +15,7 @@
 //! - It grows with the zone and has a limit: [`Plan`] tells the length from the zone's.
 
 pub mod counters;
+pub mod flights;
 pub mod stamps;
 mod uniques;
 
@@ -25,16 +26,23 @@ pub use stamps::{Purge, Refused, Verdict};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"twice\0bd");
 /// Changes with every change of what lies where.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 mod at {
     pub const MAGIC: usize = 0;
     pub const VERSION: usize = 8;
     pub const LEN: usize = 16;
+    /// The number of the fetch that began last.
+    pub const GENERATION: usize = 24;
 }
 
 /// Bytes before the first part.
 const HEADER: usize = 256;
+
+/// Bytes of a zone for each fetch that can be under way in it at once, within limits.
+const ZONE_PER_FLIGHT: usize = 4096;
+const LEAST_FLIGHTS: usize = 64;
+const MOST_FLIGHTS: usize = 1024;
 
 /// Where each part lies, computed from the zone's length alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +50,9 @@ pub struct Plan {
     /// Lines of figures, a power of two.
     pub counter_lines: u32,
     counters_at: usize,
+    /// Sets of fetches, a power of two.
+    flight_sets: usize,
+    flights_at: usize,
     stamps: stamps::Plan,
     uniques: uniques::Plan,
     len: usize,
@@ -52,11 +63,15 @@ impl Plan {
     pub fn for_zone(len: usize) -> Plan {
         let counter_lines = if len < 8 << 20 { 8 } else { 64 };
         let counters_at = HEADER;
-        let end = counters_at + counter_lines as usize * counters::LINE;
+        let flights_at = counters_at + counter_lines as usize * counters::LINE;
+        let flights = (len / ZONE_PER_FLIGHT).clamp(LEAST_FLIGHTS, MOST_FLIGHTS);
+        // The largest power of two that is not more.
+        let flight_sets = 1 << (flights / flights::SET).ilog2();
+        let end = flights_at + flight_sets * flights::SET * flights::ENTRY;
         let stamps = stamps::Plan::for_zone(len, end);
         let uniques = uniques::Plan::for_zone(len, stamps.end());
         let end = uniques.end().next_multiple_of(8);
-        Plan { counter_lines, counters_at, stamps, uniques, len: end }
+        Plan { counter_lines, counters_at, flight_sets, flights_at, stamps, uniques, len: end }
     }
 
     /// Bytes of the board.

@@ -87,18 +87,22 @@ pub struct Control {
     pub max_age: Option<u64>,
     /// `no-tags`: the body is plain.
     pub no_tags: bool,
+    /// `stale-while-revalidate`, in seconds.
+    pub stale_while_revalidate: Option<u64>,
+    /// `stale-if-error`, in seconds.
+    pub stale_if_error: Option<u64>,
 }
 
 impl Control {
     /// Adds one header line. Gives back what was odd about its numbers.
     pub fn add(&mut self, line: &[u8]) -> Option<Lifetime> {
         let mut odd = None;
-        directives(line, |name, value| {
-            if name.eq_ignore_ascii_case(b"max-age") {
-                smaller(&mut self.max_age, value, &mut odd);
-            } else if name.eq_ignore_ascii_case(b"no-tags") {
-                self.no_tags = true;
-            }
+        directives(line, |name, value| match name.to_ascii_lowercase().as_slice() {
+            b"max-age" => smaller(&mut self.max_age, value, &mut odd),
+            b"no-tags" => self.no_tags = true,
+            b"stale-while-revalidate" => smaller(&mut self.stale_while_revalidate, value, &mut odd),
+            b"stale-if-error" => smaller(&mut self.stale_if_error, value, &mut odd),
+            _ => {}
         });
         odd
     }
@@ -121,6 +125,10 @@ pub struct CacheControl {
     pub public: bool,
     /// `must-revalidate` or `proxy-revalidate`.
     pub must_revalidate: bool,
+    /// `stale-while-revalidate`, in seconds (RFC 5861).
+    pub stale_while_revalidate: Option<u64>,
+    /// `stale-if-error`, in seconds (RFC 5861).
+    pub stale_if_error: Option<u64>,
 }
 
 impl CacheControl {
@@ -130,6 +138,8 @@ impl CacheControl {
         let balanced = directives(line, |name, value| match name.to_ascii_lowercase().as_slice() {
             b"max-age" => smaller(&mut self.max_age, value, &mut odd),
             b"s-maxage" => smaller(&mut self.s_maxage, value, &mut odd),
+            b"stale-while-revalidate" => smaller(&mut self.stale_while_revalidate, value, &mut odd),
+            b"stale-if-error" => smaller(&mut self.stale_if_error, value, &mut odd),
             b"no-store" => self.no_store = true,
             b"no-cache" => self.no_cache = true,
             b"private" => self.private = true,

@@ -1,4 +1,4 @@
-//! May a response be stored, for how long, and does it hold tags?
+//! May a response be stored, for how long, what may it be used for after that, and does it hold tags?
 //!
 //! The border hands over the response's header lines one by one ([`Facts::line`]) and is told what
 //! becomes of each; then [`decide`] gives the verdict. Nothing here knows the time: where a date
@@ -7,12 +7,14 @@
 mod control;
 mod facts;
 mod names;
+mod stale;
 mod valid;
 mod varies;
 
 pub use control::{CacheControl, Control, Lifetime};
 pub use facts::{Facts, Fate, Note};
 pub use names::{BadName, HeaderKey, HeaderNames};
+pub use stale::{BadWord, FOR_EVER, Factor, Failure, Freshness, Times, UseStale, Windows, ends_the_page};
 pub use valid::{BadStatus, Valid};
 pub use varies::{Varies, WITHHELD};
 
@@ -59,6 +61,10 @@ pub struct Rules<'a> {
     pub authorization: bool,
     /// `twice_no_store` is true.
     pub no_store: bool,
+    /// `twice_stale_factor`.
+    pub stale_factor: Factor,
+    /// `twice_use_stale`.
+    pub use_stale: UseStale,
     /// Seconds since the epoch.
     pub now: i64,
 }
@@ -73,12 +79,16 @@ pub struct Verdict {
     /// Seconds that the answer has spent in other caches, already taken off the lifetime (RFC 9111
     /// 4.2.3); 0 where the control header steers, which speaks of this moment.
     pub age: u64,
+    /// How long it may be served after its lifetime; nothing where it is not stored.
+    pub windows: Windows,
 }
 
 /// Decides on a response whose header lines were all handed over.
 pub fn decide(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Verdict {
     let age = if facts.control.as_ref().is_some_and(|c| c.max_age.is_some()) { 0 } else { facts.age };
-    Verdict { store: lifetime(status, facts, rules), tags: has_tags(status, facts, rules), age }
+    let store = lifetime(status, facts, rules);
+    let windows = store.map_or(Windows::default(), |seconds| stale::windows(seconds, facts, rules));
+    Verdict { store, tags: has_tags(status, facts, rules), age, windows }
 }
 
 fn has_tags(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> bool {

@@ -1,10 +1,14 @@
 //! Tests of what a zone keeps besides its pages.
 
 mod counters;
+#[cfg(debug_assertions)]
+mod crash;
+mod flights;
 mod stamps;
 mod uniques;
 
 use crate::store::{Lock, Memory, OPTIONS};
+use twice_core::board::flights::{Flights, Owner};
 use twice_core::board::{Board, Plan};
 use twice_core::store::{Section, Store};
 
@@ -41,9 +45,18 @@ impl Scene {
         Scene::of(memory, self.plan, board)
     }
 
+    fn flights<T>(&self, work: impl FnOnce(&mut Flights<'_>) -> T) -> T {
+        self.store.with(&self.lock, |section| work(&mut self.board.flights(section)))
+    }
+
     pub fn with<T>(&self, work: impl FnOnce(&mut Section<'_>) -> T) -> T {
         self.store.with(&self.lock, |section| work(section))
     }
+}
+
+/// The process of a slot.
+fn owner(slot: u32) -> Owner {
+    Owner { slot, pid: 1000 + slot }
 }
 
 #[test]

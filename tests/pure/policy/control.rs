@@ -62,7 +62,6 @@ fn control_lines() {
         (&["max-age=99999999999, max-age=60"], Some(60), false, Some(Saturated)),
         (&["a=\"x, max-age=5\", max-age=60"], Some(60), false, None),
         (&["a=\"never closed, max-age=60"], None, false, None),
-        (&["stale-while-revalidate=30, stale-if-error=600"], None, false, None),
     ];
     for (lines, max_age, no_tags, odd) in TABLE {
         let mut control = Control::default();
@@ -70,8 +69,35 @@ fn control_lines() {
         for line in *lines {
             seen = control.add(line.as_bytes()).or(seen);
         }
-        assert_eq!(control, Control { max_age: *max_age, no_tags: *no_tags }, "{lines:?}");
+        assert_eq!(
+            control,
+            Control { max_age: *max_age, no_tags: *no_tags, ..Control::default() },
+            "{lines:?}"
+        );
         assert_eq!(seen, *odd, "{lines:?}");
+    }
+}
+
+#[test]
+fn windows_are_read_from_both_headers() {
+    // A line, both windows, what was odd.
+    type Row = (&'static str, Option<u64>, Option<u64>, Option<Lifetime>);
+    const TABLE: &[Row] = &[
+        ("stale-while-revalidate=30, stale-if-error=600", Some(30), Some(600), None),
+        ("Stale-While-Revalidate = \"30\"; max-age=1", Some(30), None, None),
+        ("stale-if-error=0", None, Some(0), None),
+        ("stale-while-revalidate=30, stale-while-revalidate=20", Some(20), None, None),
+        ("stale-while-revalidate", None, None, Some(Malformed)),
+        ("stale-if-error=-1", None, None, Some(Malformed)),
+        ("stale-if-error=99999999999", None, Some(MAX_LIFETIME), Some(Saturated)),
+    ];
+    for (line, swr, sie, odd) in TABLE {
+        let mut control = Control::default();
+        assert_eq!(control.add(line.as_bytes()), *odd, "{line}");
+        assert_eq!((control.stale_while_revalidate, control.stale_if_error), (*swr, *sie), "{line}");
+        let mut cc = CacheControl::default();
+        assert_eq!(cc.add(line.as_bytes()), *odd, "{line}");
+        assert_eq!((cc.stale_while_revalidate, cc.stale_if_error), (*swr, *sie), "{line}");
     }
 }
 
@@ -154,6 +180,6 @@ proptest! {
         let line = if first { format!("{age}{separator}no-tags") } else { format!("no-tags{separator}{age}") };
         let mut control = Control::default();
         prop_assert_eq!(control.add(line.as_bytes()), None);
-        prop_assert_eq!(control, Control { max_age: Some(seconds), no_tags: true });
+        prop_assert_eq!(control, Control { max_age: Some(seconds), no_tags: true, ..Control::default() });
     }
 }

@@ -15,7 +15,16 @@ const NOW: i64 = 784_111_777;
 type Lines<'a> = &'a [(&'a str, &'a str)];
 
 fn rules(valid: &Valid) -> Rules<'_> {
-    Rules { valid, tags: Tags::Marked, type_has_tags: true, authorization: false, no_store: false, now: NOW }
+    Rules {
+        valid,
+        tags: Tags::Marked,
+        type_has_tags: true,
+        authorization: false,
+        no_store: false,
+        stale_factor: Factor::DEFAULT,
+        use_stale: UseStale::default_words(),
+        now: NOW,
+    }
 }
 
 fn verdict(status: u16, lines: Lines<'_>, rules: &Rules<'_>) -> Verdict {

@@ -4,5 +4,6 @@ mod control;
 mod decide;
 mod fates;
 mod names;
+mod stale;
 mod valid;
 mod varies;

@@ -1,0 +1,392 @@
+//! Fetches under way: who asks the origin for what, and who waits for it.
+//!
+//! ```text
+//! set    8 entries; a key has its place in one of them, by its hash
+//! entry  0 hash | 8 state, failures | 16 generation | 24 started | 32 until | 40 channels that wait | 48 owner, pid
+//! ```
+//!
+//! Invariants
+//! - All of it under the zone's lock: [`Flights`] borrows the section. Each call looks at one set, but for the release
+//!   of a dead process.
+//! - A generation names one fetch and no other, ever: the lease of a fetch that was overtaken, or given up for its dead
+//!   owner, changes nothing any more.
+//! - The state is written last when an entry is taken and first when it is freed. So whoever dies in between leaves a
+//!   free entry, or one that is in flight under his own slot, which is released with the slot.
+//! - The bit of a channel may be lost with a process that dies, or be set for nobody. Who waits looks now and then
+//!   ([`Flights::watch`]), and who is woken looks for his page again: nothing but time depends on it.
+//! - Two keys with one hash share an entry: the one waits for the other's fetch, and then finds no page of its own.
+
+use std::marker::PhantomData;
+
+use super::{Board, at};
+use crate::store::Section;
+
+/// Entries of a set.
+pub(super) const SET: usize = 8;
+/// Bytes of an entry: a cache line.
+pub(super) const ENTRY: usize = 64;
+
+mod field {
+    pub const HASH: usize = 0;
+    pub const STATE: usize = 8;
+    pub const FAILURES: usize = 12;
+    pub const GENERATION: usize = 16;
+    pub const STARTED: usize = 24;
+    pub const UNTIL: usize = 32;
+    pub const CHANNELS: usize = 40;
+    pub const OWNER: usize = 48;
+    pub const PID: usize = 52;
+}
+
+mod state {
+    pub const FREE: u32 = 0;
+    /// A client waits for it.
+    pub const FETCHING: u32 = 1;
+    /// A stale page is being renewed.
+    pub const REFRESHING: u32 = 2;
+    /// What came last can't be stored.
+    pub const UNSTORABLE: u32 = 3;
+    /// The origin failed.
+    pub const FAILING: u32 = 4;
+}
+
+/// The first back-off after a failure; each further one is twice as long.
+const BACK_OFF_MS: u64 = 1000;
+/// How often it is doubled: up to 32 seconds.
+const DOUBLINGS: u32 = 5;
+/// No entry keeps anybody from anything for longer: a clock that was set back must not make it a day.
+const LONGEST_MS: u64 = BACK_OFF_MS << DOUBLINGS;
+/// From so many failures in a row on, nobody queues behind the next one: each would wait for an origin that fails.
+const PATIENCE: u32 = 2;
+
+/// The right, and the duty, to end one fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    hash: u64,
+    /// 0 is no fetch's.
+    generation: u64,
+}
+
+impl Lease {
+    /// That of a fetch which nobody waits for: its page, once stored, is news for those who wait for another's.
+    pub const fn of_nobody(hash: u64) -> Self {
+        Self { hash, generation: 0 }
+    }
+
+    /// Whether others may be waiting for this very fetch.
+    pub const fn is_held(&self) -> bool {
+        self.generation != 0
+    }
+
+    /// Names the fetch.
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+/// A process that fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Its slot.
+    pub slot: u32,
+    /// Its number, for those who look whether it is still there.
+    pub pid: u32,
+}
+
+/// What a request that found no page is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// To fetch it, for all.
+    Fetch(Lease),
+    /// To wait for the fetch of this generation.
+    Wait(u64),
+    /// To fetch it for itself.
+    Alone(Alone),
+}
+
+/// Why nobody shall wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alone {
+    /// What came last could not be stored.
+    Unstorable,
+    /// The last answers were failures.
+    Failing,
+    /// No entry is free.
+    Full,
+    /// There is a fetch, but the process has no channel on which it could be woken.
+    NoChannel,
+}
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The page is in the store.
+    Stored,
+    /// The answer can't be stored, and the next one won't be either for so long.
+    Unstorable {
+        /// At most 32 seconds.
+        for_ms: u64,
+    },
+    /// The origin did not answer, or with a failure.
+    Failed,
+    /// Nothing is known of the origin: who fetched has left.
+    Abandoned,
+}
+
+/// Channels to be written to, after the lock is gone.
+#[must_use = "somebody waits on them"]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Channels(u64);
+
+impl Channels {
+    /// Both.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Their numbers.
+    pub fn numbers(self) -> impl Iterator<Item = u32> {
+        (0..u64::BITS).filter(move |n| self.0 >> n & 1 == 1)
+    }
+}
+
+/// A fetch that is still under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// Since when.
+    pub started_ms: u64,
+    /// The process that fetches.
+    pub pid: u32,
+}
+
+/// The fetches of a zone, under its lock.
+pub struct Flights<'a> {
+    board: Board,
+    lock: PhantomData<&'a ()>,
+}
+
+impl Board {
+    /// The fetches under way.
+    pub fn flights<'a>(&self, _lock: &'a Section<'_>) -> Flights<'a> {
+        Flights { board: *self, lock: PhantomData }
+    }
+}
+
+impl Flights<'_> {
+    /// A request that found no page asks who fetches it. `channel`: where its process listens; where the answer is
+    /// "wait", it will be woken there. A fetch that is older than `age_ms` is overtaken.
+    pub fn ask(&mut self, hash: u64, now_ms: u64, age_ms: u64, me: Owner, channel: Option<u32>) -> Asked {
+        if let Some(entry) = self.find(hash) {
+            match self.state(entry) {
+                state::FETCHING | state::REFRESHING => {
+                    if self.u64(entry, field::STARTED).abs_diff(now_ms) >= age_ms {
+                        return Asked::Fetch(self.overtake(entry, hash, now_ms, me, state::FETCHING));
+                    }
+                    let Some(channel) = channel else { return Asked::Alone(Alone::NoChannel) };
+                    self.add_channel(entry, channel);
+                    return Asked::Wait(self.u64(entry, field::GENERATION));
+                }
+                state::UNSTORABLE if self.holds_back(entry, now_ms) => {
+                    return Asked::Alone(Alone::Unstorable);
+                }
+                state::FAILING if self.failures(entry) >= PATIENCE && self.holds_back(entry, now_ms) => {
+                    return Asked::Alone(Alone::Failing);
+                }
+                _ => {}
+            }
+        }
+        match self.take(hash, now_ms, me, state::FETCHING) {
+            Some(lease) => Asked::Fetch(lease),
+            None => Asked::Alone(Alone::Full),
+        }
+    }
+
+    /// A request that found a stale page asks whether it shall be renewed now. Not if somebody is at it, if the origin
+    /// failed a short time ago, or if what it gave could not be stored.
+    pub fn refresh(&mut self, hash: u64, now_ms: u64, age_ms: u64, me: Owner) -> Option<Lease> {
+        if let Some(entry) = self.find(hash) {
+            match self.state(entry) {
+                state::FETCHING | state::REFRESHING => {
+                    let is_old = self.u64(entry, field::STARTED).abs_diff(now_ms) >= age_ms;
+                    return is_old.then(|| self.overtake(entry, hash, now_ms, me, state::REFRESHING));
+                }
+                _ if self.holds_back(entry, now_ms) => return None,
+                _ => {}
+            }
+        }
+        self.take(hash, now_ms, me, state::REFRESHING)
+    }
+
+    /// Whether a fetch is still under way. If so, who asks will be woken when it ends: a bit that was set before may have
+    /// been taken by the end of the fetch before.
+    pub fn watch(&mut self, hash: u64, generation: u64, channel: u32) -> Option<Watched> {
+        let entry = self.in_flight(hash).filter(|entry| self.u64(*entry, field::GENERATION) == generation)?;
+        self.add_channel(entry, channel);
+        Some(Watched { started_ms: self.u64(entry, field::STARTED), pid: self.u32(entry, field::PID) })
+    }
+
+    /// Ends a fetch. Back come those to be woken.
+    pub fn end(&mut self, lease: Lease, outcome: Outcome, now_ms: u64) -> Channels {
+        let Some(entry) = self.in_flight(lease.hash) else { return Channels::default() };
+        if self.u64(entry, field::GENERATION) != lease.generation {
+            // Another's fetch goes on, but who waits for it finds the page already.
+            return match outcome {
+                Outcome::Stored => self.take_channels(entry),
+                _ => Channels::default(),
+            };
+        }
+        match outcome {
+            Outcome::Stored | Outcome::Abandoned => self.free(entry),
+            Outcome::Unstorable { for_ms } => {
+                let until = now_ms.saturating_add(for_ms.min(LONGEST_MS));
+                self.land(entry, state::UNSTORABLE, until, 0)
+            }
+            Outcome::Failed => {
+                let failures = self.failures(entry).saturating_add(1);
+                let back_off = BACK_OFF_MS << failures.saturating_sub(1).min(DOUBLINGS);
+                self.land(entry, state::FAILING, now_ms.saturating_add(back_off), failures)
+            }
+        }
+    }
+
+    /// Ends a fetch whose process is no more.
+    pub fn give_up(&mut self, hash: u64, generation: u64) -> Channels {
+        match self.in_flight(hash) {
+            Some(entry) if self.u64(entry, field::GENERATION) == generation => self.free(entry),
+            _ => Channels::default(),
+        }
+    }
+
+    /// Ends all fetches of a slot whose process is no more.
+    pub fn give_up_all(&mut self, slot: u32) -> Channels {
+        let mut woken = Channels::default();
+        for number in 0..self.board.plan.flight_sets * SET {
+            let entry = self.board.plan.flights_at + number * ENTRY;
+            if self.is_in_flight(entry) && self.u32(entry, field::OWNER) == slot.wrapping_add(1) {
+                woken = woken.and(self.free(entry));
+            }
+        }
+        woken
+    }
+
+    fn u32(&self, entry: usize, field: usize) -> u32 {
+        self.board.region.u32(entry + field)
+    }
+
+    fn u64(&self, entry: usize, field: usize) -> u64 {
+        self.board.region.u64(entry + field)
+    }
+
+    fn state(&self, entry: usize) -> u32 {
+        self.u32(entry, field::STATE)
+    }
+
+    fn failures(&self, entry: usize) -> u32 {
+        self.u32(entry, field::FAILURES)
+    }
+
+    fn is_in_flight(&self, entry: usize) -> bool {
+        matches!(self.state(entry), state::FETCHING | state::REFRESHING)
+    }
+
+    fn holds_back(&self, entry: usize, now_ms: u64) -> bool {
+        let until = self.u64(entry, field::UNTIL);
+        matches!(self.state(entry), state::UNSTORABLE | state::FAILING)
+            && until > now_ms
+            && until - now_ms <= LONGEST_MS
+    }
+
+    fn set(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
+        // The store uses the low bits for its own index: other ones here cost nothing.
+        let set = (hash >> 32) as usize & (self.board.plan.flight_sets - 1);
+        let first = self.board.plan.flights_at + set * SET * ENTRY;
+        (0..SET).map(move |n| first + n * ENTRY)
+    }
+
+    fn find(&self, hash: u64) -> Option<usize> {
+        self.set(hash)
+            .find(|entry| self.state(*entry) != state::FREE && self.u64(*entry, field::HASH) == hash)
+    }
+
+    fn in_flight(&self, hash: u64) -> Option<usize> {
+        self.find(hash).filter(|entry| self.is_in_flight(*entry))
+    }
+
+    /// An entry that is no fetch's: the hash's own, a free one, or that whose memory ends first.
+    fn room(&self, hash: u64) -> Option<usize> {
+        let rank = |entry: &usize| match self.state(*entry) {
+            state::FREE => 0,
+            _ => self.u64(*entry, field::UNTIL).max(1),
+        };
+        let own = self.find(hash);
+        own.or_else(|| self.set(hash).filter(|entry| !self.is_in_flight(*entry)).min_by_key(rank))
+    }
+
+    fn next_generation(&self) -> u64 {
+        let next = self.board.region.u64(at::GENERATION).wrapping_add(1).max(1);
+        self.board.region.set_u64(at::GENERATION, next);
+        next
+    }
+
+    fn take(&mut self, hash: u64, now_ms: u64, me: Owner, kind: u32) -> Option<Lease> {
+        let entry = self.room(hash)?;
+        let is_own = self.state(entry) != state::FREE && self.u64(entry, field::HASH) == hash;
+        let failures = if is_own && self.state(entry) == state::FAILING { self.failures(entry) } else { 0 };
+        let generation = self.next_generation();
+        let region = self.board.region;
+        region.store_first(entry + field::STATE, state::FREE);
+        region.set_u64(entry + field::HASH, hash);
+        region.set_u32(entry + field::FAILURES, failures);
+        region.set_u64(entry + field::GENERATION, generation);
+        region.set_u64(entry + field::STARTED, now_ms);
+        region.set_u64(entry + field::UNTIL, 0);
+        region.set_u64(entry + field::CHANNELS, 0);
+        region.set_u32(entry + field::OWNER, me.slot.wrapping_add(1));
+        region.set_u32(entry + field::PID, me.pid);
+        region.store_release(entry + field::STATE, kind);
+        Some(Lease { hash, generation })
+    }
+
+    /// Who waits stays where he is: he is woken when this one ends, or sees before that it is another one.
+    fn overtake(&mut self, entry: usize, hash: u64, now_ms: u64, me: Owner, kind: u32) -> Lease {
+        let generation = self.next_generation();
+        let region = self.board.region;
+        // The owner first: from here on a death is the new one's.
+        region.set_u32(entry + field::OWNER, me.slot.wrapping_add(1));
+        region.set_u32(entry + field::PID, me.pid);
+        region.set_u64(entry + field::STARTED, now_ms);
+        region.set_u64(entry + field::GENERATION, generation);
+        region.store_release(entry + field::STATE, kind);
+        Lease { hash, generation }
+    }
+
+    fn add_channel(&mut self, entry: usize, channel: u32) {
+        let before = self.u64(entry, field::CHANNELS);
+        let after = before | 1u64.checked_shl(channel).unwrap_or(0);
+        if after != before {
+            self.board.region.set_u64(entry + field::CHANNELS, after);
+        }
+    }
+
+    fn take_channels(&mut self, entry: usize) -> Channels {
+        let channels = self.u64(entry, field::CHANNELS);
+        if channels != 0 {
+            self.board.region.set_u64(entry + field::CHANNELS, 0);
+        }
+        Channels(channels)
+    }
+
+    fn free(&mut self, entry: usize) -> Channels {
+        self.board.region.store_first(entry + field::STATE, state::FREE);
+        self.take_channels(entry)
+    }
+
+    /// The fetch is over, and something is remembered of it.
+    fn land(&mut self, entry: usize, kind: u32, until_ms: u64, failures: u32) -> Channels {
+        let channels = self.free(entry);
+        self.board.region.set_u64(entry + field::UNTIL, until_ms);
+        self.board.region.set_u32(entry + field::FAILURES, failures);
+        self.board.region.store_release(entry + field::STATE, kind);
+        channels
+    }
+}

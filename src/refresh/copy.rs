@@ -1,0 +1,299 @@
+//! A visitor's request, copied for a refresh: what the location's handler may ask for, and nothing of the visitor that the
+//! page does not depend on.
+
+use std::ptr;
+
+use ngx::ffi::{
+    ngx_hash_find, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_get_indexed_variable,
+    ngx_http_header_t, ngx_http_variable_t, ngx_http_variable_value_t, ngx_list_init, ngx_str_t,
+    ngx_table_elt_t, ngx_uint_t,
+};
+use twice_core::cookies;
+use twice_core::template::ngx_key;
+use twice_core::variants::{Dimension, View};
+
+use crate::conf;
+use crate::sys::{self, OK, Request};
+use crate::visitor::{self, Id};
+
+/// Header lines that are about the client's connection, about the part of the answer that it wants, or about who it is.
+const LEFT_OUT: [&[u8]; 17] = [
+    b"range",
+    b"if-range",
+    b"if-match",
+    b"if-none-match",
+    b"if-modified-since",
+    b"if-unmodified-since",
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"upgrade",
+    b"http2-settings",
+    b"expect",
+    b"content-length",
+    b"transfer-encoding",
+    b"te",
+    b"trailer",
+    b"proxy-authorization",
+];
+
+/// What nginx tells of the client's connection: the copy's own could not.
+const OF_THE_CONNECTION: [&[u8]; 6] =
+    [b"ssl_", b"realip_", b"proxy_protocol_", b"server_", b"tcpinfo_", b"quic_"];
+const ALSO: [&[u8]; 6] = [b"scheme", b"https", b"http2", b"http3", b"connection", b"connection_requests"];
+
+/// What of the visitor a page depends on.
+pub struct Keep {
+    /// All: the location writes its own key, from whatever it likes, or the page varies by the lines themselves.
+    visitor: bool,
+    /// These cookies, by name.
+    cookies: Vec<Vec<u8>>,
+}
+
+impl Keep {
+    /// What the location's keys are made of, and this page's variants: `rules` is the head of its rules, or empty.
+    pub fn of(request: Request<'_>, rules: &[u8]) -> Keep {
+        let conf = conf::of(request);
+        let mut keep = Keep { visitor: !conf.key.is_null(), cookies: Vec::new() };
+        let stored = View::parse(rules).map(|view| view.dimensions());
+        for dimension in stored.into_iter().flatten().chain(conf.varies().iter()) {
+            match dimension {
+                Dimension::Cookie(name) => keep.cookies.push(name.to_vec()),
+                Dimension::Header(b"cookie" | b"authorization") => keep.visitor = true,
+                _ => {}
+            }
+        }
+        let main = conf::main_of_request(request);
+        if !main.ab_tests.is_empty() {
+            keep.cookies.push(main.ab_cookie().as_bytes().to_vec());
+        }
+        keep
+    }
+}
+
+/// The new request is this visitor's for A/B tests, too, even if his id was made for the answer that has just left.
+fn visitor(parent: Request<'_>, new: Request<'_>) -> Option<()> {
+    let Some(id) = visitor::of(parent)?.id else { return Some(()) };
+    // SAFETY: kept with the parent's main request, which is live.
+    let text = new.copy(unsafe { &*id.text })?;
+    visitor::of(new)?.id = Some(Id { text, is_new: false });
+    Some(())
+}
+
+/// How copying ended.
+pub enum Copied {
+    /// Complete.
+    Whole,
+    /// Memory ran out.
+    Failed,
+    /// nginx has ended the new request, which is gone.
+    Ended,
+}
+
+/// Makes the new request like its parent.
+///
+/// # Safety
+/// Both must be live; `new` fresh from `ngx_http_create_request`, with nothing run yet.
+pub unsafe fn copy(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Copied {
+    // SAFETY: the caller's promise, here and below.
+    unsafe {
+        if line_and_place(parent, new).is_none() || captures(parent, new).is_none() {
+            return Copied::Failed;
+        }
+        if variables(parent, new).is_none() || visitor(parent, new).is_none() {
+            return Copied::Failed;
+        }
+        headers(parent, new, keep)
+    }
+}
+
+/// A copy with a NUL behind it, as nginx has them: it looks for words in header lines so.
+fn terminated<'a>(new: Request<'a>, bytes: &[u8]) -> Option<&'a [u8]> {
+    let place = new.alloc(bytes.len() + 1)?;
+    // SAFETY: fresh memory of one byte more than there are.
+    unsafe {
+        ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+        place.add(bytes.len()).write(0);
+        Some(std::slice::from_raw_parts(place, bytes.len()))
+    }
+}
+
+fn text(new: Request<'_>, from: ngx_str_t) -> Option<ngx_str_t> {
+    // SAFETY: a string of the live parent.
+    Some(sys::ngx_str(terminated(new, unsafe { sys::bytes(from) })?))
+}
+
+/// # Safety
+/// See [`copy`].
+unsafe fn line_and_place(parent: Request<'_>, new: Request<'_>) -> Option<()> {
+    // SAFETY: the caller's promise. Configurations outlive requests.
+    unsafe {
+        let (from, to) = (parent.raw(), new.raw());
+        (*to).main_conf = (*from).main_conf;
+        (*to).srv_conf = (*from).srv_conf;
+        (*to).loc_conf = (*from).loc_conf;
+        (*to).http_version = ngx::ffi::NGX_HTTP_VERSION_11 as ngx_uint_t;
+        // A HEAD is answered from the same page.
+        (*to).method_name = sys::ngx_str(b"GET");
+        let line = sys::bytes((*from).request_line);
+        let rest =
+            line.iter().position(|&byte| byte == b' ').and_then(|at| line.get(at..)).unwrap_or_default();
+        (*to).request_line = sys::ngx_str(new.copy(&[b"GET", rest].concat())?);
+        (*to).uri = text(new, (*from).uri)?;
+        (*to).args = text(new, (*from).args)?;
+        (*to).exten = text(new, (*from).exten)?;
+        (*to).unparsed_uri = text(new, (*from).unparsed_uri)?;
+        (*to).http_protocol = text(new, (*from).http_protocol)?;
+        (*to).schema = text(new, (*from).schema)?;
+        (*to).headers_in.server = text(new, (*from).headers_in.server)?;
+        (*to).err_status = (*from).err_status;
+        (*to).set_internal((*from).internal());
+        (*to).set_complex_uri((*from).complex_uri());
+        (*to).set_quoted_uri((*from).quoted_uri());
+        (*to).set_plus_in_uri((*from).plus_in_uri());
+        (*to).set_empty_path_in_uri((*from).empty_path_in_uri());
+        (*to).set_add_uri_to_alias((*from).add_uri_to_alias());
+        (*to).set_valid_location((*from).valid_location());
+        // A sub-request asks for its own URI.
+        (*to).set_valid_unparsed_uri(if parent.is_main() { (*from).valid_unparsed_uri() } else { 0 });
+    }
+    Some(())
+}
+
+/// Groups of the location's regular expression, for `proxy_pass http://$1` and its like.
+///
+/// # Safety
+/// See [`copy`].
+unsafe fn captures(parent: Request<'_>, new: Request<'_>) -> Option<()> {
+    // SAFETY: the caller's promise; `captures` has `ncaptures` ends of groups in the bytes at `captures_data`, -1 for a
+    // group that took no part.
+    unsafe {
+        let (from, to) = (parent.raw(), new.raw());
+        if (*from).ncaptures == 0 || (*from).captures.is_null() || (*from).captures_data.is_null() {
+            return Some(());
+        }
+        let ends = std::slice::from_raw_parts((*from).captures, (*from).ncaptures);
+        let len = ends.iter().copied().max().and_then(|end| usize::try_from(end).ok()).unwrap_or(0);
+        let data = new.copy(std::slice::from_raw_parts((*from).captures_data, len))?;
+        let copies = new.alloc_array::<i32>(ends.len())?;
+        ptr::copy_nonoverlapping(ends.as_ptr(), copies, ends.len());
+        (*to).ncaptures = ends.len();
+        (*to).captures = copies;
+        (*to).captures_data = data.as_ptr().cast_mut();
+        // It is as long as these groups need, not as any expression's.
+        (*to).set_realloc_captures(1);
+    }
+    Some(())
+}
+
+/// Values that are there already: those of `set`, `map`, `auth_request_set`, of the regular expressions, and what only the
+/// client's connection can tell.
+///
+/// # Safety
+/// See [`copy`].
+unsafe fn variables(parent: Request<'_>, new: Request<'_>) -> Option<()> {
+    // SAFETY: the caller's promise; `variables` has one value for each indexed variable of the configuration.
+    unsafe {
+        let main = core_main(parent);
+        let all = (*main).variables.nelts;
+        let known = (*main).variables.elts.cast::<ngx_http_variable_t>();
+        for index in 0..all {
+            let name = sys::bytes((*known.add(index)).name);
+            let forced =
+                OF_THE_CONNECTION.iter().any(|prefix| name.starts_with(prefix)) || ALSO.contains(&name);
+            if forced {
+                ngx_http_get_indexed_variable(parent.raw(), index);
+            }
+            let value: *const ngx_http_variable_value_t = (*parent.raw()).variables.add(index);
+            if (*value).valid() == 0 && (*value).not_found() == 0 {
+                continue;
+            }
+            let mut copied = *value;
+            if (*value).valid() != 0 {
+                let len = (*value).len() as usize;
+                let data = if len == 0 { &[][..] } else { std::slice::from_raw_parts((*value).data, len) };
+                copied.data = new.copy(data)?.as_ptr().cast_mut();
+            }
+            if forced {
+                copied.set_no_cacheable(0);
+            }
+            *(*new.raw()).variables.add(index) = copied;
+        }
+    }
+    Some(())
+}
+
+/// # Safety
+/// `request` must be live.
+unsafe fn core_main(request: Request<'_>) -> *mut ngx_http_core_main_conf_t {
+    // SAFETY: the core module has a main configuration.
+    unsafe { (*(*request.raw()).main_conf.add(ngx_http_core_module.ctx_index)).cast() }
+}
+
+/// # Safety
+/// See [`copy`].
+unsafe fn headers(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Copied {
+    let count = parent.lines_in().count();
+    // SAFETY: the caller's promise; the list is in the new request's pool.
+    unsafe {
+        let list = &raw mut (*new.raw()).headers_in.headers;
+        if ngx_list_init(list, new.pool(), count.max(1), size_of::<ngx_table_elt_t>()) != OK {
+            return Copied::Failed;
+        }
+        let known = &raw mut (*core_main(parent)).headers_in_hash;
+        for line in parent.lines_in() {
+            let (name, value) = sys::pair(line);
+            let Some(value) = kept(name, value, keep) else { continue };
+            let made = terminated(new, name).and_then(|name| {
+                let lower = terminated(new, &name.to_ascii_lowercase())?;
+                Some((name, terminated(new, &value)?, lower))
+            });
+            let Some((name, value, lower)) = made else { return Copied::Failed };
+            let to = sys::push_line(list, name, value);
+            if to.is_null() {
+                return Copied::Failed;
+            }
+            (*to).lowcase_key = lower.as_ptr().cast_mut();
+            (*to).hash = if (*line).hash == 0 { 0 } else { ngx_key(lower) as ngx_uint_t };
+            // The fields that nginx has for lines that it knows.
+            let header =
+                ngx_hash_find(known, (*to).hash, (*to).lowcase_key, name.len()).cast::<ngx_http_header_t>();
+            if let Some(handler) = header.as_ref().and_then(|header| header.handler)
+                && (*to).hash != 0
+                && handler(new.raw(), to, (*header).offset) != OK
+            {
+                // nginx ends a request whose lines it does not like. These it liked before: there is no memory.
+                return Copied::Ended;
+            }
+        }
+    }
+    Copied::Whole
+}
+
+/// What a line is in the copy; none: it is not there.
+fn kept<'v>(name: &[u8], value: &'v [u8], keep: &Keep) -> Option<std::borrow::Cow<'v, [u8]>> {
+    if LEFT_OUT.iter().any(|other| name.eq_ignore_ascii_case(other)) {
+        return None;
+    }
+    if keep.visitor {
+        return Some(value.into());
+    }
+    if name.eq_ignore_ascii_case(b"authorization") {
+        return None;
+    }
+    if name.eq_ignore_ascii_case(b"cookie") {
+        let mut line = Vec::new();
+        for (name, value) in
+            cookies::pairs(value).filter(|(name, _)| keep.cookies.iter().any(|kept| kept == name))
+        {
+            if !line.is_empty() {
+                line.extend_from_slice(b"; ");
+            }
+            line.extend_from_slice(name);
+            line.push(b'=');
+            line.extend_from_slice(value);
+        }
+        return (!line.is_empty()).then_some(line.into());
+    }
+    Some(value.into())
+}

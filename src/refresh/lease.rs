@@ -1,0 +1,45 @@
+//! Who may renew a page: one refresh for each key at a time over all workers, and none for a while after one that failed.
+//! The zone's table of fetches says so; a miss that meets a refresh waits for it as for a fetch.
+
+use twice_core::board::flights::{self, Outcome as End};
+
+use crate::channel;
+use crate::shm::{self, Zone};
+
+/// A refresh that has not ended after so long is taken for lost, and another one may begin.
+const LONGEST_MS: u64 = 60_000;
+
+/// The right to renew a page. To be given back by [`end`].
+#[derive(Debug)]
+#[must_use = "nobody else renews the page until it is given back"]
+pub struct Lease(flights::Lease);
+
+/// How a refresh ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There is a new page.
+    Renewed,
+    /// There is no such page any more.
+    Gone,
+    /// The origin gave no page: not again for a while.
+    Failed,
+    /// It did not begin.
+    NotBegun,
+}
+
+/// Takes the right to renew a page, if nobody has it and the last attempt is not one that failed just now.
+pub fn take(zone: &Zone, hash: u64, now_ms: u64) -> Option<Lease> {
+    let owner = zone.owner();
+    zone.flights(|_, flights| flights.refresh(hash, now_ms, LONGEST_MS, owner)).flatten().map(Lease)
+}
+
+/// Gives it back, and wakes who waits for the page.
+pub fn end(zone: &Zone, Lease(lease): Lease, outcome: Outcome) {
+    let outcome = match outcome {
+        Outcome::Renewed => End::Stored,
+        Outcome::Gone | Outcome::NotBegun => End::Abandoned,
+        Outcome::Failed => End::Failed,
+    };
+    let woken = zone.flights(|_, flights| flights.end(lease, outcome, shm::now_ms()));
+    channel::wake(woken.unwrap_or_default());
+}

@@ -1,0 +1,402 @@
+//! Fetches under way: a table, and a model that forgets nothing.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use twice_core::board::flights::{Alone, Asked, Channels, Lease, Outcome};
+
+use super::{Scene, owner};
+
+const ZONE: usize = 256 << 10;
+const AGE: u64 = 30_000;
+const UNSTORABLE: Outcome = Outcome::Unstorable { for_ms: 5000 };
+
+fn numbers(channels: Channels) -> Vec<u32> {
+    channels.numbers().collect()
+}
+
+#[track_caller]
+fn fetches(asked: Asked) -> Lease {
+    match asked {
+        Asked::Fetch(lease) => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_fetches_and_the_others_wait() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        let lease = fetches(f.ask(7, 1000, AGE, owner(1), Some(1)));
+        assert!(lease.is_held());
+        for channel in [0, 5, 63, 5] {
+            assert_eq!(f.ask(7, 1001, AGE, owner(2), Some(channel)), Asked::Wait(lease.generation()));
+        }
+        assert_eq!(f.ask(7, 1001, AGE, owner(2), None), Asked::Alone(Alone::NoChannel));
+        // Another key, in the same set and elsewhere.
+        fetches(f.ask(8, 1001, AGE, owner(2), None));
+        fetches(f.ask(7 | 1 << 40, 1001, AGE, owner(2), None));
+        assert_eq!(numbers(f.end(lease, Outcome::Stored, 1002)), [0, 5, 63]);
+        // Once.
+        assert_eq!(numbers(f.end(lease, Outcome::Stored, 1002)), [0; 0]);
+        assert_ne!(fetches(f.ask(7, 1003, AGE, owner(3), None)), lease);
+    });
+}
+
+#[test]
+fn what_cannot_be_stored_is_remembered_for_a_time() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        let lease = fetches(f.ask(7, 1000, AGE, owner(1), Some(1)));
+        assert_eq!(f.ask(7, 1000, AGE, owner(2), Some(2)), Asked::Wait(lease.generation()));
+        assert_eq!(numbers(f.end(lease, UNSTORABLE, 2000)), [2]);
+        for now in [2000, 6999] {
+            assert_eq!(f.ask(7, now, AGE, owner(1), Some(1)), Asked::Alone(Alone::Unstorable));
+            assert_eq!(f.refresh(7, now, AGE, owner(1)), None);
+        }
+        let lease = fetches(f.ask(7, 7000, AGE, owner(1), Some(1)));
+        let _ = f.end(lease, Outcome::Unstorable { for_ms: u64::MAX }, 7000);
+        assert_eq!(f.ask(7, 38_999, AGE, owner(1), Some(1)), Asked::Alone(Alone::Unstorable));
+        fetches(f.ask(7, 39_000, AGE, owner(1), Some(1)));
+        // A clock that is set back a day.
+        let lease = fetches(f.ask(9, 100_000_000, AGE, owner(1), None));
+        let _ = f.end(lease, UNSTORABLE, 100_000_000);
+        fetches(f.ask(9, 10_000_000, AGE, owner(1), None));
+    });
+}
+
+#[test]
+fn from_the_second_failure_on_nobody_waits() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        let mut now = 1000;
+        for (failures, back_off) in
+            [1000u64, 2000, 4000, 8000, 16_000, 32_000, 32_000].into_iter().enumerate()
+        {
+            let lease = fetches(f.ask(7, now, AGE, owner(1), Some(1)));
+            assert_eq!(f.ask(7, now, AGE, owner(2), Some(2)), Asked::Wait(lease.generation()));
+            assert_eq!(numbers(f.end(lease, Outcome::Failed, now)), [2]);
+            assert_eq!(f.refresh(7, now + back_off - 1, AGE, owner(1)), None);
+            if failures == 0 {
+                // An accident: one more tries for all.
+                continue;
+            }
+            assert_eq!(f.ask(7, now + back_off - 1, AGE, owner(2), Some(2)), Asked::Alone(Alone::Failing));
+            now += back_off;
+        }
+        // A success makes all good again.
+        let lease = fetches(f.ask(7, now, AGE, owner(1), Some(1)));
+        let _ = f.end(lease, Outcome::Stored, now);
+        let lease = fetches(f.ask(7, now, AGE, owner(1), Some(1)));
+        let _ = f.end(lease, Outcome::Failed, now);
+        fetches(f.ask(7, now, AGE, owner(1), Some(1)));
+    });
+}
+
+#[test]
+fn who_leaves_says_nothing_of_the_origin() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        for _ in 0..5 {
+            let lease = fetches(f.ask(7, 1000, AGE, owner(1), Some(1)));
+            assert_eq!(f.ask(7, 1000, AGE, owner(2), Some(2)), Asked::Wait(lease.generation()));
+            assert_eq!(numbers(f.end(lease, Outcome::Abandoned, 1000)), [2]);
+        }
+    });
+}
+
+#[test]
+fn one_refreshes_and_a_miss_waits_for_it() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        let lease = f.refresh(7, 1000, AGE, owner(1)).unwrap();
+        assert_eq!(f.refresh(7, 1001, AGE, owner(1)), None);
+        assert_eq!(f.ask(7, 1001, AGE, owner(2), Some(2)), Asked::Wait(lease.generation()));
+        assert_eq!(numbers(f.end(lease, Outcome::Failed, 1002)), [2]);
+        assert_eq!(f.refresh(7, 2001, AGE, owner(1)), None);
+        let lease = f.refresh(7, 2002, AGE, owner(1)).unwrap();
+        // A fetch keeps a refresh away as well; one that is too old is overtaken.
+        let newer = f.refresh(7, 2002 + AGE, AGE, owner(3)).unwrap();
+        assert_eq!(numbers(f.end(lease, Outcome::Failed, 2003 + AGE)), [0; 0]);
+        assert_eq!(f.ask(7, 2003 + AGE, AGE, owner(2), Some(2)), Asked::Wait(newer.generation()));
+    });
+}
+
+#[test]
+fn an_old_fetch_is_overtaken_by_one_other() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        let old = fetches(f.ask(7, 1000, AGE, owner(1), Some(1)));
+        assert_eq!(f.ask(7, 1000 + AGE - 1, AGE, owner(2), Some(2)), Asked::Wait(old.generation()));
+        let new = fetches(f.ask(7, 1000 + AGE, AGE, owner(3), Some(3)));
+        assert_eq!(f.ask(7, 1000 + AGE, AGE, owner(4), Some(4)), Asked::Wait(new.generation()));
+        assert_eq!(f.watch(7, old.generation(), 2), None);
+        // The old one's failure is nobody's business, its page everybody's.
+        assert_eq!(numbers(f.end(old, Outcome::Failed, 40_000)), [0; 0]);
+        assert_eq!(numbers(f.end(old, Outcome::Stored, 40_000)), [2, 4]);
+        let watched = f.watch(7, new.generation(), 4).unwrap();
+        assert_eq!((watched.started_ms, watched.pid), (1000 + AGE, owner(3).pid));
+        assert_eq!(numbers(f.end(new, Outcome::Stored, 40_001)), [4]);
+        // That of nobody brings news, too.
+        let lease = fetches(f.ask(7, 50_000, AGE, owner(1), Some(1)));
+        assert_eq!(f.ask(7, 50_000, AGE, owner(2), Some(2)), Asked::Wait(lease.generation()));
+        let nobody = Lease::of_nobody(7);
+        assert!(!nobody.is_held());
+        assert_eq!(numbers(f.end(nobody, UNSTORABLE, 50_000)), [0; 0]);
+        assert_eq!(numbers(f.end(nobody, Outcome::Stored, 50_000)), [2]);
+        assert!(f.watch(7, lease.generation(), 2).is_some());
+    });
+}
+
+#[test]
+fn the_fetches_of_a_dead_process_end() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        let dead: Vec<Lease> = (0..20).map(|n| fetches(f.ask(n << 33, 1000, AGE, owner(1), None))).collect();
+        let alive = fetches(f.ask(99 << 33, 1000, AGE, owner(2), None));
+        assert_eq!(f.ask(0, 1000, AGE, owner(3), Some(3)), Asked::Wait(dead[0].generation()));
+        assert_eq!(f.ask(19 << 33, 1000, AGE, owner(4), Some(4)), Asked::Wait(dead[19].generation()));
+        assert_eq!(f.ask(99 << 33, 1000, AGE, owner(5), Some(5)), Asked::Wait(alive.generation()));
+        assert_eq!(numbers(f.give_up_all(1)), [3, 4]);
+        assert_eq!(numbers(f.give_up_all(1)), [0; 0]);
+        assert_eq!(f.ask(99 << 33, 1000, AGE, owner(5), Some(5)), Asked::Wait(alive.generation()));
+        assert_eq!(numbers(f.give_up(99 << 33, dead[0].generation())), [0; 0]);
+        assert_eq!(numbers(f.give_up(99 << 33, alive.generation())), [5]);
+        fetches(f.ask(99 << 33, 1000, AGE, owner(5), Some(5)));
+    });
+}
+
+#[test]
+fn a_full_set_has_nobody_wait() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        // One set; the low bits tell keys apart.
+        let leases: Vec<Lease> = (0..8).map(|n| fetches(f.ask(n, 1000, AGE, owner(1), None))).collect();
+        assert_eq!(f.ask(8, 1000, AGE, owner(1), Some(1)), Asked::Alone(Alone::Full));
+        assert_eq!(f.refresh(8, 1000, AGE, owner(1)), None);
+        // What is only remembered makes room, the one first that ends first.
+        for (n, lease) in leases.iter().enumerate() {
+            let _ = f.end(*lease, Outcome::Unstorable { for_ms: 5000 - n as u64 }, 1000);
+        }
+        fetches(f.ask(8, 1001, AGE, owner(1), Some(1)));
+        fetches(f.ask(7, 1001, AGE, owner(1), Some(1)));
+        assert_eq!(f.ask(5, 1001, AGE, owner(1), Some(1)), Asked::Alone(Alone::Unstorable));
+    });
+}
+
+#[test]
+fn a_zone_of_any_size_has_room_for_fetches() {
+    for (zone, room) in [(64 << 10, 64), (256 << 10, 64), (1 << 20, 256), (4 << 20, 1024), (1 << 30, 1024)] {
+        let scene = Scene::new(zone);
+        let taken = scene.flights(|f| {
+            // Neighbours in the bits that choose the set.
+            (0..2 * room)
+                .filter(|n| matches!(f.ask(n << 32 | n, 1000, AGE, owner(1), None), Asked::Fetch(_)))
+                .count()
+        });
+        assert_eq!(taken as u64, room, "{zone}");
+    }
+}
+
+/// What a naive table would hold.
+#[derive(Clone, Debug)]
+enum Entry {
+    Flying { lease: Lease, slot: u32, started: u64, channels: Vec<u32>, failures: u32 },
+    Unstorable { until: u64 },
+    Failing { until: u64, failures: u32 },
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Ask { hash: u64, slot: u32, channel: Option<u32> },
+    Refresh { hash: u64, slot: u32 },
+    Watch { lease: usize, channel: u32 },
+    End { lease: usize, outcome: u8 },
+    GiveUp { lease: usize },
+    GiveUpAll { slot: u32 },
+    Later { ms: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let hash = (0..3u64, 0..2u64).prop_map(|(low, set)| set << 32 | low);
+    prop_oneof![
+        4 => (hash.clone(), 0..3u32, proptest::option::weighted(0.9, 0..64u32))
+            .prop_map(|(hash, slot, channel)| Step::Ask { hash, slot, channel }),
+        1 => (hash, 0..3u32).prop_map(|(hash, slot)| Step::Refresh { hash, slot }),
+        1 => (0..8usize, 0..64u32).prop_map(|(lease, channel)| Step::Watch { lease, channel }),
+        3 => (0..8usize, 0..5u8).prop_map(|(lease, outcome)| Step::End { lease, outcome }),
+        1 => (0..8usize).prop_map(|lease| Step::GiveUp { lease }),
+        1 => (0..3u32).prop_map(|slot| Step::GiveUpAll { slot }),
+        2 => prop_oneof![0..3000u64, 25_000..40_000u64].prop_map(|ms| Step::Later { ms }),
+    ]
+}
+
+/// Six keys: no set is ever full, so that the table forgets nothing either.
+#[derive(Default)]
+struct Model {
+    entries: HashMap<u64, Entry>,
+    leases: Vec<(u64, Lease)>,
+    now: u64,
+}
+
+impl Model {
+    fn takes(&mut self, hash: u64, slot: u32, asked: Option<Lease>, channels: Vec<u32>, failures: u32) {
+        let lease = asked.expect("it is to fetch");
+        assert!(self.leases.iter().all(|(_, other)| *other != lease), "a lease of before");
+        self.leases.push((hash, lease));
+        let flying = Entry::Flying { lease, slot, started: self.now, channels, failures };
+        self.entries.insert(hash, flying);
+    }
+
+    fn asks(&mut self, scene: &Scene, hash: u64, slot: u32, channel: Option<u32>) {
+        let asked = scene.flights(|f| f.ask(hash, self.now, AGE, owner(slot), channel));
+        let taken = if let Asked::Fetch(lease) = asked { Some(lease) } else { None };
+        match self.entries.get_mut(&hash) {
+            Some(Entry::Flying { started, channels, failures, .. }) if self.now - *started >= AGE => {
+                let (channels, failures) = (channels.clone(), *failures);
+                self.takes(hash, slot, taken, channels, failures);
+            }
+            Some(Entry::Flying { lease, channels, .. }) => match channel {
+                Some(channel) => {
+                    assert_eq!(asked, Asked::Wait(lease.generation()));
+                    channels.push(channel);
+                }
+                None => assert_eq!(asked, Asked::Alone(Alone::NoChannel)),
+            },
+            Some(Entry::Unstorable { until }) if *until > self.now => {
+                assert_eq!(asked, Asked::Alone(Alone::Unstorable));
+            }
+            Some(Entry::Failing { until, failures }) => {
+                if *failures >= 2 && *until > self.now {
+                    assert_eq!(asked, Asked::Alone(Alone::Failing));
+                } else {
+                    let failures = *failures;
+                    self.takes(hash, slot, taken, Vec::new(), failures);
+                }
+            }
+            _ => self.takes(hash, slot, taken, Vec::new(), 0),
+        }
+    }
+
+    fn refreshes(&mut self, scene: &Scene, hash: u64, slot: u32) {
+        let taken = scene.flights(|f| f.refresh(hash, self.now, AGE, owner(slot)));
+        match self.entries.get(&hash) {
+            Some(Entry::Flying { started, channels, failures, .. }) if self.now - started >= AGE => {
+                let (channels, failures) = (channels.clone(), *failures);
+                self.takes(hash, slot, taken, channels, failures);
+            }
+            Some(Entry::Unstorable { until } | Entry::Failing { until, .. }) if *until > self.now => {
+                assert_eq!(taken, None);
+            }
+            Some(Entry::Flying { .. }) => assert_eq!(taken, None),
+            Some(Entry::Failing { failures, .. }) => {
+                let failures = *failures;
+                self.takes(hash, slot, taken, Vec::new(), failures);
+            }
+            _ => self.takes(hash, slot, taken, Vec::new(), 0),
+        }
+    }
+
+    /// The channels of a fetch that ends, sorted, once each.
+    fn lands(&mut self, hash: u64, next: Option<Entry>) -> Vec<u32> {
+        let Some(Entry::Flying { mut channels, .. }) = self.entries.remove(&hash) else { return Vec::new() };
+        if let Some(next) = next {
+            self.entries.insert(hash, next);
+        }
+        channels.sort_unstable();
+        channels.dedup();
+        channels
+    }
+
+    fn ends(&mut self, scene: &Scene, which: usize, outcome: u8) {
+        let Some((hash, lease)) = self.lease(which) else { return };
+        let outcome = match outcome {
+            0 => Outcome::Stored,
+            1 => UNSTORABLE,
+            2 | 3 => Outcome::Failed,
+            _ => Outcome::Abandoned,
+        };
+        let woken = numbers(scene.flights(|f| f.end(lease, outcome, self.now)));
+        let now = self.now;
+        let expected = match self.entries.get_mut(&hash) {
+            Some(Entry::Flying { lease: current, failures, .. }) if *current == lease => {
+                let failures = *failures + 1;
+                let next = match outcome {
+                    Outcome::Stored | Outcome::Abandoned => None,
+                    Outcome::Unstorable { for_ms } => Some(Entry::Unstorable { until: now + for_ms }),
+                    Outcome::Failed => {
+                        Some(Entry::Failing { until: now + (1000 << (failures - 1).min(5)), failures })
+                    }
+                };
+                self.lands(hash, next)
+            }
+            Some(Entry::Flying { channels, .. }) if outcome == Outcome::Stored => {
+                let mut channels = std::mem::take(channels);
+                channels.sort_unstable();
+                channels.dedup();
+                channels
+            }
+            _ => Vec::new(),
+        };
+        assert_eq!(woken, expected);
+    }
+
+    fn lease(&self, which: usize) -> Option<(u64, Lease)> {
+        // The latest ones: most of them are under way.
+        self.leases.iter().rev().nth(which).copied()
+    }
+
+    fn does(&mut self, scene: &Scene, step: Step) {
+        match step {
+            Step::Ask { hash, slot, channel } => self.asks(scene, hash, slot, channel),
+            Step::Refresh { hash, slot } => self.refreshes(scene, hash, slot),
+            Step::End { lease, outcome } => self.ends(scene, lease, outcome),
+            Step::Later { ms } => self.now += ms,
+            Step::Watch { lease, channel } => {
+                let Some((hash, lease)) = self.lease(lease) else { return };
+                let watched = scene.flights(|f| f.watch(hash, lease.generation(), channel));
+                let expected = match self.entries.get_mut(&hash) {
+                    Some(Entry::Flying { lease: current, slot, started, channels, .. })
+                        if *current == lease =>
+                    {
+                        channels.push(channel);
+                        Some((*started, owner(*slot).pid))
+                    }
+                    _ => None,
+                };
+                assert_eq!(watched.map(|watched| (watched.started_ms, watched.pid)), expected);
+            }
+            Step::GiveUp { lease } => {
+                let Some((hash, lease)) = self.lease(lease) else { return };
+                let woken = numbers(scene.flights(|f| f.give_up(hash, lease.generation())));
+                let is_current = matches!(self.entries.get(&hash),
+                    Some(Entry::Flying { lease: current, .. }) if *current == lease);
+                let expected = if is_current { self.lands(hash, None) } else { Vec::new() };
+                assert_eq!(woken, expected);
+            }
+            Step::GiveUpAll { slot } => {
+                let woken = numbers(scene.flights(|f| f.give_up_all(slot)));
+                let of_slot = |entry: &Entry| matches!(entry, Entry::Flying { slot: s, .. } if *s == slot);
+                let hashes: Vec<u64> =
+                    self.entries.iter().filter(|(_, entry)| of_slot(entry)).map(|(hash, _)| *hash).collect();
+                let mut expected: Vec<u32> =
+                    hashes.into_iter().flat_map(|hash| self.lands(hash, None)).collect();
+                expected.sort_unstable();
+                expected.dedup();
+                assert_eq!(woken, expected);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 300 }))]
+    #[test]
+    fn the_table_does_what_the_model_says(steps in proptest::collection::vec(step(), 1..120)) {
+        let scene = Scene::new(ZONE);
+        let mut model = Model { now: 1_000_000, ..Model::default() };
+        for step in steps {
+            model.does(&scene, step);
+        }
+    }
+}
