@@ -45,6 +45,7 @@ use crate::sys::{self, ERROR, OK, Request};
 pub use part::{Part, header, part_of, take};
 
 /// The fragments of one page.
+#[repr(C)]
 pub struct Includes {
     /// First, so that the alarm's event leads here.
     alarm: ngx_event_t,

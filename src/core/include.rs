@@ -131,6 +131,14 @@ impl Fragment {
         }
     }
 
+    /// How many bytes it may have.
+    pub fn max(&self) -> usize {
+        match self.state {
+            State::Pending { max, .. } => max,
+            _ => 0,
+        }
+    }
+
     /// Takes its header. `length`: what it promises.
     pub fn header(&mut self, status: u16, encoded: bool, promised: Option<u64>, budget: &mut Budget) {
         let State::Pending { max, length, answered, .. } = &mut self.state else { return };
@@ -169,6 +177,8 @@ impl Fragment {
     pub fn end(&mut self, budget: &mut Budget) {
         let State::Pending { length, answered, whole, .. } = self.state else { return };
         let as_promised = length.is_none_or(|promised| promised == self.body.len() as u64);
+        // nginx sends no body at all of an empty file.
+        let whole = whole || length == Some(0);
         match answered {
             true if whole && as_promised => self.state = State::Came,
             true => self.fail(Failure::Incomplete, budget),

@@ -4,8 +4,9 @@ use std::ptr;
 
 use ngx::ffi::{
     NGX_HTTP_LOG_UNSAFE, NGX_HTTP_SUBREQUEST_BACKGROUND, ngx_buf_t, ngx_chain_t, ngx_http_parse_unsafe_uri,
-    ngx_http_post_subrequest_t, ngx_http_request_body_t, ngx_http_request_t, ngx_http_subrequest, ngx_int_t,
-    ngx_list_init, ngx_list_t, ngx_msec_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
+    ngx_http_post_subrequest_t, ngx_http_request_body_t, ngx_http_request_t, ngx_http_subrequest,
+    ngx_http_upstream_conf_t, ngx_int_t, ngx_list_init, ngx_list_t, ngx_msec_t, ngx_str_t, ngx_table_elt_t,
+    ngx_uint_t,
 };
 use twice_core::include::Fragment;
 use twice_core::policy::{HeaderKey, WITHHELD};
@@ -159,6 +160,31 @@ pub unsafe fn header(request: Request<'_>, part: *mut Part) {
         let status = u16::try_from((*out).status).unwrap_or(0);
         let length = u64::try_from((*out).content_length_n).ok();
         change(request, part, |fragment, budget| fragment.header(status, encoded, length, budget));
+        take_in_memory(request, (*part).fragment.max());
+    }
+}
+
+/// nginx hands nothing of an upstream's answer on before its end, unless it is the client's turn to get it, which it never
+/// is here: what its buffers don't hold would go to a file, or stop. So there are buffers for all of it, taken one by
+/// one.
+///
+/// # Safety
+/// As for [`header`].
+unsafe fn take_in_memory(request: Request<'_>, max: usize) {
+    // SAFETY: a live request; its upstream, if it has one, and that one's configuration live as long. What nginx makes of
+    // the configuration's buffers it reads after the header is sent (ngx_http_upstream_send_response).
+    unsafe {
+        let upstream = (*request.raw()).upstream;
+        if upstream.is_null() || (*upstream).conf.is_null() || (*upstream).buffering() == 0 {
+            return;
+        }
+        let conf = (*upstream).conf;
+        let Some(count) = max.checked_div((*conf).bufs.size) else { return };
+        let Some(copy) = request.alloc_array::<ngx_http_upstream_conf_t>(1) else { return };
+        ptr::copy_nonoverlapping(conf, copy, 1);
+        // One begun, and one for what stands before the body.
+        (*copy).bufs.num = (*copy).bufs.num.max(ngx_int_t::try_from(count + 2).unwrap_or(0));
+        (*upstream).conf = copy;
     }
 }
 

@@ -10,6 +10,7 @@ mod fixture_self;
 mod geo;
 mod handlers;
 mod hit;
+mod include;
 mod keys;
 mod languages;
 mod purge;

@@ -256,7 +256,8 @@ fn bad_tags_stay() {
         "<& else if &>",
         "<& end if &>",
         "<& else | upper &>",
-        "<& include /a &>",
+        "<& include &>",
+        "<& include /a /b &>",
         "<& a b c d e f g h &>",
     ] {
         let mut errors = 0;
