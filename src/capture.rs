@@ -68,8 +68,7 @@ pub unsafe fn install_body_filter() {
 fn next_header(request: Request<'_>) -> ngx_int_t {
     if let Some(part) = include::part_of(request) {
         // SAFETY: the fragment that this live request was made for.
-        guarded((), || unsafe { include::header(request, part) });
-        return sys::OK;
+        return guarded(ERROR, || unsafe { include::header(request, part) });
     }
     // SAFETY: set at configuration time, never changed after; a live request.
     unsafe { NEXT_HEADER.map_or(ERROR, |next| next(request.raw())) }
@@ -379,6 +378,20 @@ fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
 unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its filters.
     let request = unsafe { Request::new(r) };
+    let rc = filter_body(request, chain);
+    if rc == ERROR
+        && let Some(part) = include::part_of(request)
+    {
+        // nginx would take the client's connection for broken.
+        guarded((), || include::spoil(request, part));
+        // SAFETY: the chain that nginx passed, which nobody else has.
+        unsafe { sys::swallow(chain) };
+        return sys::OK;
+    }
+    rc
+}
+
+fn filter_body(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
     if refresh::is_refresh(request) && request.is_main() {
         return guarded(ERROR, || record_silently(request, chain));
     }

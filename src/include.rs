@@ -30,7 +30,8 @@ use ngx::ffi::{
     NGX_HTTP_CLIENT_CLOSED_REQUEST, NGX_HTTP_CLOSE, NGX_HTTP_CREATED, NGX_HTTP_NO_CONTENT,
     NGX_HTTP_REQUEST_TIME_OUT, NGX_HTTP_SPECIAL_RESPONSE, NGX_LOG_WARN, ngx_add_timer, ngx_connection_t,
     ngx_current_msec, ngx_del_timer, ngx_event_t, ngx_http_finalize_request, ngx_http_post_request,
-    ngx_http_request_t, ngx_http_run_posted_requests, ngx_int_t, ngx_msec_t, ngx_time,
+    ngx_http_request_empty_handler, ngx_http_request_t, ngx_http_run_posted_requests, ngx_int_t, ngx_msec_t,
+    ngx_time,
 };
 use ngx::ngx_log_error;
 use twice_core::board::Counter;
@@ -40,7 +41,7 @@ use crate::conf;
 use crate::ctx;
 use crate::guard::guarded;
 use crate::shm::{DEFAULT_MAX_OBJECT, Zone};
-use crate::sys::{self, ERROR, OK, Request};
+use crate::sys::{self, DONE, ERROR, OK, Request};
 
 pub use part::{Part, header, part_of, take};
 
@@ -83,7 +84,7 @@ impl Includes {
         let mut alarm: ngx_event_t = unsafe { zeroed() };
         // SAFETY: a live request's connection. It is for nginx's debug log, which wants a number of it.
         alarm.data = unsafe { (*request.raw()).connection }.cast();
-        alarm.handler = Some(late);
+        alarm.handler = Some(look);
         alarm.log = request.log();
         let includes = Self {
             alarm,
@@ -169,6 +170,7 @@ impl Includes {
                 number: includes.parts.len(),
                 slot,
                 uri: uri.to_vec(),
+                sub: ptr::null_mut(),
                 until,
                 fragment: Fragment::new(includes.max),
             }));
@@ -190,6 +192,63 @@ impl Includes {
         }
     }
 
+    /// Fails what is late. True: something was; and how long until the next one is.
+    fn find_late(&mut self, now: ngx_msec_t) -> (bool, Option<ngx_msec_t>) {
+        let (mut any, mut next) = (false, None::<ngx_msec_t>);
+        for number in 0..self.parts.len() {
+            let Some(part) = self.parts.get(number).filter(|part| part.fragment.is_pending()) else {
+                continue;
+            };
+            // nginx's clock may wrap around: differences count.
+            match part.until.wrapping_sub(now).cast_signed() {
+                left if left <= 0 => {
+                    any = true;
+                    self.fail(number, Failure::Late);
+                }
+                left => {
+                    let left = left.cast_unsigned();
+                    next = Some(next.map_or(left, |next| next.min(left)));
+                }
+            }
+        }
+        (any, next)
+    }
+
+    /// Has the alarm look what can be ended, when nginx is out of the sub-request that it is in.
+    ///
+    /// # Safety
+    /// `this` must point to live includes.
+    unsafe fn look_soon(this: *mut Self) {
+        // SAFETY: the caller's promise.
+        unsafe { ngx_add_timer(&raw mut (*this).alarm, 1) };
+    }
+
+    /// Ends the sub-requests that are of no use any more.
+    ///
+    /// # Safety
+    /// `this` must point to live includes, none of whose sub-requests nginx is in. They may be gone after this.
+    unsafe fn stop_useless(this: *mut Self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let useless: Vec<_> = (&(*this).parts).iter().filter_map(|part| part.useless()).collect();
+            if useless.is_empty() {
+                return;
+            }
+            for part in &mut (*this).parts {
+                if useless.contains(&part.sub) {
+                    part.sub = ptr::null_mut();
+                }
+            }
+            // Held until all are ended: the last of them may be what nginx keeps the main request for.
+            let main = (*(*this).parent).main;
+            (*main).set_count((*main).count() + 1);
+            for sub in useless {
+                part::stop(sub);
+            }
+            ngx_http_finalize_request(main, DONE);
+        }
+    }
+
     /// # Safety
     /// `this` must point to live includes, of whose page no reference is held.
     unsafe fn wake_if_done(this: *mut Self) -> bool {
@@ -198,31 +257,22 @@ impl Includes {
     }
 }
 
-/// nginx's callback: the time of the earliest fragment may be over.
-unsafe extern "C" fn late(event: *mut ngx_event_t) {
+/// nginx's callback: the time of the earliest fragment may be over, or one that failed goes on to no purpose.
+unsafe extern "C" fn look(event: *mut ngx_event_t) {
     guarded((), || {
         // SAFETY: the event is the first thing in its `Includes`, which takes it out of the tree when it is dropped. No
         // reference is held where nginx is called.
         unsafe {
             let this = event.cast::<Includes>();
             let connection = (*event).data.cast::<ngx_connection_t>();
-            let now = ngx_current_msec;
-            let mut next: Option<ngx_msec_t> = None;
-            for number in 0..(*this).parts.len() {
-                let Some(part) = (&(*this).parts).get(number) else { break };
-                if !part.fragment.is_pending() {
-                    continue;
-                }
-                // nginx's clock may wrap around: differences count.
-                match part.until.wrapping_sub(now) as ngx_int_t {
-                    left if left <= 0 => (*this).fail(number, Failure::Late),
-                    left => next = Some(next.map_or(left as ngx_msec_t, |next| next.min(left as ngx_msec_t))),
-                }
-            }
+            let (any_late, next) = (*this).find_late(ngx_current_msec);
             if let Some(next) = next {
                 ngx_add_timer(event, next);
-            } else if !Includes::wake_if_done(this) {
+            }
+            if any_late && !Includes::wake_if_done(this) {
                 ngx_http_finalize_request((*this).parent, ERROR);
+            } else {
+                Includes::stop_useless(this);
             }
             ngx_http_run_posted_requests(connection);
         }
@@ -254,8 +304,11 @@ unsafe extern "C" fn ended(
         } else if answered || (*r).buffered() != 0 || !(*r).postponed.is_null() {
             return rc;
         }
+        // Should a fragment of its own still wake it, it has nothing left to do.
+        (*r).write_event_handler = Some(ngx_http_request_empty_handler);
         let part = data.cast::<Part>();
         let owner = (*part).owner;
+        (*part).sub = ptr::null_mut();
         let waits = (*part).fragment.is_pending();
         (*owner).change((*part).number, |fragment, budget| fragment.end(budget));
         if waits && !Includes::wake_if_done(owner) {
@@ -265,6 +318,12 @@ unsafe extern "C" fn ended(
         }
         if fatal { OK } else { rc }
     })
+}
+
+/// Something of a fragment's own answer went wrong: it fails, and not the client's request.
+pub fn spoil(request: Request<'_>, part: *mut Part) {
+    // SAFETY: the part of this live request.
+    unsafe { part::change(request, part, |fragment, budget| fragment.fail(Failure::Incomplete, budget)) };
 }
 
 /// nginx's bit for what a filter of images holds back, which never has our text while we have it: there are but four.

@@ -131,14 +131,6 @@ impl Fragment {
         }
     }
 
-    /// How many bytes it may have.
-    pub fn max(&self) -> usize {
-        match self.state {
-            State::Pending { max, .. } => max,
-            _ => 0,
-        }
-    }
-
     /// Takes its header. `length`: what it promises.
     pub fn header(&mut self, status: u16, encoded: bool, promised: Option<u64>, budget: &mut Budget) {
         let State::Pending { max, length, answered, .. } = &mut self.state else { return };

@@ -4,16 +4,18 @@ use std::ptr;
 
 use ngx::ffi::{
     NGX_HTTP_LOG_UNSAFE, NGX_HTTP_SUBREQUEST_BACKGROUND, ngx_buf_t, ngx_chain_t, ngx_http_parse_unsafe_uri,
-    ngx_http_post_subrequest_t, ngx_http_request_body_t, ngx_http_request_t, ngx_http_subrequest,
-    ngx_http_upstream_conf_t, ngx_int_t, ngx_list_init, ngx_list_t, ngx_msec_t, ngx_str_t, ngx_table_elt_t,
+    ngx_http_post_subrequest_t, ngx_http_request_body_t, ngx_http_request_empty_handler, ngx_http_request_t,
+    ngx_http_subrequest, ngx_int_t, ngx_list_init, ngx_list_t, ngx_msec_t, ngx_str_t, ngx_table_elt_t,
     ngx_uint_t,
 };
-use twice_core::include::Fragment;
+use twice_core::include::{Budget, Fragment};
+use twice_core::outcome::Reason;
 use twice_core::policy::{HeaderKey, WITHHELD};
 
 use super::{Includes, ended};
 use crate::conf;
-use crate::sys::{self, OK, Request};
+use crate::ctx::{self, Stage};
+use crate::sys::{self, ERROR, OK, Request};
 
 /// A fragment of a page.
 pub struct Part {
@@ -24,6 +26,8 @@ pub struct Part {
     /// The slot of the page's program that it fills.
     pub(super) slot: usize,
     pub(super) uri: Vec<u8>,
+    /// Its request; null before it is made and after it has ended.
+    pub(super) sub: *mut ngx_http_request_t,
     /// When it is late, by nginx's clock.
     pub(super) until: ngx_msec_t,
     pub(super) fragment: Fragment,
@@ -83,6 +87,7 @@ pub unsafe fn start(request: Request<'_>, part: *mut Part, uri: &[u8]) -> Option
         if ngx_http_subrequest(r, &raw mut uri, &raw mut args, &raw mut sub, post, flags) != OK {
             return None;
         }
+        (*part).sub = sub;
         (*sub).request_body = body;
         let head = &raw mut (*sub).headers_in;
         (*head).headers = lines;
@@ -142,11 +147,11 @@ fn headers(request: Request<'_>) -> Option<ngx_list_t> {
     Some(unsafe { *list })
 }
 
-/// A fragment's header: read and sent nowhere.
+/// A fragment's header: read and sent nowhere. NGX_ERROR: its body is not wanted.
 ///
 /// # Safety
 /// `part` must be that of this live request.
-pub unsafe fn header(request: Request<'_>, part: *mut Part) {
+pub unsafe fn header(request: Request<'_>, part: *mut Part) -> ngx_int_t {
     // SAFETY: the caller's promise; no reference is held where nginx is called.
     unsafe {
         let r = request.raw();
@@ -160,31 +165,30 @@ pub unsafe fn header(request: Request<'_>, part: *mut Part) {
         let status = u16::try_from((*out).status).unwrap_or(0);
         let length = u64::try_from((*out).content_length_n).ok();
         change(request, part, |fragment, budget| fragment.header(status, encoded, length, budget));
-        take_in_memory(request, (*part).fragment.max());
+        hand_on_at_once(request);
+        if (*part).fragment.failure().is_some() && !is_of_use(request) { ERROR } else { OK }
     }
 }
 
-/// nginx hands nothing of an upstream's answer on before its end, unless it is the client's turn to get it, which it never
-/// is here: what its buffers don't hold would go to a file, or stop. So there are buffers for all of it, taken one by
-/// one.
+/// nginx hands nothing of a buffered answer on before its end, unless it is the client's turn to get it, which it never is
+/// here: what its buffers don't hold would go to a file, or stop for ever. So it is not buffered, as if the origin
+/// had said `X-Accel-Buffering: no`.
 ///
 /// # Safety
 /// As for [`header`].
-unsafe fn take_in_memory(request: Request<'_>, max: usize) {
-    // SAFETY: a live request; its upstream, if it has one, and that one's configuration live as long. What nginx makes of
-    // the configuration's buffers it reads after the header is sent (ngx_http_upstream_send_response).
+unsafe fn hand_on_at_once(request: Request<'_>) {
+    // SAFETY: a live request; its upstream, if it has one, and that one's configuration live as long. nginx looks at this
+    // word after the header is sent (ngx_http_upstream_send_response).
     unsafe {
         let upstream = (*request.raw()).upstream;
-        if upstream.is_null() || (*upstream).conf.is_null() || (*upstream).buffering() == 0 {
+        if upstream.is_null() || (*upstream).conf.is_null() || (*upstream).input_filter.is_none() {
             return;
         }
-        let conf = (*upstream).conf;
-        let Some(count) = max.checked_div((*conf).bufs.size) else { return };
-        let Some(copy) = request.alloc_array::<ngx_http_upstream_conf_t>(1) else { return };
-        ptr::copy_nonoverlapping(conf, copy, 1);
-        // One begun, and one for what stands before the body.
-        (*copy).bufs.num = (*copy).bufs.num.max(ngx_int_t::try_from(count + 2).unwrap_or(0));
-        (*upstream).conf = copy;
+        // nginx's own cache and store write files.
+        let files = (*upstream).cacheable() != 0 || (*upstream).store() != 0;
+        if !files && (*(*upstream).conf).change_buffering() != 0 {
+            (*upstream).set_buffering(0);
+        }
     }
 }
 
@@ -202,7 +206,66 @@ pub unsafe fn take(request: Request<'_>, part: *mut Part, chain: *mut ngx_chain_
         // SAFETY: as above.
         link = unsafe { (*link).next };
     }
+    // nginx must not be told of an error here: it would be the client's connection that is broken.
+    // SAFETY: as above.
+    unsafe {
+        if (*part).fragment.failure().is_some() && !is_of_use(request) {
+            Includes::look_soon((*part).owner);
+        }
+    }
     OK
+}
+
+/// An answer that failed is read to its end if it is as short as this: the origin's connection can be used again.
+const DRAIN: i64 = 64 << 10;
+
+/// Whether what else comes of a failed fragment is of use: it may be stored, or it is nearly there.
+fn is_of_use(request: Request<'_>) -> bool {
+    let stored = ctx::get(request).is_some_and(|ctx| match ctx.stage {
+        // Another one fetches; that time is bounded.
+        Stage::Wait => true,
+        Stage::Fetch => !ctx.answered || matches!(ctx.reason, Reason::Recording | Reason::Stored),
+        Stage::Pass | Stage::Hit => false,
+    });
+    // SAFETY: a live request.
+    let (sent, length) =
+        unsafe { ((*request.raw()).header_sent() != 0, (*request.raw()).headers_out.content_length_n) };
+    stored || sent && (0..=DRAIN).contains(&length)
+}
+
+impl Part {
+    /// The sub-request of a failed fragment that is of no use any more, and that can be ended.
+    ///
+    /// # Safety
+    /// The part must be of a live page.
+    pub(super) unsafe fn useless(&self) -> Option<*mut ngx_http_request_t> {
+        let r = self.sub;
+        self.fragment.failure()?;
+        // SAFETY: a sub-request that has not ended lives as long as its page.
+        unsafe {
+            let request = Request::new((!r.is_null()).then_some(r)?);
+            let upstream = (*r).upstream.as_ref()?;
+            let under_way = !upstream.cleanup.is_null() && (*request.main().raw()).blocked() == 0;
+            (under_way && !is_of_use(request)).then_some(r)
+        }
+    }
+}
+
+/// Ends a sub-request's upstream, as nginx does when it ends a client's request.
+///
+/// # Safety
+/// `r` must be what [`Part::useless`] gave, and the caller not be inside of it. Its main request may be gone after this,
+/// unless the caller holds it.
+pub(super) unsafe fn stop(r: *mut ngx_http_request_t) {
+    // SAFETY: the caller's promise. What the upstream's place in the list of cleanups holds is nginx's own handler, which
+    // takes it out and gives back the sub-request's count (ngx_http_upstream_cleanup).
+    unsafe {
+        let cleanup = (*(*r).upstream).cleanup;
+        if let Some(handler) = cleanup.as_ref().and_then(|handler| *handler) {
+            (*r).write_event_handler = Some(ngx_http_request_empty_handler);
+            handler(r.cast());
+        }
+    }
 }
 
 /// # Safety
@@ -235,10 +298,10 @@ unsafe fn take_buf(request: Request<'_>, part: *mut Part, buf: *mut ngx_buf_t) {
 ///
 /// # Safety
 /// As for [`take`].
-unsafe fn change(
+pub(super) unsafe fn change(
     request: Request<'_>,
     part: *mut Part,
-    work: impl FnOnce(&mut Fragment, &mut twice_core::include::Budget),
+    work: impl FnOnce(&mut Fragment, &mut Budget),
 ) {
     // SAFETY: the caller's promise; what owns a part lives as long as it.
     unsafe {

@@ -10,7 +10,16 @@ use fixture::{Answer, Gate, Nginx, Origin, Response, Setup};
 fn site(origin: &Origin) -> Setup {
     Nginx::twice()
         .figures()
+        .location("= /status", "stub_status;")
         .location("/", format!("twice pages; twice_include_timeout 10m; proxy_pass {};", origin.url()))
+}
+
+/// Requests that were read and that nginx is not yet done with.
+fn pending(nginx: &Nginx) -> usize {
+    let text = nginx.get("/status").send().text();
+    let (_, rest) = text.split_once("Writing: ").unwrap_or_else(|| panic!("{text}"));
+    // Without the one that asks.
+    rest.split(' ').next().unwrap().parse::<usize>().unwrap() - 1
 }
 
 const PAGE: &str = "<p><& include /a &>-<& include /b | default:none &></p>";

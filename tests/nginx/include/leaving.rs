@@ -1,15 +1,8 @@
 //! Clients that leave, workers that wait, fragments that many want.
 
-use fixture::{Answer, Gate, Nginx, Origin, until};
+use fixture::{Answer, Gate, Origin, until};
 
-use super::site;
-
-/// Requests that were read and not yet answered.
-fn pending(nginx: &Nginx) -> usize {
-    let text = nginx.get("/status").send().text();
-    let (_, rest) = text.split_once("Writing: ").unwrap_or_else(|| panic!("{text}"));
-    rest.split(' ').next().unwrap().parse::<usize>().unwrap() - 1
-}
+use super::{pending, site};
 
 #[test]
 fn clients_that_leave_while_they_wait_leave_nothing_behind() {
@@ -18,7 +11,7 @@ fn clients_that_leave_while_they_wait_leave_nothing_behind() {
     origin.on("/", Answer::page("[<& include /a &><& include /b &>]"));
     origin.on("/b", Answer::page("B<& include /a &>"));
     origin.on("/a", Answer::html("A"));
-    let nginx = site(&origin).location("= /status", "stub_status;").http2().start();
+    let nginx = site(&origin).http2().start();
     nginx.allow_log("it gave no answer");
     nginx.get("/").warm();
     origin.on("/a", Answer::html("A").header("Cache-Control", "no-store").gate(&gate));
@@ -52,10 +45,7 @@ fn a_fragment_that_many_pages_want_is_fetched_once() {
     let page = |number: &str| Answer::page(format!("{number}<& if cookie see &><& include /a &><& end &>"));
     origin.on("/1", page("1"));
     origin.on("/2", page("2"));
-    let nginx = site(&origin)
-        .http("twice_key $uri; twice_lock_timeout 10m;")
-        .location("= /status", "stub_status;")
-        .start();
+    let nginx = site(&origin).http("twice_key $uri; twice_lock_timeout 10m;").start();
     nginx.get("/1").warm();
     nginx.get("/2").warm();
     origin.on("/a", Answer::page("A").gate(&gate));
