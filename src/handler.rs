@@ -166,6 +166,7 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) ->
     });
     (ctx.stage, ctx.reason) = match status {
         CacheStatus::Hit => (Stage::Hit, Reason::Hit),
+        CacheStatus::Stale if ctx.reason == Reason::OriginFailed => (Stage::Hit, Reason::OriginFailed),
         CacheStatus::Stale | CacheStatus::Updating => (Stage::Hit, Reason::Stale),
         _ if head => (Stage::Pass, Reason::Head),
         // Until the response says otherwise.
@@ -245,6 +246,13 @@ fn find_or_wait(
         match wait::turn(request, conf, zone)? {
             Turn::Again => {}
             Turn::Fetch => break,
+            Turn::FetchInVain => {
+                // Who asks an origin that hangs would wait for nothing: the page stands in at once.
+                if stand_in::at_once(request, zone, shm::now_ms()).is_some() {
+                    status = CacheStatus::Stale;
+                }
+                break;
+            }
             Turn::Wait => {
                 let ctx = ctx::get(request)?;
                 (ctx.stage, ctx.reason) = (Stage::Wait, Reason::Waiting);

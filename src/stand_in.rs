@@ -63,6 +63,24 @@ pub fn note(request: Request<'_>, ctx: &mut Ctx, meta: Meta, now_ms: u64) {
     ctx.stand_in.keepalive = unsafe { (*request.raw()).keepalive() } != 0;
 }
 
+/// The page stands in before the origin is asked, because it has just failed others: then it is there to be delivered.
+pub fn at_once(request: Request<'_>, zone: &Zone, now_ms: u64) -> Option<()> {
+    let ctx = ctx::get(request)?;
+    if !ctx.stand_in.possible {
+        return None;
+    }
+    let use_stale = conf::of(request).use_stale();
+    // SAFETY: a key in the pool of this live request.
+    let key = unsafe { &*ctx.key };
+    let usable = |meta: &Meta| Times::from(*meta).may_stand_in(now_ms, use_stale);
+    let (found, taken) = deliver::find(zone, ctx.hash, key, now_ms, usable)?;
+    ctx.held = Some(taken?);
+    ctx.created_ms = found.meta.created_ms;
+    ctx.expires_ms = found.meta.expires_ms;
+    ctx.reason = Reason::OriginFailed;
+    Some(())
+}
+
 /// Calls the location's handler. Where a page stands in, nginx's error pages stay out: they are other locations, where
 /// the request would be another one.
 ///
@@ -173,9 +191,12 @@ fn is_there(request: Request<'_>, failure: Failure) -> bool {
     let Some(ctx) = ctx::get(request) else { return false };
     // SAFETY: as above.
     let (zone, key): (&Zone, &[u8]) = unsafe { (&*ctx.zone, &*ctx.key) };
-    let found = zone.with(|section| section.peek(ctx.hash, key)).flatten();
-    let words = conf::of(request).use_stale();
-    found.is_some_and(|found| Times::from(found.meta).stands_in(shm::now_ms(), failure, words))
+    let (words, now) = (conf::of(request).use_stale(), shm::now_ms());
+    let usable = |meta: &Meta| Times::from(*meta).stands_in(now, failure, words);
+    let taken = deliver::find(zone, ctx.hash, key, now, usable).and_then(|(_, taken)| taken);
+    let there = taken.is_some();
+    deliver::let_go(zone, taken);
+    there
 }
 
 /// The first header filter has an answer: exchanges it for the stale page's, if it is a failure and there is one. True:

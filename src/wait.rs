@@ -30,7 +30,7 @@ use ngx::ffi::{
     ngx_http_test_reading, ngx_msec_t, ngx_post_event, ngx_posted_events, ngx_queue_remove,
 };
 use twice_core::board::Counter;
-use twice_core::board::flights::{Asked, Lease};
+use twice_core::board::flights::{Alone, Asked, Lease};
 use twice_core::policy::{Freshness, Times};
 use twice_core::store::Section;
 use twice_core::variants::is_rules;
@@ -91,6 +91,8 @@ pub enum Turn {
     Fetch,
     /// It is suspended, and will be looked up again.
     Wait,
+    /// The same, and the last ones that did met an origin that fails.
+    FetchInVain,
     /// It looks again: the page has come this very moment.
     Again,
 }
@@ -126,9 +128,10 @@ pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Turn> {
             let awaited = Awaited { zone, hash, generation };
             suspend(request, conf, awaited).map(|()| Turn::Wait)
         }
-        Some(Asked::Wait(_) | Asked::Alone(_)) => {
+        Some(asked @ (Asked::Wait(_) | Asked::Alone(_))) => {
             flight::keep(request, zone, Lease::of_nobody(hash))?;
-            Some(Turn::Fetch)
+            let in_vain = asked == Asked::Alone(Alone::Failing);
+            Some(if in_vain { Turn::FetchInVain } else { Turn::Fetch })
         }
     }
 }

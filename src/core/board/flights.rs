@@ -182,6 +182,9 @@ impl Flights<'_> {
                     if self.u64(entry, field::STARTED).abs_diff(now_ms) >= age_ms {
                         return Asked::Fetch(self.overtake(entry, hash, now_ms, me, state::FETCHING));
                     }
+                    if self.failures(entry) >= PATIENCE {
+                        return Asked::Alone(Alone::Failing);
+                    }
                     let Some(channel) = channel else { return Asked::Alone(Alone::NoChannel) };
                     self.add_channel(entry, channel);
                     return Asked::Wait(self.u64(entry, field::GENERATION));

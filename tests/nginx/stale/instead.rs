@@ -73,7 +73,8 @@ fn a_failing_origin_is_stood_in_for() {
     }
     origin.restart();
     origin.on("/down", Answer::page("new"));
-    nginx.get("/down").send().assert(200, "EXPIRED", "new");
+    // It has failed others: it is tried again after a while.
+    until("the origin is asked again", || nginx.get("/down").send().text() == "new");
 }
 
 #[test]
@@ -252,4 +253,30 @@ fn a_content_handlers_own_failure_is_one_too() {
     expire(&nginx, &origin, &["/"]);
     nginx.expect_log("invalid URL prefix");
     nginx.get("/").header("X-Away", "1").send().assert(200, "STALE", "old");
+}
+
+#[test]
+fn an_origin_that_hangs_holds_up_two_visitors_and_nobody_after_them() {
+    let origin = Origin::start();
+    origin.on("/", Answer::html("old").header("X-Twice-Control", "max-age=1"));
+    let lines = "twice pages; twice_stale_factor 1; proxy_read_timeout 300ms; proxy_next_upstream off;";
+    let nginx =
+        Nginx::twice().location("/", format!("{lines} proxy_pass {};", origin.url())).figures().start();
+    nginx.get("/").send().assert(200, "MISS", "old");
+    until("it has expired", || nginx.get("/").head().send().cache() == "EXPIRED");
+    let gate = Gate::new();
+    origin.on("/", Answer::html("new").header("X-Twice-Control", "max-age=60").gate(&gate));
+    let before = origin.requests("/").iter().filter(|request| request.method == "GET").count();
+    let asked = || origin.requests("/").iter().filter(|request| request.method == "GET").count() - before;
+    until("the page stands in without the origin being asked", || {
+        let count = asked();
+        let page = nginx.get("/").send();
+        page.assert(200, "STALE", "old");
+        assert_eq!(page.reason(), "origin_failed");
+        asked() == count
+    });
+    assert!(asked() >= 2, "{}", asked());
+    nginx.expect_log("upstream timed out");
+    gate.open();
+    until("one that tries again brings the new page", || nginx.get("/").send().text() == "new");
 }

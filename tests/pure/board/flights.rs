@@ -74,8 +74,11 @@ fn from_the_second_failure_on_nobody_waits() {
             [1000u64, 2000, 4000, 8000, 16_000, 32_000, 32_000].into_iter().enumerate()
         {
             let lease = fetches(f.ask(7, now, AGE, owner(1), Some(1)));
-            assert_eq!(f.ask(7, now, AGE, owner(2), Some(2)), Asked::Wait(lease.generation()));
-            assert_eq!(numbers(f.end(lease, Outcome::Failed, now)), [2]);
+            // Who tries again may try in vain: nobody stakes his time on it.
+            let waits = failures < 2;
+            let asked = if waits { Asked::Wait(lease.generation()) } else { Asked::Alone(Alone::Failing) };
+            assert_eq!(f.ask(7, now, AGE, owner(2), Some(2)), asked);
+            assert_eq!(numbers(f.end(lease, Outcome::Failed, now)).len(), usize::from(waits));
             assert_eq!(f.refresh(7, now + back_off - 1, AGE, owner(1)), None);
             if failures == 0 {
                 // An accident: one more tries for all.
@@ -255,6 +258,9 @@ impl Model {
             Some(Entry::Flying { started, channels, failures, .. }) if self.now - *started >= AGE => {
                 let (channels, failures) = (channels.clone(), *failures);
                 self.takes(hash, slot, taken, channels, failures);
+            }
+            Some(Entry::Flying { failures, .. }) if *failures >= 2 => {
+                assert_eq!(asked, Asked::Alone(Alone::Failing));
             }
             Some(Entry::Flying { lease, channels, .. }) => match channel {
                 Some(channel) => {
