@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| {
     let cuts: Vec<usize> = [a, b, c, d].iter().map(|&&cut| usize::from(cut) * page.len() / 255).collect();
     *CURRENT.lock().unwrap() = Some((setup.clone(), cuts.clone(), value.to_vec(), page.to_vec()));
     let lookup = |_: &str, key: &[u8]| match key {
-        b"a" => value.to_vec(),
+        b"a" | b"/a" => value.to_vec(),
         b"zero" => b"0".to_vec(),
         b"x" => b" <'\"\\&> ".to_vec(),
         _ => Vec::new(),

@@ -135,6 +135,7 @@ fn the_number_of_words_is_checked() {
         "twice_lock",
         "twice_lock_timeout",
         "twice_lock_age",
+        "twice_include_timeout",
     ];
     for name in names {
         refused(&format!("{name};"), &["invalid number of arguments", &format!("\"{name}\"")]);
@@ -169,6 +170,7 @@ fn what_may_stand_once_in_a_block_stands_once() {
         "twice_lock on; twice_lock off;",
         "twice_lock_timeout 1s; twice_lock_timeout 1s;",
         "twice_lock_age 1m; twice_lock_age 2m;",
+        "twice_include_timeout 1s; twice_include_timeout 2s;",
         "twice_delimiters a b; twice_delimiters a b;",
     ] {
         let name = lines.split(' ').next().unwrap();
@@ -350,6 +352,21 @@ fn a_bad_lock_is_refused() {
         for good in ["0", "500ms", "5s", "1m 30s", "10"] {
             accepted(&format!("{name} \"{good}\";"));
         }
+    }
+}
+
+#[test]
+fn a_bad_include_timeout_is_refused() {
+    for bad in ["soon", "-1s", "5x"] {
+        let texts = ["\"twice_include_timeout\"", &format!("\"{bad}\""), "500ms, 5s or 1m"];
+        refused(&format!("twice_include_timeout {bad};"), &texts);
+    }
+    for bad in ["0", "61m"] {
+        let texts = ["\"twice_include_timeout\"", &format!("\"{bad}\""), "allowed is a time from 1ms to 1h"];
+        refused(&format!("twice_include_timeout {bad};"), &texts);
+    }
+    for good in ["1ms", "5s", "1h"] {
+        accepted(&format!("twice_include_timeout {good};"));
     }
 }
 

@@ -5,6 +5,7 @@ mod board;
 mod cookies;
 mod geo;
 mod hosts;
+mod include;
 mod journal;
 mod key;
 mod language;

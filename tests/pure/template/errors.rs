@@ -44,6 +44,9 @@ fn kinds_and_lines() {
             &[(ErrorKind::TruncatedEscape, 1, "<& get arg a | js | truncate:3 &>")],
         ),
         ("<& get arg a | truncate:3 | js &>", &[]),
+        ("\n<& include a &>", &[(ErrorKind::BadUri, 2, "<& include a &>")]),
+        ("<& include /a | html &>", &[(ErrorKind::FilteredInclude, 1, "<& include /a | html &>")]),
+        ("<& include /a | default:x raw &>", &[]),
         ("<& if arg a | x &><& end &>", &[(ErrorKind::UnknownFilter, 1, "<& if arg a | x &>")]),
     ] {
         for cut in 0..=page.len() {

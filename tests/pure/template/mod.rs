@@ -6,6 +6,7 @@ mod delimiters;
 mod errors;
 mod filters;
 mod garbage;
+mod include;
 mod language;
 mod limits;
 mod naive;
