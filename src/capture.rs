@@ -6,6 +6,7 @@
 //! hit runs. A page is stored when its last byte has come and not before: an answer that is cut short
 //! never reaches its last buffer.
 
+mod chain;
 mod headers;
 mod outgoing;
 mod place;
@@ -15,7 +16,7 @@ mod save;
 use std::ffi::c_void;
 
 use ngx::ffi::{
-    NGX_LOG_ERR, NGX_LOG_WARN, ngx_buf_t, ngx_chain_t, ngx_http_cleanup_add, ngx_http_output_body_filter_pt,
+    NGX_LOG_ERR, NGX_LOG_WARN, ngx_chain_t, ngx_http_cleanup_add, ngx_http_output_body_filter_pt,
     ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_test_content_type,
     ngx_http_test_predicates, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
     ngx_table_elt_t,
@@ -31,9 +32,10 @@ use crate::guard::guarded;
 use crate::sys::{self, DECLINED, ERROR, Request};
 use crate::{flight, include, leaving, outward, purge, refresh, shm, stand_in, variant};
 
+use chain::{Next, record_chain, record_silently};
 pub use headers::keep_private;
 pub use record::Capture;
-use record::{Progress, Recording};
+use record::Recording;
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
 static mut NEXT_OUTWARD: ngx_http_output_header_filter_pt = None;
@@ -458,121 +460,4 @@ fn hand_on(
         return sys::OK;
     }
     rc
-}
-
-/// The body of an answer to a refresh: recorded, and shown to nobody. What will not be stored is not waited for.
-fn record_silently(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
-    let capture = ctx::get(request).map(|ctx| ctx.capture).filter(|capture| !capture.is_null());
-    if let Some(capture) = capture {
-        let mut link = chain;
-        while !link.is_null() {
-            // SAFETY: links of nginx's chain, each with its buffer; the capture lives in the request's pool.
-            unsafe {
-                feed(request, &mut *capture, &seen(request, (*link).buf));
-                link = (*link).next;
-            }
-        }
-    }
-    // SAFETY: the chain that nginx passed.
-    unsafe { sys::swallow(chain) };
-    // SAFETY: as above.
-    let given_up = capture.is_some_and(|capture| unsafe { (*capture).recording.is_given_up() });
-    if given_up { ERROR } else { sys::OK }
-}
-
-enum Next {
-    /// The chain that came.
-    AsItIs,
-    /// One of our own.
-    Rendered(*mut ngx_chain_t),
-}
-
-/// Feeds a chain to the recording; none on an error that ends the request.
-fn record_chain(request: Request<'_>, capture: &mut Capture, chain: *mut ngx_chain_t) -> Option<Next> {
-    if capture.held.is_some() && !capture.recording.waits() {
-        release(request, capture)?;
-    }
-    let mut link = chain;
-    while !link.is_null() {
-        // SAFETY: links of nginx's chain, each with its buffer.
-        let (buf, next) = unsafe { ((*link).buf, (*link).next) };
-        // SAFETY: as above.
-        unsafe { record_buf(request, capture, buf) }?;
-        link = next;
-    }
-    Some(if capture.recording.tagged() { Next::Rendered(capture.outgoing.take()) } else { Next::AsItIs })
-}
-
-/// What a buffer holds.
-struct Seen<'b> {
-    data: &'b [u8],
-    in_file: bool,
-    last: bool,
-    flush: bool,
-}
-
-/// # Safety
-/// `buf` must be a buffer of the chain that nginx passed to the body filter.
-unsafe fn seen<'b>(request: Request<'_>, buf: *mut ngx_buf_t) -> Seen<'b> {
-    // SAFETY: the caller's promise; a buffer in memory has its bytes from `pos` to `last`.
-    unsafe {
-        let b = &*buf;
-        let in_memory = b.temporary() != 0 || b.memory() != 0 || b.mmap() != 0;
-        let data = if in_memory && !b.pos.is_null() {
-            std::slice::from_raw_parts(b.pos, b.last.offset_from_unsigned(b.pos))
-        } else {
-            &[]
-        };
-        let in_file = !in_memory && b.in_file() != 0 && b.file_last > b.file_pos;
-        let last = b.last_buf() != 0 || !request.is_main() && b.last_in_chain() != 0;
-        Seen { data, in_file, last, flush: b.flush() != 0 }
-    }
-}
-
-fn feed(request: Request<'_>, capture: &mut Capture, seen: &Seen<'_>) {
-    if seen.in_file {
-        // `filter_need_in_memory` rules this out; a handler that goes past nginx's copy filter loses.
-        capture.recording.give_up(request, Reason::Failed);
-    }
-    capture.recording.feed(request, seen.data);
-    if seen.last {
-        capture.recording.finish(request);
-    }
-}
-
-/// # Safety
-/// `buf` must be a buffer of the chain that nginx passed to the body filter.
-unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_buf_t) -> Option<()> {
-    // SAFETY: the caller's promise.
-    let seen = unsafe { seen(request, buf) };
-    feed(request, capture, &seen);
-    if capture.recording.tagged() {
-        match capture.recording.render(request, &mut capture.outgoing)? {
-            // SAFETY: the caller's promise.
-            Progress::Rendered => {
-                unsafe { capture.outgoing.replace(request, buf, seen.in_file, seen.last, seen.flush) }?
-            }
-            // SAFETY: as above: what it held is in the program.
-            Progress::Waits => unsafe {
-                let held = capture.held.get_or_insert_default();
-                held.last_buf |= (*buf).last_buf() != 0;
-                held.last_in_chain |= (*buf).last_in_chain() != 0;
-                (*buf).pos = (*buf).last;
-                include::hold(request);
-            },
-        }
-    }
-    Some(())
-}
-
-/// The fragments that were waited for have come, or won't: what was held back goes out.
-fn release(request: Request<'_>, capture: &mut Capture) -> Option<()> {
-    if let Progress::Rendered = capture.recording.render(request, &mut capture.outgoing)? {
-        let held = capture.held.take().unwrap_or_default();
-        include::let_go(request);
-        if held.last_buf || held.last_in_chain {
-            capture.outgoing.end(request, held.last_buf, held.last_in_chain)?;
-        }
-    }
-    Some(())
 }

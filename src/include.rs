@@ -43,6 +43,7 @@ use crate::guard::guarded;
 use crate::shm::{DEFAULT_MAX_OBJECT, Zone};
 use crate::sys::{self, DONE, ERROR, OK, Request};
 
+use part::Asked;
 pub use part::{Part, header, part_of, take};
 
 /// The fragments of one page.
@@ -52,8 +53,7 @@ pub struct Includes {
     alarm: ngx_event_t,
     parent: *mut ngx_http_request_t,
     zone: *const Zone,
-    /// Boxed: sub-requests point to them.
-    parts: Vec<Box<Part>>,
+    parts: Vec<Asked>,
     pending: usize,
     timeout: ngx_msec_t,
     max: usize,
@@ -78,8 +78,8 @@ impl Includes {
         let zone = ctx::get(request)?.zone;
         // SAFETY: the zone of the request's location, alive as long as its configuration.
         let max = unsafe { zone.as_ref() }.map_or(DEFAULT_MAX_OBJECT, Zone::max_object);
-        // SAFETY: parts of fragments under way, as `part_of` says.
-        let budget = part_of(request).map(|part| unsafe { (*(*part).owner).budget.clone() });
+        // SAFETY: what `part_of` gives names a live page.
+        let budget = part_of(request).map(|part| unsafe { (*part.owner).budget.clone() });
         // SAFETY: an event of zeros is one that is not set.
         let mut alarm: ngx_event_t = unsafe { zeroed() };
         // SAFETY: a live request's connection. It is for nginx's debug log, which wants a number of it.
@@ -131,17 +131,20 @@ impl Includes {
         self.change(part, |fragment, budget| fragment.fail(why, budget));
     }
 
-    /// Does something to a fragment. Counts and tells the log if that ended it.
-    fn change(&mut self, part: usize, work: impl FnOnce(&mut Fragment, &mut Budget)) {
-        let Some(part) = self.parts.get_mut(part) else { return };
-        if !part.fragment.is_pending() {
-            return;
-        }
+    fn has_failed(&self, part: usize) -> bool {
+        self.parts.get(part).is_some_and(|part| part.fragment.failure().is_some())
+    }
+
+    /// Does something to a fragment. Counts and tells the log if that ended it; true: it did.
+    fn change(&mut self, part: usize, work: impl FnOnce(&mut Fragment, &mut Budget)) -> bool {
+        let Some(part) = self.parts.get_mut(part).filter(|part| part.fragment.is_pending()) else {
+            return false;
+        };
         let mut budget = self.budget.get();
         work(&mut part.fragment, &mut budget);
         self.budget.set(budget);
         if part.fragment.is_pending() {
-            return;
+            return false;
         }
         self.pending -= 1;
         if let Some(why) = part.fragment.failure() {
@@ -150,6 +153,7 @@ impl Includes {
             // SAFETY: the parent lives as long as its fragments.
             tell(unsafe { Request::new(self.parent) }, &part.uri, why);
         }
+        true
     }
 
     /// Adds a fragment that is under way, or has failed before it was.
@@ -165,31 +169,53 @@ impl Includes {
             let asked = budget.take(includes.depth);
             includes.budget.set(budget);
             let until = ngx_current_msec.wrapping_add(includes.timeout);
-            includes.parts.push(Box::new(Part {
-                owner: this,
-                number: includes.parts.len(),
+            let number = includes.parts.len();
+            includes.parts.push(Asked {
                 slot,
                 uri: uri.to_vec(),
                 sub: ptr::null_mut(),
                 until,
                 fragment: Fragment::new(includes.max),
-            }));
+            });
             includes.pending += 1;
-            let part = includes.parts.last_mut().map_or(ptr::null_mut(), |part| ptr::from_mut(&mut **part));
-            (part, asked)
+            (Part { owner: this, number }, asked)
         };
-        // SAFETY: the part lives in `this`.
+        // SAFETY: `this` lives in the request's pool.
         let asked = asked.and_then(|()| unsafe { part::start(request, part, uri) }.ok_or(Failure::NotAsked));
         // SAFETY: as above. The event stays where it is until `this` is dropped, which takes it out of the tree.
         unsafe {
             match asked {
-                Err(why) => (*this).fail((*part).number, why),
-                Ok(()) if (*this).alarm.timer_set() == 0 => {
-                    ngx_add_timer(&raw mut (*this).alarm, (*this).timeout);
+                Err(why) => (*this).fail(part.number, why),
+                Ok(sub) => {
+                    (*this).set_sub(part.number, sub);
+                    if (*this).alarm.timer_set() == 0 {
+                        ngx_add_timer(&raw mut (*this).alarm, (*this).timeout);
+                    }
                 }
-                Ok(()) => {}
             }
         }
+    }
+
+    fn set_sub(&mut self, part: usize, sub: *mut ngx_http_request_t) {
+        if let Some(part) = self.parts.get_mut(part) {
+            part.sub = sub;
+        }
+    }
+
+    /// The sub-requests that are of no use any more. They are forgotten here.
+    ///
+    /// # Safety
+    /// The page must be live.
+    unsafe fn take_useless(&mut self) -> Vec<*mut ngx_http_request_t> {
+        let mut useless = Vec::new();
+        for part in &mut self.parts {
+            // SAFETY: the caller's promise.
+            if let Some(sub) = unsafe { part.useless() } {
+                part.sub = ptr::null_mut();
+                useless.push(sub);
+            }
+        }
+        useless
     }
 
     /// Fails what is late. True: something was; and how long until the next one is.
@@ -230,14 +256,9 @@ impl Includes {
     unsafe fn stop_useless(this: *mut Self) {
         // SAFETY: the caller's promise.
         unsafe {
-            let useless: Vec<_> = (&(*this).parts).iter().filter_map(|part| part.useless()).collect();
+            let useless = (*this).take_useless();
             if useless.is_empty() {
                 return;
-            }
-            for part in &mut (*this).parts {
-                if useless.contains(&part.sub) {
-                    part.sub = ptr::null_mut();
-                }
             }
             // Held until all are ended: the last of them may be what nginx keeps the main request for.
             let main = (*(*this).parent).main;
@@ -306,22 +327,15 @@ unsafe extern "C" fn ended(
         }
         // Should a fragment of its own still wake it, it has nothing left to do.
         (*r).write_event_handler = Some(ngx_http_request_empty_handler);
-        let part = data.cast::<Part>();
-        let owner = (*part).owner;
-        (*part).sub = ptr::null_mut();
-        let waits = (*part).fragment.is_pending();
-        (*owner).change((*part).number, |fragment, budget| fragment.end(budget));
-        if waits && !Includes::wake_if_done(owner) {
-            // No memory to wake the page: nginx ends a request whose connection is broken.
-            (*(*r).connection).set_error(1);
-            return rc;
-        }
+        let part = data.cast::<Part>().read();
+        (*part.owner).set_sub(part.number, ptr::null_mut());
+        part::change(Request::new(r), part, |fragment, budget| fragment.end(budget));
         if fatal { OK } else { rc }
     })
 }
 
 /// Something of a fragment's own answer went wrong: it fails, and not the client's request.
-pub fn spoil(request: Request<'_>, part: *mut Part) {
+pub fn spoil(request: Request<'_>, part: Part) {
     // SAFETY: the part of this live request.
     unsafe { part::change(request, part, |fragment, budget| fragment.fail(Failure::Incomplete, budget)) };
 }

@@ -55,7 +55,8 @@ impl<'a> Resolved<'a> {
 
     /// The values, to be kept no longer than the request's pool.
     pub fn kept(&self) -> *const [&'static [u8]] {
-        ptr::from_ref(self.values) as *const [&'static [u8]]
+        let first = self.values.as_ptr().cast::<&'static [u8]>();
+        ptr::slice_from_raw_parts(first, self.values.len())
     }
 }
 

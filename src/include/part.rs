@@ -17,12 +17,17 @@ use crate::conf;
 use crate::ctx::{self, Stage};
 use crate::sys::{self, ERROR, OK, Request};
 
-/// A fragment of a page.
+/// Which fragment of which page a sub-request is for.
+#[derive(Clone, Copy)]
 pub struct Part {
     /// The page's.
     pub(super) owner: *mut Includes,
     /// Its place there.
     pub(super) number: usize,
+}
+
+/// A fragment of a page.
+pub struct Asked {
     /// The slot of the page's program that it fills.
     pub(super) slot: usize,
     pub(super) uri: Vec<u8>,
@@ -33,8 +38,8 @@ pub struct Part {
     pub(super) fragment: Fragment,
 }
 
-/// The fragment that a request was made for. It lives as long as the request.
-pub fn part_of(request: Request<'_>) -> Option<*mut Part> {
+/// The fragment that a request was made for. What it names lives as long as the request.
+pub fn part_of(request: Request<'_>) -> Option<Part> {
     if request.is_main() {
         return None;
     }
@@ -42,7 +47,7 @@ pub fn part_of(request: Request<'_>) -> Option<*mut Part> {
     unsafe {
         let post = (*request.raw()).post_subrequest.as_ref()?;
         let ours = post.handler.is_some_and(|handler| ptr::fn_addr_eq(handler, ended as Ended));
-        ours.then(|| post.data.cast::<Part>())
+        ours.then(|| post.data.cast::<Part>().read())
     }
 }
 
@@ -65,13 +70,13 @@ pub fn depth(request: Request<'_>) -> usize {
 /// Makes the sub-request. nginx runs it when the caller is back in the event loop.
 ///
 /// # Safety
-/// `part` must live as long as the request's pool.
-pub unsafe fn start(request: Request<'_>, part: *mut Part, uri: &[u8]) -> Option<()> {
+/// What `part` names must live as long as the request's pool.
+pub unsafe fn start(request: Request<'_>, part: Part, uri: &[u8]) -> Option<*mut ngx_http_request_t> {
     let r = request.raw();
     let mut uri = sys::ngx_str(request.copy(uri)?);
     let mut args = ngx_str_t { len: 0, data: ptr::null_mut() };
     let mut flags: ngx_uint_t = NGX_HTTP_LOG_UNSAFE as ngx_uint_t;
-    // SAFETY: a live request; all that is given lives in its pool.
+    // SAFETY: a live request; all that is given lives in its pool. The sub-request is ours to change until it runs.
     unsafe {
         if ngx_http_parse_unsafe_uri(r, &raw mut uri, &raw mut args, &raw mut flags) != OK {
             return None;
@@ -81,13 +86,14 @@ pub unsafe fn start(request: Request<'_>, part: *mut Part, uri: &[u8]) -> Option
         let body = request.zeroed::<ngx_http_request_body_t>()?;
         let post = request.zeroed::<ngx_http_post_subrequest_t>()?;
         (*post).handler = Some(ended);
-        (*post).data = part.cast();
+        let data = request.alloc_array::<Part>(1)?;
+        data.write(part);
+        (*post).data = data.cast();
         let mut sub = ptr::null_mut();
         let flags = NGX_HTTP_SUBREQUEST_BACKGROUND as ngx_uint_t;
         if ngx_http_subrequest(r, &raw mut uri, &raw mut args, &raw mut sub, post, flags) != OK {
             return None;
         }
-        (*part).sub = sub;
         (*sub).request_body = body;
         let head = &raw mut (*sub).headers_in;
         (*head).headers = lines;
@@ -110,8 +116,8 @@ pub unsafe fn start(request: Request<'_>, part: *mut Part, uri: &[u8]) -> Option
             *line = ptr::null_mut();
         }
         sys::take_linked(sub);
+        Some(sub)
     }
-    Some(())
 }
 
 /// Lines of one connection, or of the parent's body.
@@ -151,7 +157,7 @@ fn headers(request: Request<'_>) -> Option<ngx_list_t> {
 ///
 /// # Safety
 /// `part` must be that of this live request.
-pub unsafe fn header(request: Request<'_>, part: *mut Part) -> ngx_int_t {
+pub unsafe fn header(request: Request<'_>, part: Part) -> ngx_int_t {
     // SAFETY: the caller's promise; no reference is held where nginx is called.
     unsafe {
         let r = request.raw();
@@ -166,7 +172,7 @@ pub unsafe fn header(request: Request<'_>, part: *mut Part) -> ngx_int_t {
         let length = u64::try_from((*out).content_length_n).ok();
         change(request, part, |fragment, budget| fragment.header(status, encoded, length, budget));
         hand_on_at_once(request);
-        if (*part).fragment.failure().is_some() && !is_of_use(request) { ERROR } else { OK }
+        if part.has_failed() && !is_of_use(request) { ERROR } else { OK }
     }
 }
 
@@ -196,7 +202,7 @@ unsafe fn hand_on_at_once(request: Request<'_>) {
 ///
 /// # Safety
 /// `part` must be that of this live request, `chain` what came to the body filter.
-pub unsafe fn take(request: Request<'_>, part: *mut Part, chain: *mut ngx_chain_t) -> ngx_int_t {
+pub unsafe fn take(request: Request<'_>, part: Part, chain: *mut ngx_chain_t) -> ngx_int_t {
     let mut link = chain;
     while !link.is_null() {
         // SAFETY: links of nginx's chain, each with its buffer.
@@ -209,8 +215,8 @@ pub unsafe fn take(request: Request<'_>, part: *mut Part, chain: *mut ngx_chain_
     // nginx must not be told of an error here: it would be the client's connection that is broken.
     // SAFETY: as above.
     unsafe {
-        if (*part).fragment.failure().is_some() && !is_of_use(request) {
-            Includes::look_soon((*part).owner);
+        if part.has_failed() && !is_of_use(request) {
+            Includes::look_soon(part.owner);
         }
     }
     OK
@@ -234,10 +240,19 @@ fn is_of_use(request: Request<'_>) -> bool {
 }
 
 impl Part {
+    /// # Safety
+    /// The part must be of a live page.
+    unsafe fn has_failed(self) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.owner).has_failed(self.number) }
+    }
+}
+
+impl Asked {
     /// The sub-request of a failed fragment that is of no use any more, and that can be ended.
     ///
     /// # Safety
-    /// The part must be of a live page.
+    /// It must be of a live page.
     pub(super) unsafe fn useless(&self) -> Option<*mut ngx_http_request_t> {
         let r = self.sub;
         self.fragment.failure()?;
@@ -270,7 +285,7 @@ pub(super) unsafe fn stop(r: *mut ngx_http_request_t) {
 
 /// # Safety
 /// As for [`take`].
-unsafe fn take_buf(request: Request<'_>, part: *mut Part, buf: *mut ngx_buf_t) {
+unsafe fn take_buf(request: Request<'_>, part: Part, buf: *mut ngx_buf_t) {
     // SAFETY: the caller's promise; a buffer in memory has its bytes from `pos` to `last`.
     unsafe {
         let b = &mut *buf;
@@ -298,19 +313,11 @@ unsafe fn take_buf(request: Request<'_>, part: *mut Part, buf: *mut ngx_buf_t) {
 ///
 /// # Safety
 /// As for [`take`].
-pub(super) unsafe fn change(
-    request: Request<'_>,
-    part: *mut Part,
-    work: impl FnOnce(&mut Fragment, &mut Budget),
-) {
+pub(super) unsafe fn change(request: Request<'_>, part: Part, work: impl FnOnce(&mut Fragment, &mut Budget)) {
     // SAFETY: the caller's promise; what owns a part lives as long as it.
     unsafe {
-        let owner = (*part).owner;
-        if !(*part).fragment.is_pending() {
-            return;
-        }
-        (*owner).change((*part).number, work);
-        if !(*part).fragment.is_pending() && !Includes::wake_if_done(owner) {
+        if (*part.owner).change(part.number, work) && !Includes::wake_if_done(part.owner) {
+            // No memory to wake the page: nginx ends a request whose connection is broken.
             (*(*request.raw()).connection).set_error(1);
         }
     }

@@ -12,7 +12,7 @@
 
 use super::delimiters::Delimiters;
 use super::error::{ErrorKind, Errors, TagError, excerpt};
-use super::filter::{Filter, Step};
+use super::filter::{Filter, Step, author};
 use super::include::{self, MAX_INCLUDES};
 use super::parse::{self, Command, Filters, MAX_KEY, Name, Tag};
 use super::program::*;
@@ -515,25 +515,4 @@ fn not_a_source(name: Name<'_>) -> ErrorKind {
         Some(_) => ErrorKind::NotASource,
         None => ErrorKind::UnknownTarget,
     }
-}
-
-/// A text of the author's through a chain of filters. `room` is the most that may come of it.
-fn author(text: &[u8], steps: &[Step<&[u8]>], room: usize) -> Result<Vec<u8>, ErrorKind> {
-    let bounded = |text: &[u8]| if text.len() > room { Err(ErrorKind::TextTooLong) } else { Ok(()) };
-    let mut text = text.to_vec();
-    let mut next = Vec::new();
-    for step in steps {
-        bounded(&text)?;
-        match *step {
-            Step::Map(filter) => {
-                next.clear();
-                filter.apply(&text, &mut next);
-                std::mem::swap(&mut text, &mut next);
-            }
-            Step::Default(default) if text.is_empty() => text.extend_from_slice(default),
-            Step::Default(_) => (),
-        }
-    }
-    bounded(&text)?;
-    Ok(text)
 }

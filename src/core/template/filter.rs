@@ -8,6 +8,7 @@
 //! Invariants: no filter writes more than [`MAX_GROWTH`] bytes for one; all but `trim` and `truncate`
 //! give a text that isn't empty for one that isn't.
 
+use super::ErrorKind;
 use super::escape;
 use super::parse::is_space;
 use super::program::{put_varint, take_varint};
@@ -127,6 +128,27 @@ impl Step<usize> {
             _ => PLAIN.get(usize::from(code)).map(|row| Step::Map(row.1)),
         }
     }
+}
+
+/// A text of the author's through a chain of filters. `room` is the most that may come of it.
+pub(super) fn author(text: &[u8], steps: &[Step<&[u8]>], room: usize) -> Result<Vec<u8>, ErrorKind> {
+    let bounded = |text: &[u8]| if text.len() > room { Err(ErrorKind::TextTooLong) } else { Ok(()) };
+    let mut text = text.to_vec();
+    let mut next = Vec::new();
+    for step in steps {
+        bounded(&text)?;
+        match *step {
+            Step::Map(filter) => {
+                next.clear();
+                filter.apply(&text, &mut next);
+                std::mem::swap(&mut text, &mut next);
+            }
+            Step::Default(default) if text.is_empty() => text.extend_from_slice(default),
+            Step::Default(_) => (),
+        }
+    }
+    bounded(&text)?;
+    Ok(text)
 }
 
 /// Writes `text` and gives what was written.
