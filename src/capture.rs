@@ -106,7 +106,7 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         } else {
             match stand_in::exchange(request) {
                 Some(true) => {
-                    flight::not_stored(request, Reason::Failed, 0);
+                    flight::failed(request);
                     Some(())
                 }
                 Some(false) => answer(request, conf),
@@ -218,7 +218,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         valid: conf.valid(),
         tags: conf.tags(),
         type_has_tags,
-        authorization: request.header_in(b"authorization").is_some(),
+        authorization: request.header_in(b"authorization").is_some() || refresh::is_somebodys(request),
         no_store,
         now: ngx::ffi::ngx_time(),
         stale_factor: conf.stale_factor(),
