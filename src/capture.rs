@@ -226,11 +226,12 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     };
     let verdict = decide(status, &facts, &rules);
     let stated = varied(request, conf, &facts)?;
-    let ctx = ctx::get(request)?;
-    if ctx.reason == Reason::Method {
+    let (reason, zone) = ctx::get(request).map(|ctx| (ctx.reason, ctx.zone))?;
+    if reason == Reason::Method {
         // SAFETY: the zone of the request's location.
-        purge::endpoint::after_unsafe_method(request, unsafe { &*ctx.zone });
+        purge::endpoint::after_unsafe_method(request, unsafe { &*zone });
     }
+    let ctx = ctx::get(request)?;
     // SAFETY: the zone of the request's location.
     let max = unsafe { (*ctx.zone).max_object() };
     let lifetime = match (ctx.stage, verdict.store) {

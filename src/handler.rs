@@ -221,7 +221,7 @@ fn find_or_wait(
 ) -> Option<Result<CacheStatus, Reason>> {
     let mut status = CacheStatus::Miss;
     // A page that comes and goes again in between is not looked for a third time.
-    for _ in 0..2 {
+    for again in [false, true] {
         let now = shm::now_ms();
         let ctx = ctx::get(request)?;
         // What is purged from here on is not what is fetched.
@@ -243,7 +243,7 @@ fn find_or_wait(
         if served || !may_wait {
             break;
         }
-        match wait::turn(request, conf, zone)? {
+        match wait::turn(request, conf, zone, again)? {
             Turn::Again => {}
             Turn::Fetch => break,
             Turn::FetchInVain => {

@@ -284,3 +284,44 @@ fn a_variant_is_renewed_for_the_visitors_it_is_for() {
         assert!(seen.insert(what(&first)), "{seen:?}");
     }
 }
+
+#[test]
+fn pages_that_were_marked_stale_are_fetched_once_too() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "twice_key $uri; twice_use_stale off;").start();
+    let gate = Gate::new();
+    origin.on("/", Answer::page("old"));
+    nginx.get("/").warm();
+    purge(&nginx, r#"{"urls":["/"],"soft":true}"#);
+    origin.on("/", Answer::page("new").gate(&gate));
+    let mut clients: Vec<Raw> = (0..20).map(|_| nginx.raw()).collect();
+    clients.iter_mut().for_each(|client| _ = client.get("/"));
+    until("all are pending", || pending(&nginx) == 20);
+    gate.open();
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "new");
+    }
+    assert_eq!(origin.count("/"), 2);
+}
+
+#[test]
+fn a_page_of_before_that_says_nothing_of_a_locations_cookies_is_fetched_once_too() {
+    let origin = Origin::start();
+    let url = origin.url();
+    let gate = Gate::new();
+    let nginx = site(&origin, "")
+        .location("/before", format!("{STALE} twice_key one; proxy_pass {url};"))
+        .location("/after", format!("{STALE} twice_key one; twice_vary_cookies lang; proxy_pass {url};"))
+        .start();
+    origin.on("/before", Answer::page("before"));
+    nginx.get("/before").warm();
+    origin.on("/after", Answer::page("after").gate(&gate));
+    let mut clients: Vec<Raw> = (0..20).map(|_| nginx.raw()).collect();
+    clients.iter_mut().for_each(|client| _ = client.get("/after"));
+    until("all are pending", || pending(&nginx) == 20);
+    gate.open();
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "after");
+    }
+    assert_eq!(origin.count("/after"), 1);
+}
