@@ -141,8 +141,11 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) ->
             }
         }
     };
+    // What `post_action` asks for has no client, and nginx takes no body in for it.
     // SAFETY: a live request.
-    let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
+    let head = unsafe {
+        (*request.raw()).method == NGX_HTTP_HEAD as ngx_uint_t || (*request.raw()).post_action() != 0
+    };
     let may_wait = may_wait && !head && !bypass;
     let status = if bypass { Ok(CacheStatus::Bypass) } else { find_or_wait(request, conf, zone, may_wait)? };
     let ctx = ctx::get(request)?;

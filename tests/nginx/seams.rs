@@ -325,3 +325,61 @@ fn a_page_of_before_that_says_nothing_of_a_locations_cookies_is_fetched_once_too
     }
     assert_eq!(origin.count("/after"), 1);
 }
+
+#[test]
+fn where_nginx_sends_a_request_elsewhere_the_other_page_is_waited_for_and_renewed() {
+    let origin = Origin::start();
+    let url = origin.url();
+    let gate = Gate::new();
+    let nginx = site(&origin, "twice_key $uri;")
+        .location("/inner/", format!("internal; {STALE} twice_key $uri; proxy_pass {url};"))
+        .start();
+    origin.on("/page", Answer::ok("").header("X-Accel-Redirect", "/inner/page"));
+    origin.on("/inner/page", short("inner").gate(&gate));
+    let mut clients: Vec<Raw> = (0..20).map(|_| nginx.raw()).collect();
+    clients.iter_mut().for_each(|client| _ = client.get("/page"));
+    until("all are pending", || pending(&nginx) == 20);
+    origin.wait_count("/inner/page", 1);
+    gate.open();
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "inner");
+    }
+    assert_eq!(origin.count("/inner/page"), 1);
+    origin.on("/inner/page", Answer::page("renewed"));
+    until("it is renewed", || nginx.get("/page").send().text() == "renewed");
+    assert_eq!(origin.count("/inner/page"), 2);
+}
+
+#[test]
+fn what_comes_after_an_answer_waits_for_nothing_and_fails_nobody() {
+    let origin = Origin::start();
+    let gate = Gate::new();
+    let nginx = site(&origin, "twice_key $uri;")
+        .location("/first", format!("post_action /after; proxy_pass {};", origin.url()))
+        .start();
+    origin.on("/first", Answer::page("first"));
+    origin.on("/after", Answer::page("after").gate(&gate));
+    let mut clients: Vec<Raw> = (0..10).map(|_| nginx.raw()).collect();
+    for client in &mut clients {
+        client.get("/first").response().assert(200, "", "first");
+    }
+    origin.wait_count("/after", 10);
+    // Half of them leave meanwhile.
+    clients.truncate(5);
+    gate.open();
+    until("nothing is pending", || pending(&nginx) == 0);
+    let gate = Gate::new();
+    origin.on("/after", Answer::page("page").gate(&gate));
+    let mut visitors: Vec<Raw> = (0..10).map(|_| nginx.raw()).collect();
+    visitors.iter_mut().for_each(|client| _ = client.get("/after"));
+    until("all are pending", || pending(&nginx) == 10);
+    gate.open();
+    for client in &mut visitors {
+        assert_eq!(client.response().text(), "page");
+    }
+    assert_eq!(origin.count("/after"), 11);
+    // What is there is what the visitors get.
+    nginx.raw().get("/first").response();
+    nginx.get("/after").send().assert(200, "HIT", "page");
+    assert_eq!(origin.count("/after"), 11);
+}
