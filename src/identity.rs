@@ -7,6 +7,7 @@ use twice_core::key::{MAX_KEY, Parts, Target, port_of_host, purge_target};
 use twice_core::outcome::Reason;
 
 use crate::conf::{self, LocConf};
+use crate::refresh;
 use crate::sys::{self, OK, Request};
 
 /// The request's key, in its pool.
@@ -118,9 +119,10 @@ pub fn url_of<'a>(request: Request<'a>) -> Option<(&'a [u8], &'a [u8])> {
             counted(request, raw, |out| ignored.write_target(raw, out)).ok()?,
         ),
     };
+    let part = !request.is_main() || refresh::is_of_a_part(request);
     let target = match purge_target(raw) {
-        _ if !request.is_main() && args.is_empty() => path,
-        _ if !request.is_main() => join(request, [path, b"?", args])?,
+        _ if part && args.is_empty() => path,
+        _ if part => join(request, [path, b"?", args])?,
         raw if raw.starts_with(b"/") => raw,
         // An absolute target without a path.
         raw => join(request, [b"/", raw, b""])?,
