@@ -106,9 +106,11 @@ impl Save {
             let about = section.about(page.entry)?;
             Some((about, section.hold(zone.slot(), page.entry)?))
         });
-        let Some(((found, last_used_ms, proven), held)) = taken.flatten() else { return Ok(0) };
-        let worth_it = Times::from(found.meta).worth_keeping(shm::now_ms());
-        if !worth_it || purge::is_dead(zone, held.page(), &found) {
+        let Some(((mut found, last_used_ms, proven), held)) = taken.flatten() else { return Ok(0) };
+        // The purges that the next start does not hear of must show in the page itself.
+        let now = shm::now_ms();
+        let lives = purge::look_at_copy(zone, held.page(), &mut found, now);
+        if !lives || !Times::from(found.meta).worth_keeping(now) {
             return Ok(0);
         }
         self.page.clear();

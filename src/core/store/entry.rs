@@ -149,6 +149,12 @@ impl Mem {
         }
     }
 
+    pub fn raise_f64(&self, unit: u32, field: usize, to: u64) {
+        if self.in_arena(unit) {
+            self.region.raise_u64(offset(unit, field), to);
+        }
+    }
+
     pub fn key_len(&self, page: u32) -> usize {
         (self.f32(page, field::KEY_LEN) & 0xffff) as usize
     }

@@ -127,3 +127,17 @@ fn where_purges_can_not_be_written_down_the_snapshot_goes() {
     nginx.wait_log("there is none yet");
     ask(&nginx, "/a", "MISS");
 }
+
+#[test]
+fn what_was_marked_stale_comes_back_stale() {
+    let origin = origin();
+    for target in ["/a?soft=1", "/a?prefix=1&soft=1"] {
+        let nginx = loaded(&origin);
+        let done = nginx.get(&format!("/purge{target}")).method("PURGE").send();
+        assert_eq!(done.status, 200);
+        let nginx = restarted(nginx);
+        nginx.wait_log("was loaded: 3 pages");
+        ask(&nginx, "/b", "HIT");
+        ask(&nginx, "/a", "STALE");
+    }
+}
