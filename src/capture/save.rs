@@ -89,7 +89,7 @@ fn save(
     // SAFETY: the zone of the request's location; the key lies in the request's pool.
     let (zone, base) = unsafe { (&*ctx.zone, &*ctx.base_key) };
     let (host, target) = identity::url_of(request).ok_or(Reason::Failed)?;
-    let marks = |keys: Keys| keys.encode(host, target).ok_or(Reason::TooManyKeys);
+    let marks = |keys: Keys| keys.encode(&host, &target).ok_or(Reason::TooManyKeys);
     let page = ToStore {
         zone,
         base,

@@ -2,6 +2,7 @@
 
 mod commands;
 mod under_way;
+mod urls;
 
 use fixture::{Answer, Nginx, Origin, Request, Response, Setup};
 
