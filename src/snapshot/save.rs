@@ -6,7 +6,7 @@
 //!
 //! Pages that go meanwhile are left out, those that come are for the next snapshot. The list takes 16 bytes for each page.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -150,10 +150,17 @@ impl Save {
         let failed = |error: io::Error| failure(&target, &error);
         let file = out.finish().map_err(failed)?.into_inner().map_err(|error| failed(error.into_error()))?;
         let board = zone.board().ok_or("the zone is not there")?;
-        if zone.with(|section| board.has_journal_since(section, journal)) != Some(true) {
-            return Err("a purge since its begin could not be written down".to_owned());
+        let is_lost = || zone.with(|section| board.has_journal_since(section, journal)) != Some(true);
+        let lost = || Err("a purge since its begin could not be written down".to_owned());
+        if is_lost() {
+            return lost();
         }
         temp.commit(&file)?;
+        // Whoever could not write a purge down has unlinked what was there before; had it been this one, it were gone.
+        if is_lost() {
+            fs::remove_file(&target).map_err(failed)?;
+            return lost();
+        }
         journal::forget(&target, journal);
         Ok(format!("{records} pages, {bytes} bytes in {} ms", started.elapsed().as_millis()))
     }
