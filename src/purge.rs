@@ -5,6 +5,7 @@
 
 pub mod endpoint;
 pub mod sweep;
+pub mod unsafe_method;
 
 use twice_core::board::{Board, Counter, Verdict};
 use twice_core::marks::{self, Marks};

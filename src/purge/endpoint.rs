@@ -6,8 +6,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ngx::ffi::{
-    NGX_HTTP_BAD_REQUEST, NGX_HTTP_GET, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK,
-    NGX_HTTP_POST, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, NGX_HTTP_SERVICE_UNAVAILABLE, ngx_buf_t, ngx_chain_t,
+    NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK, NGX_HTTP_POST,
+    NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, NGX_HTTP_SERVICE_UNAVAILABLE, ngx_buf_t, ngx_chain_t,
     ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_finalize_request,
     ngx_http_read_client_request_body, ngx_http_request_t, ngx_http_test_predicates, ngx_int_t,
     ngx_read_file, ngx_uint_t,
@@ -262,24 +262,4 @@ unsafe fn add_buf(body: &mut Vec<u8>, buf: *mut ngx_buf_t) -> Option<()> {
         }
     }
     Some(())
-}
-
-/// An unsafe method has succeeded: what is stored under its URL is no longer true (RFC 9111 4.4).
-pub fn after_unsafe_method(request: Request<'_>, zone: &Zone) {
-    // SAFETY: a live request.
-    let (method, status) = unsafe { ((*request.raw()).method, (*request.raw()).headers_out.status) };
-    let safe = NGX_HTTP_GET
-        | ngx::ffi::NGX_HTTP_HEAD
-        | ngx::ffi::NGX_HTTP_OPTIONS
-        | ngx::ffi::NGX_HTTP_TRACE
-        | ngx::ffi::NGX_HTTP_PROPFIND;
-    if method & safe as ngx_uint_t != 0 || !(200..400).contains(&status) || !request.is_main() {
-        return;
-    }
-    if let Some((host, target)) = identity::url_of(request) {
-        let mark = marks::of_url(&host, &target);
-        // Whatever the answer: there is nobody to tell.
-        let _ = purge(zone, Purge::Mark(mark), false);
-        zone.count(Counter::Purges);
-    }
 }

@@ -290,6 +290,31 @@ fn an_unsafe_method_that_succeeds_invalidates_its_url() {
 }
 
 #[test]
+fn an_unsafe_method_invalidates_its_url_wherever_nginx_sends_it_on() {
+    let origin = Origin::start();
+    let sent_on = |to: &str| Answer::new(200, "").header("X-Accel-Redirect", to);
+    origin.handle("/a", move |request| match request.method.as_str() {
+        "GET" => page("x"),
+        "POST" => sent_on("/plain/done"),
+        "PUT" => sent_on("/stored/done"),
+        _ => sent_on("/none"),
+    });
+    origin.on("/plain/done", Answer::html("done"));
+    origin.on("/stored/done", page("done"));
+    let nginx = site(&origin)
+        .location("/plain/", format!("internal; proxy_pass {};", origin.url()))
+        .location("/stored/", format!("internal; twice pages; proxy_pass {};", origin.url()))
+        .location("/none", "internal; return 404;")
+        .start();
+    for (method, gone) in [("POST", true), ("PUT", true), ("PUT", true), ("DELETE", false)] {
+        nginx.get("/a").warm();
+        let done = nginx.get("/a").method(method).send();
+        assert_eq!(done.status, if gone { 200 } else { 404 });
+        nginx.get("/a").send().assert_cache(if gone { "MISS" } else { "HIT" });
+    }
+}
+
+#[test]
 fn all_variants_of_a_url_go_at_once() {
     let origin = Origin::start();
     let varied = |body: &str| page(body).header("Twice-Cookies", "lang").header("Surrogate-Key", "k");
