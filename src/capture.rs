@@ -83,6 +83,9 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     let ok = guarded(false, || {
         flight::end_former(request);
         let conf = conf::of(request);
+        if ctx::get(request).is_some_and(|ctx| ctx.reason == Reason::Method) || request.is_internal() {
+            purge::unsafe_method::answered(request);
+        }
         let answered = match ctx::get(request) {
             Some(ctx) if ctx.stage == Stage::Hit => {
                 let again = std::mem::replace(&mut ctx.answered, true);
@@ -225,11 +228,6 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     };
     let verdict = decide(status, &facts, &rules);
     let stated = varied(request, conf, &facts)?;
-    let (reason, zone) = ctx::get(request).map(|ctx| (ctx.reason, ctx.zone))?;
-    if reason == Reason::Method {
-        // SAFETY: the zone of the request's location.
-        purge::endpoint::after_unsafe_method(request, unsafe { &*zone });
-    }
     let ctx = ctx::get(request)?;
     // SAFETY: the zone of the request's location.
     let max = unsafe { (*ctx.zone).max_object() };

@@ -194,6 +194,9 @@ fn begin(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Option<boo
     let key = match asked {
         Ok(key) => key,
         Err(reason) => {
+            if reason == Reason::Method {
+                purge::unsafe_method::note(request, zone)?;
+            }
             ctx::get(request)?.reason = reason;
             return Some(None);
         }
