@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::collapse::pending;
 use fixture::{Answer, Gate, Nginx, Origin, Raw, Setup, until, until_some};
 
 /// Pages that last for a second and are stale for an hour.
@@ -22,13 +23,6 @@ fn short(body: &str) -> Answer {
 #[track_caller]
 fn purge(nginx: &Nginx, json: &str) {
     assert_eq!(nginx.get("/_twice/purge").method("POST").body(json).send().status, 200);
-}
-
-/// Requests that were read and not yet answered.
-fn pending(nginx: &Nginx) -> usize {
-    let text = nginx.get("/status").send().text();
-    let (_, rest) = text.split_once("Writing: ").unwrap_or_else(|| panic!("{text}"));
-    rest.split(' ').next().unwrap().parse::<usize>().unwrap() - 1
 }
 
 /// Clients that all ask for a page which one of them fetches.
