@@ -1,7 +1,8 @@
 //! Short answers of Twice's own: what its endpoints say.
 
 use ngx::ffi::{
-    ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_send_header, ngx_int_t, ngx_uint_t,
+    ngx_chain_t, ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_send_header, ngx_int_t,
+    ngx_uint_t,
 };
 
 use crate::sys::{self, Chain, ERROR, OK, Request};
@@ -12,7 +13,16 @@ pub const JSON: &[u8] = b"application/json";
 /// Answers with a body. It is nobody's to cache.
 pub fn send(request: Request<'_>, status: u32, content_type: &'static [u8], body: &[u8]) -> ngx_int_t {
     let Some(chain) = prepare(request, status, content_type, body) else { return ERROR };
-    // SAFETY: a live request; the chain is in its pool.
+    // SAFETY: in the request's pool.
+    unsafe { send_chain(request, chain) }
+}
+
+/// Sends a header that is filled in, and a body.
+///
+/// # Safety
+/// `chain` must live as long as the request.
+pub unsafe fn send_chain(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: a live request, and the caller's promise.
     unsafe {
         let rc = ngx_http_discard_request_body(request.raw());
         if rc != OK {
@@ -31,7 +41,7 @@ fn prepare(
     status: u32,
     content_type: &'static [u8],
     body: &[u8],
-) -> Option<*mut ngx::ffi::ngx_chain_t> {
+) -> Option<*mut ngx_chain_t> {
     let copy = request.copy(body)?;
     let mut chain = Chain::new(request);
     // SAFETY: pool memory that nobody writes any more.

@@ -6,6 +6,7 @@
 //! hit runs. A page is stored when its last byte has come and not before: an answer that is cut short
 //! never reaches its last buffer.
 
+mod body;
 mod chain;
 mod headers;
 mod outgoing;
@@ -16,9 +17,8 @@ mod save;
 use std::ffi::c_void;
 
 use ngx::ffi::{
-    NGX_LOG_ERR, NGX_LOG_WARN, ngx_chain_t, ngx_http_cleanup_add, ngx_http_output_body_filter_pt,
-    ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_test_content_type,
-    ngx_http_test_predicates, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
+    NGX_LOG_WARN, ngx_http_cleanup_add, ngx_http_output_header_filter_pt, ngx_http_request_t,
+    ngx_http_test_content_type, ngx_http_test_predicates, ngx_http_top_header_filter, ngx_int_t,
     ngx_table_elt_t,
 };
 use ngx::ngx_log_error;
@@ -32,14 +32,13 @@ use crate::guard::guarded;
 use crate::sys::{self, DECLINED, ERROR, Request};
 use crate::{flight, include, leaving, outward, purge, refresh, shm, stand_in, variant};
 
-use chain::{Next, record_chain, record_silently};
 pub use headers::keep_private;
 pub use record::Capture;
+
 use record::Recording;
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
 static mut NEXT_OUTWARD: ngx_http_output_header_filter_pt = None;
-static mut NEXT_BODY: ngx_http_output_body_filter_pt = None;
 
 /// Puts the header filter in front of all others.
 ///
@@ -62,8 +61,7 @@ pub unsafe fn install_body_filter() {
     unsafe {
         NEXT_OUTWARD = ngx_http_top_header_filter;
         ngx_http_top_header_filter = Some(outward_filter);
-        NEXT_BODY = ngx_http_top_body_filter;
-        ngx_http_top_body_filter = Some(body_filter);
+        body::install();
     }
 }
 
@@ -76,15 +74,6 @@ fn next_header(request: Request<'_>) -> ngx_int_t {
     unsafe { NEXT_HEADER.map_or(ERROR, |next| next(request.raw())) }
 }
 
-fn next_body(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
-    if let Some(part) = include::part_of(request) {
-        // SAFETY: the fragment that this live request was made for, and the chain that came.
-        return guarded(ERROR, || unsafe { include::take(request, part, chain) });
-    }
-    // SAFETY: as above.
-    unsafe { NEXT_BODY.map_or(ERROR, |next| next(request.raw(), chain)) }
-}
-
 unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request to its filters.
     let request = unsafe { Request::new(r) };
@@ -94,6 +83,9 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     let ok = guarded(false, || {
         flight::end_former(request);
         let conf = conf::of(request);
+        if ctx::get(request).is_some_and(|ctx| ctx.reason == Reason::Method) || request.is_internal() {
+            purge::unsafe_method::answered(request);
+        }
         let answered = match ctx::get(request) {
             Some(ctx) if ctx.stage == Stage::Hit => {
                 let again = std::mem::replace(&mut ctx.answered, true);
@@ -116,7 +108,7 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         } else {
             match stand_in::exchange(request) {
                 Some(true) => {
-                    flight::not_stored(request, Reason::Failed, 0);
+                    flight::failed(request);
                     Some(())
                 }
                 Some(false) => answer(request, conf),
@@ -228,7 +220,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         valid: conf.valid(),
         tags: conf.tags(),
         type_has_tags,
-        authorization: request.header_in(b"authorization").is_some(),
+        authorization: request.header_in(b"authorization").is_some() || refresh::is_somebodys(request),
         no_store,
         now: ngx::ffi::ngx_time(),
         stale_factor: conf.stale_factor(),
@@ -237,10 +229,6 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let verdict = decide(status, &facts, &rules);
     let stated = varied(request, conf, &facts)?;
     let ctx = ctx::get(request)?;
-    if ctx.reason == Reason::Method {
-        // SAFETY: the zone of the request's location.
-        purge::endpoint::after_unsafe_method(request, unsafe { &*ctx.zone });
-    }
     // SAFETY: the zone of the request's location.
     let max = unsafe { (*ctx.zone).max_object() };
     let lifetime = match (ctx.stage, verdict.store) {
@@ -375,89 +363,4 @@ fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
         value.escape_ascii(),
         what
     );
-}
-
-unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
-    // SAFETY: nginx passes a live request to its filters.
-    let request = unsafe { Request::new(r) };
-    let rc = filter_body(request, chain);
-    if rc == ERROR
-        && let Some(part) = include::part_of(request)
-    {
-        // nginx would take the client's connection for broken.
-        guarded((), || include::spoil(request, part));
-        // SAFETY: the chain that nginx passed, which nobody else has.
-        unsafe { sys::swallow(chain) };
-        return sys::OK;
-    }
-    rc
-}
-
-fn filter_body(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
-    if refresh::is_refresh(request) && request.is_main() {
-        return guarded(ERROR, || record_silently(request, chain));
-    }
-    // SAFETY: the chain that nginx passed.
-    match guarded(stand_in::Turn::Failed, || unsafe { stand_in::turn(request, chain) }) {
-        stand_in::Turn::Through => {}
-        stand_in::Turn::Instead(chain) => return next_body(request, chain),
-        stand_in::Turn::Nothing => return sys::OK,
-        stand_in::Turn::Failed => return ERROR,
-    }
-    let capture = ctx::get(request).map(|ctx| ctx.capture).filter(|capture| !capture.is_null());
-    let Some(capture) = capture else { return next_body(request, chain) };
-    let result = guarded(None, || {
-        // SAFETY: a capture lives in the pool of its request; filters of one request don't nest here:
-        // the next filter is called with no reference to it.
-        let capture = unsafe { &mut *capture };
-        record_chain(request, capture, chain)
-    });
-    match result {
-        None => {
-            ngx_log_error!(NGX_LOG_ERR, request.log(), "twice: an answer could not be rendered");
-            ERROR
-        }
-        Some(next) => {
-            let (out, rendered) = match next {
-                Next::AsItIs => (chain, false),
-                Next::Rendered(out) => (out, true),
-            };
-            let rc = hand_on(request, chain, out, rendered);
-            if rendered {
-                // SAFETY: as above, after the next filter has returned.
-                guarded((), || unsafe { (*capture).outgoing.sent(request, out) });
-            }
-            rc
-        }
-    }
-}
-
-/// Gives a chain to the next filter. Where that fails because the client has left, and others may be waiting for the
-/// page, the rest is recorded all the same.
-fn hand_on(
-    request: Request<'_>,
-    chain: *mut ngx_chain_t,
-    out: *mut ngx_chain_t,
-    rendered: bool,
-) -> ngx_int_t {
-    if guarded(false, || leaving::is_alone(request)) {
-        // SAFETY: nobody else has seen these buffers; ours and nginx's both.
-        unsafe {
-            leaving::consume(chain);
-            if rendered {
-                leaving::consume(out);
-            }
-        }
-        return sys::OK;
-    }
-    let rc = next_body(request, out);
-    let goes_on = rc == ERROR
-        && guarded(false, || {
-            // SAFETY: the next filter has seen the chain, or what was made of it.
-            leaving::is_alone(request) && unsafe { leaving::go_on(request, chain) }
-        });
-    if goes_on {
-        return sys::OK;
-    }
-    rc
 }

@@ -16,8 +16,8 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{
-    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_OK, NGX_LOG_ALERT, ngx_chain_t, ngx_http_discard_request_body,
-    ngx_http_output_filter, ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_pool_cleanup_add,
+    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_OK, NGX_LOG_ALERT, ngx_chain_t, ngx_http_request_t, ngx_int_t,
+    ngx_pool_cleanup_add,
 };
 use ngx::ngx_log_error;
 use twice_core::outcome::{CacheStatus, Reason};
@@ -28,12 +28,13 @@ use twice_core::template::{Limits, Sink, Slots, State, run};
 use body::Body;
 pub use included::{Rest, Waiting, rest};
 
+use crate::answer;
 use crate::ctx;
 use crate::guard::guarded;
 use crate::purge;
 use crate::refresh;
 use crate::shm::{self, Zone};
-use crate::sys::{self, DONE, ERROR, OK, Request};
+use crate::sys::{self, DONE, Request};
 use crate::values::{self, Resolved, Resolver};
 
 /// A literal run of this length is sent from shared memory instead of being copied: a buffer of its own
@@ -147,25 +148,11 @@ pub fn deliver(request: Request<'_>) -> ngx_int_t {
 }
 
 fn send_and_renew(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
-    let rc = send(request, chain);
+    // SAFETY: in the request's pool.
+    let rc = unsafe { answer::send_chain(request, chain) };
     // The answer is on its way: nobody waits for what comes now.
     refresh::start(request);
     rc
-}
-
-fn send(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
-    // SAFETY: a live request; the chain is in its pool.
-    unsafe {
-        let rc = ngx_http_discard_request_body(request.raw());
-        if rc != OK {
-            return rc;
-        }
-        let rc = ngx_http_send_header(request.raw());
-        if rc == ERROR || rc > OK || (*request.raw()).header_only() != 0 {
-            return rc;
-        }
-        ngx_http_output_filter(request.raw(), chain)
-    }
 }
 
 /// How a stored page comes to be the answer.

@@ -20,9 +20,6 @@ use crate::shm::{self, Zone};
 use crate::sys::Request;
 use crate::{channel, ctx};
 
-/// So long a key is remembered as one whose answer can't be stored.
-const UNSTORABLE: Outcome = Outcome::Unstorable { for_ms: 5000 };
-
 /// A lease in the keeping of a request.
 pub struct Flight {
     request: *mut ngx_http_request_t,
@@ -69,7 +66,10 @@ unsafe extern "C" fn at_the_end(data: *mut c_void) {
     guarded((), || {
         // SAFETY: the data that `keep` wrote; nginx runs a cleanup once, before the request's pool is gone.
         let flight = unsafe { &mut *data.cast::<Flight>() };
-        let outcome = if flight.answered { Outcome::Failed } else { Outcome::Abandoned };
+        // SAFETY: the request that is done with still has its connection.
+        let left = unsafe { (*(*flight.request).connection).error() } != 0;
+        // A client that leaves says nothing of the origin.
+        let outcome = if flight.answered && !left { Outcome::Failed } else { Outcome::Abandoned };
         land(flight, outcome);
     });
 }
@@ -111,13 +111,16 @@ pub fn answered(request: Request<'_>) {
 /// The page will not be stored: who waits need not wait longer, and where the answer says why, nobody queues for the
 /// next one either. `status` is the answer's.
 pub fn not_stored(request: Request<'_>, reason: Reason, status: u16) {
+    ended(request, Outcome::of_unstored(reason, status));
+}
+
+/// The origin has failed, and a stale page is the answer.
+pub fn failed(request: Request<'_>) {
+    ended(request, Outcome::Failed);
+}
+
+fn ended(request: Request<'_>, outcome: Outcome) {
     let Some(flight) = of(request) else { return };
-    let outcome = match reason {
-        // Nothing that the next answer would have to repeat.
-        Reason::Incomplete | Reason::NoRoom | Reason::Failed | Reason::Framing => Outcome::Failed,
-        Reason::Status if status >= 500 => Outcome::Failed,
-        _ => UNSTORABLE,
-    };
     land(flight, outcome);
     // The answer is this client's alone from here on.
     let hold = std::mem::take(&mut flight.hold);
@@ -157,7 +160,8 @@ pub fn end_former(request: Request<'_>) {
             // Who hands over (X-Accel-Redirect, try_files) does so every time.
             // SAFETY: a live request.
             let failed = unsafe { (*request.raw()).err_status } >= 500;
-            land(flight, if failed { Outcome::Failed } else { UNSTORABLE });
+            let status = if failed { 500 } else { 0 };
+            land(flight, Outcome::of_unstored(Reason::Status, status));
         }
     }
 }

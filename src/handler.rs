@@ -141,8 +141,11 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) ->
             }
         }
     };
+    // What `post_action` asks for has no client, and nginx takes no body in for it.
     // SAFETY: a live request.
-    let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
+    let head = unsafe {
+        (*request.raw()).method == NGX_HTTP_HEAD as ngx_uint_t || (*request.raw()).post_action() != 0
+    };
     let may_wait = may_wait && !head && !bypass;
     let status = if bypass { Ok(CacheStatus::Bypass) } else { find_or_wait(request, conf, zone, may_wait)? };
     let ctx = ctx::get(request)?;
@@ -191,6 +194,9 @@ fn begin(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Option<boo
     let key = match asked {
         Ok(key) => key,
         Err(reason) => {
+            if reason == Reason::Method {
+                purge::unsafe_method::note(request, zone)?;
+            }
             ctx::get(request)?.reason = reason;
             return Some(None);
         }
@@ -221,7 +227,7 @@ fn find_or_wait(
 ) -> Option<Result<CacheStatus, Reason>> {
     let mut status = CacheStatus::Miss;
     // A page that comes and goes again in between is not looked for a third time.
-    for _ in 0..2 {
+    for again in [false, true] {
         let now = shm::now_ms();
         let ctx = ctx::get(request)?;
         // What is purged from here on is not what is fetched.
@@ -243,7 +249,7 @@ fn find_or_wait(
         if served || !may_wait {
             break;
         }
-        match wait::turn(request, conf, zone)? {
+        match wait::turn(request, conf, zone, again)? {
             Turn::Again => {}
             Turn::Fetch => break,
             Turn::FetchInVain => {

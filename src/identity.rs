@@ -2,11 +2,13 @@
 
 use std::ptr;
 
-use ngx::ffi::{ngx_http_complex_value, ngx_str_t};
-use twice_core::key::{MAX_KEY, Parts, Target, port_of_host, purge_target};
+use ngx::ffi::{ngx_http_complex_value, ngx_http_core_module, ngx_http_core_srv_conf_t, ngx_str_t};
+use twice_core::canonical;
+use twice_core::key::{MAX_KEY, Parts, Target, port_of_host};
 use twice_core::outcome::Reason;
 
 use crate::conf::{self, LocConf};
+use crate::refresh;
 use crate::sys::{self, OK, Request};
 
 /// The request's key, in its pool.
@@ -102,15 +104,13 @@ fn number(digits: &[u8]) -> Option<u16> {
     if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
 }
 
-/// What a page is purged by, whichever port and scheme it was reached by: the host that the client named, in lower case
-/// and without port, and the target. A sub-request's is its own, everything else's the client's. None: no memory.
-pub fn url_of<'a>(request: Request<'a>) -> Option<(&'a [u8], &'a [u8])> {
+/// What a page is purged by, whichever port and scheme it was reached by and however it was written: its host, and its
+/// target in one form for all of them. A sub-request's target is its own, everything else's the client's. None: no memory.
+pub fn url_of(request: Request<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
     let r = request.raw();
     // SAFETY: a live request; its strings live in its pool or header buffers.
-    let (host, path, args, raw) = unsafe {
-        let raw = sys::bytes((*r).unparsed_uri);
-        (sys::bytes((*r).headers_in.server), sys::bytes((*r).uri), sys::bytes((*r).args), raw)
-    };
+    let (path, args, raw) =
+        unsafe { (sys::bytes((*r).uri), sys::bytes((*r).args), sys::bytes((*r).unparsed_uri)) };
     let (args, raw) = match conf::of(request).ignored_args() {
         None => (args, raw),
         Some(ignored) => (
@@ -118,16 +118,21 @@ pub fn url_of<'a>(request: Request<'a>) -> Option<(&'a [u8], &'a [u8])> {
             counted(request, raw, |out| ignored.write_target(raw, out)).ok()?,
         ),
     };
-    let target = match purge_target(raw) {
-        _ if !request.is_main() && args.is_empty() => path,
-        _ if !request.is_main() => join(request, [path, b"?", args])?,
-        raw if raw.starts_with(b"/") => raw,
-        // An absolute target without a path.
-        raw => join(request, [b"/", raw, b""])?,
-    };
-    Some((host, target))
+    let part = !request.is_main() || refresh::is_of_a_part(request);
+    let target = if part { canonical::of_decoded(path, args) } else { canonical::of_target(raw) };
+    Some((host_of(request).to_ascii_lowercase(), target))
 }
 
-fn join<'a>(request: Request<'a>, parts: [&[u8]; 3]) -> Option<&'a [u8]> {
-    request.copy(&parts.concat())
+/// The host that the client named, in lower case and without port; as `$host` the server's own name where he named none.
+pub fn host_of<'a>(request: Request<'a>) -> &'a [u8] {
+    // SAFETY: a live request; `srv_conf` has a place for each HTTP module, and names live as long as the configuration.
+    unsafe {
+        let r = request.raw();
+        let named = sys::bytes((*r).headers_in.server);
+        if !named.is_empty() {
+            return named;
+        }
+        let core = (*(*r).srv_conf.add(ngx_http_core_module.ctx_index)).cast::<ngx_http_core_srv_conf_t>();
+        sys::bytes((*core).server_name)
+    }
 }

@@ -5,6 +5,7 @@
 
 pub mod endpoint;
 pub mod sweep;
+pub mod unsafe_method;
 
 use twice_core::board::{Board, Counter, Verdict};
 use twice_core::marks::{self, Marks};
@@ -20,37 +21,38 @@ const SOFTENED: u64 = 1;
 /// has expired from now on.
 #[cold]
 pub fn look(zone: &Zone, held: &Held<'_>, found: &mut Found, latest: u64, now_ms: u64) -> bool {
-    let verdict = if found.seen & !SOFTENED >= latest {
-        // Looked at, and marked.
-        if found.seen & SOFTENED == 0 { Verdict::Alive } else { Verdict::Stale }
-    } else {
-        // Once marked stale it stays so until it is renewed.
-        let least = if found.seen & SOFTENED == 0 { Verdict::Alive } else { Verdict::Stale };
-        let verdict = verdict(zone, held.page(), found).max(least);
-        if let (Some(store), true) = (zone.store(), verdict != Verdict::Dead) {
-            store.see(held, if verdict == Verdict::Stale { latest | SOFTENED } else { latest });
-        }
-        verdict
-    };
-    match verdict {
-        Verdict::Alive => true,
-        // Rules only tell the way.
-        Verdict::Stale if is_rules(found.meta.tag) => true,
-        Verdict::Stale => {
-            found.meta.expires_ms = found.meta.expires_ms.min(now_ms);
-            true
-        }
-        Verdict::Dead => {
-            zone.count(Counter::Purged);
-            false
-        }
+    let standing = standing(zone, held.page(), found, latest);
+    let is_new = found.seen & !SOFTENED < latest;
+    if let (Some(store), true) = (zone.store(), is_new && standing != Verdict::Dead) {
+        store.see(held, if standing == Verdict::Stale { latest | SOFTENED } else { latest });
     }
+    let alive = settle(standing, found, now_ms);
+    if !alive {
+        zone.count(Counter::Purged);
+    }
+    alive
 }
 
-/// Whether a page must not be served any more.
-pub fn is_dead(zone: &Zone, page: Page<'_>, found: &Found) -> bool {
-    found.seen & !SOFTENED < zone.board().map_or(0, Board::latest)
-        && verdict(zone, page, found) == Verdict::Dead
+/// As [`look`], for a copy of the page: nothing is noted on it.
+pub fn look_at_copy(zone: &Zone, page: Page<'_>, found: &mut Found, now_ms: u64) -> bool {
+    let latest = zone.board().map_or(0, Board::latest);
+    settle(standing(zone, page, found, latest), found, now_ms)
+}
+
+/// What purges up to `latest` say of a page, with what an earlier look has noted on it.
+fn standing(zone: &Zone, page: Page<'_>, found: &Found, latest: u64) -> Verdict {
+    // Once marked stale it stays so until it is renewed.
+    let noted = if found.seen & SOFTENED == 0 { Verdict::Alive } else { Verdict::Stale };
+    if found.seen & !SOFTENED >= latest { noted } else { verdict(zone, page, found).max(noted) }
+}
+
+/// False: it must go.
+fn settle(standing: Verdict, found: &mut Found, now_ms: u64) -> bool {
+    // Rules only tell the way.
+    if standing == Verdict::Stale && !is_rules(found.meta.tag) {
+        found.meta.expires_ms = found.meta.expires_ms.min(now_ms);
+    }
+    standing != Verdict::Dead
 }
 
 /// What the stamps say of a page.

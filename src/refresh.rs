@@ -67,7 +67,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
             // SAFETY: zones outlive the requests of their cycle.
-            lease::end(unsafe { &*self.zone }, lease, Outcome::NotBegun);
+            lease::end(unsafe { &*self.zone }, lease, Outcome::Abandoned);
         }
     }
 }
@@ -129,6 +129,10 @@ pub struct Refresh {
     /// The page that is to be renewed.
     entry: Entry,
     ctx: *const Ctx,
+    /// The page is a sub-request's: its URL is its own.
+    part: bool,
+    /// What it tells its origin may be about a visitor who has given a password, though that is left out.
+    somebodys: bool,
     /// The origin has said that there is no such page any more.
     gone: bool,
     /// The last status that came.
@@ -141,34 +145,61 @@ impl Drop for Refresh {
         // SAFETY: zones outlive the requests of their cycle.
         let zone = unsafe { &*self.zone };
         // SAFETY: null, or the context in the pool that is about to be destroyed, where all memory is still there.
-        let stored = unsafe { self.ctx.as_ref() }.is_some_and(|ctx| ctx.reason == Reason::Stored);
-        if !stored {
+        let (reason, hash) =
+            unsafe { self.ctx.as_ref() }.map_or((Reason::Failed, 0), |ctx| (ctx.reason, ctx.hash));
+        let outcome = match reason {
+            Reason::Stored if self.is_still_there(zone, hash) => Outcome::of_unstored(Reason::Varies, 0),
+            Reason::Stored => Outcome::Stored,
+            _ if self.gone => Outcome::Abandoned,
+            reason => Outcome::of_refresh(reason, self.status),
+        };
+        // One that a purge has overtaken has not failed.
+        let stored = reason == Reason::Stored;
+        if !stored && reason != Reason::Purged {
             zone.count(Counter::RefreshFailures);
         }
         if let Some(lease) = self.lease.take() {
-            let outcome = match stored {
-                true => Outcome::Renewed,
-                false if self.gone => Outcome::Gone,
-                false => Outcome::Failed,
-            };
             lease::end(zone, lease, outcome);
         }
-        if !stored && !self.gone {
+        if !stored && !self.gone && reason != Reason::Purged {
             rarely(&FAILURE_LOGGED_MS, || {
                 // SAFETY: the worker's cycle has its log.
                 let log = unsafe { (*ngx_cycle).log };
-                // SAFETY: as above.
-                let reason = unsafe { self.ctx.as_ref() }.map_or("failed", |ctx| ctx.reason.as_str());
                 ngx_log_error!(
                     NGX_LOG_WARN,
                     log,
                     "twice: a refresh brought no page ({}, status {}), the stale one stays",
-                    reason,
+                    reason.as_str(),
                     self.status
                 );
             });
         }
     }
+}
+
+impl Refresh {
+    /// What came is another variant, and the one that was to be renewed is what it was: the next one shall not begin at once.
+    fn is_still_there(&self, zone: &Zone, hash: u64) -> bool {
+        zone.with(|section| section.peek_hash(hash).is_some_and(|(found, _)| found.entry == self.entry))
+            .unwrap_or(false)
+    }
+}
+
+/// What a request's refresh keeps; none if it is no refresh.
+fn of<'a>(request: Request<'a>) -> Option<&'a mut Refresh> {
+    // SAFETY: null, or in the keeping of this live request's pool. As with `ctx::get`, no borrow outlives the statements
+    // between two calls into nginx.
+    unsafe { ctx::get(request)?.refresh.as_mut() }
+}
+
+/// Whether it renews the page of a sub-request, whose URL is its own and not its client's.
+pub fn is_of_a_part(request: Request<'_>) -> bool {
+    of(request).is_some_and(|refresh| refresh.part)
+}
+
+/// Whether its answer may be about one visitor with a password, who is not named in its header any more.
+pub fn is_somebodys(request: Request<'_>) -> bool {
+    of(request).is_some_and(|refresh| refresh.somebodys)
 }
 
 /// Starts the refresh that this request has claimed, now that its answer is on its way.
@@ -195,6 +226,8 @@ pub fn start(request: Request<'_>) {
         lease: Some(lease),
         entry: claim.entry,
         ctx: std::ptr::null(),
+        part: !request.is_main(),
+        somebodys: false,
         gone: false,
         status: 0,
     };
@@ -246,7 +279,8 @@ unsafe fn begin(
         // SAFETY: both requests are live, the new one has run nothing yet.
         let copied = unsafe { copy::copy(parent, request, &copy::Keep::of(parent, &*page.rules)) };
         match copied {
-            copy::Copied::Whole => {}
+            // SAFETY: just made, in the pool of the new request.
+            copy::Copied::Whole { somebodys } => unsafe { (*refresh).somebodys = somebodys },
             copy::Copied::Failed => return None,
             // nginx has ended it itself.
             copy::Copied::Ended => return Some(false),
@@ -300,9 +334,7 @@ unsafe fn begin(
 /// An answer has come for a refresh, and the filters of `capture` have read it: `reason` says why it is not recorded.
 /// Gives what the header filter answers.
 pub fn answered(request: Request<'_>, status: u16, reason: Option<Reason>) -> isize {
-    let Some(ctx) = ctx::get(request) else { return ERROR };
-    // SAFETY: null, or in the keeping of this live request's pool.
-    let Some(refresh) = (unsafe { ctx.refresh.as_mut() }) else { return ERROR };
+    let Some(refresh) = of(request) else { return ERROR };
     refresh.status = status;
     let Some(reason) = reason else { return OK };
     if ends_the_page(status, reason) {

@@ -128,9 +128,11 @@ impl Snapshot {
 
     /// Writes down what was purged, by the worker that purged it: one write to the end of a file.
     pub fn note(&self, zone: &Zone, number: u64, noted: &Noted<'_>) {
-        if let Err(why) = journal::note(zone, &self.file, number, noted) {
-            // SAFETY: the running cycle's log.
-            let log = unsafe { (*ngx_cycle).log };
+        // SAFETY: the running cycle, its user and its log.
+        let (user, log) = unsafe { (user_of(ngx_cycle), (*ngx_cycle).log) };
+        // A single process may be root.
+        let noted = file::with_rights_of(user, || journal::note(zone, &self.file, number, noted));
+        if let Err(why) = noted.unwrap_or_else(Err) {
             self.tell(NGX_LOG_ERR, zone, log, "may bring back what was purged", &why);
         }
     }

@@ -72,7 +72,7 @@ pub fn at_once(request: Request<'_>, zone: &Zone, now_ms: u64) -> Option<()> {
     let use_stale = conf::of(request).use_stale();
     // SAFETY: a key in the pool of this live request.
     let key = unsafe { &*ctx.key };
-    let usable = |meta: &Meta| Times::from(*meta).may_stand_in(now_ms, use_stale);
+    let usable = |meta: &Meta| Times::from(*meta).stands_in_unasked(now_ms, use_stale);
     let (found, taken) = deliver::find(zone, ctx.hash, key, now_ms, usable)?;
     ctx.held = Some(taken?);
     ctx.created_ms = found.meta.created_ms;

@@ -32,7 +32,7 @@ use ngx::ffi::{
 use twice_core::board::Counter;
 use twice_core::board::flights::{Alone, Asked, Lease};
 use twice_core::policy::{Freshness, Times};
-use twice_core::store::Section;
+use twice_core::store::{Entry, Section};
 use twice_core::variants::is_rules;
 
 use crate::conf::LocConf;
@@ -52,6 +52,8 @@ pub struct Waiter {
     request: *mut ngx_http_request_t,
     /// What it looks for, in the request's pool.
     key: *const [u8],
+    /// What is there in its place, and is of no use to it.
+    useless: Option<Entry>,
     flight: Awaited,
     /// Place in the flight's list; none: not in it.
     place: Option<usize>,
@@ -97,8 +99,9 @@ pub enum Turn {
     Again,
 }
 
-/// Asks who fetches the page that was not found; none where memory ran out.
-pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Turn> {
+/// Asks who fetches the page that was not found; none where memory ran out. `again`: it was looked for a second time, so
+/// that whatever is there is not the page (it was marked stale, or says nothing of what this location's pages vary by).
+pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone, again: bool) -> Option<Turn> {
     let ctx = ctx::get(request)?;
     // SAFETY: the key lies in the request's pool; a waiter as well, if there is one.
     let (hash, key, timed_out) =
@@ -112,9 +115,13 @@ pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Turn> {
     }
     let now = shm::now_ms();
     let channel = if conf.lock_timeout_ms() == 0 { None } else { channel::mine() };
+    let mut useless = None;
     let asked = zone.flights(|section, flights| {
+        if again {
+            useless = section.peek(hash, key).map(|found| found.entry);
+        }
         // It may have been stored since it was looked up, and then nobody fetches it any more.
-        (!is_there(section, hash, key, now))
+        (!is_there(section, hash, key, useless, now))
             .then(|| flights.ask(hash, now, conf.lock_age_ms(), zone.owner(), channel))
     })?;
     match asked {
@@ -126,7 +133,7 @@ pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Turn> {
         // The parent's fetch may not end before this one.
         Some(Asked::Wait(generation)) if !flight::is_of_a_parent(request, generation) => {
             let awaited = Awaited { zone, hash, generation };
-            suspend(request, conf, awaited).map(|()| Turn::Wait)
+            suspend(request, conf, awaited, useless).map(|()| Turn::Wait)
         }
         Some(asked @ (Asked::Wait(_) | Asked::Alone(_))) => {
             flight::keep(request, zone, Lease::of_nobody(hash))?;
@@ -136,15 +143,15 @@ pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Turn> {
     }
 }
 
-/// Whether the page can be served.
-fn is_there(section: &Section<'_>, hash: u64, key: &[u8], now_ms: u64) -> bool {
-    section.peek(hash, key).is_some_and(|found| {
+/// Whether the page can be served, as far as that can be told here.
+fn is_there(section: &Section<'_>, hash: u64, key: &[u8], useless: Option<Entry>, now_ms: u64) -> bool {
+    section.peek(hash, key).filter(|found| Some(found.entry) != useless).is_some_and(|found| {
         is_rules(found.meta.tag) || Times::from(found.meta).at(now_ms) != Freshness::Expired
     })
 }
 
 /// Takes the request out of nginx's hands until it is resumed.
-fn suspend(request: Request<'_>, conf: &LocConf, awaited: Awaited) -> Option<()> {
+fn suspend(request: Request<'_>, conf: &LocConf, awaited: Awaited, useless: Option<Entry>) -> Option<()> {
     let r = request.raw();
     let key = ctx::get(request)?.key;
     let waiter = match ctx::get(request)?.waiter {
@@ -159,6 +166,7 @@ fn suspend(request: Request<'_>, conf: &LocConf, awaited: Awaited) -> Option<()>
     // (ngx_http_limit_req_handler), but for the timer, which is ours.
     unsafe {
         (*waiter).key = key;
+        (*waiter).useless = useless;
         (*waiter).flight = awaited;
         link(waiter);
         let left = (*waiter).deadline.wrapping_sub(ngx_current_msec);
@@ -197,6 +205,7 @@ fn new_waiter(request: Request<'_>, conf: &LocConf, awaited: Awaited) -> Option<
             event,
             request: request.raw(),
             key: ptr::slice_from_raw_parts(ptr::null(), 0),
+            useless: None,
             flight: awaited,
             place: None,
             age_ms: conf.lock_age_ms(),
@@ -335,16 +344,17 @@ fn look(closely: bool) {
         let Awaited { zone, hash, generation } = flight;
         // SAFETY: zones outlive the requests of their cycle, and each of these has one that waits.
         let zone = unsafe { &*zone };
-        let key = WAITERS.with_borrow(|waiters| {
+        let first = WAITERS.with_borrow(|waiters| {
+            let first = waiters.get(&flight).and_then(|list| list.first());
             // SAFETY: a waiter in a list is of a live request, as is its key.
-            waiters.get(&flight).and_then(|list| list.first()).map(|first| unsafe { (**first).key })
+            first.map(|first| unsafe { ((**first).key, (**first).useless) })
         });
-        let Some(key) = key else { continue };
+        let Some((key, useless)) = first else { continue };
         let watched = zone.flights(|section, flights| {
             let watched = flights.watch(hash, generation, channel);
             // Another fetch than this one may have brought the page.
             // SAFETY: as above.
-            watched.filter(|_| !is_there(section, hash, unsafe { &*key }, now))
+            watched.filter(|_| !is_there(section, hash, unsafe { &*key }, useless, now))
         });
         let watched = watched.flatten();
         let age = watched.map(|watched| watched.started_ms.abs_diff(now));

@@ -4,7 +4,7 @@ use ngx::ffi::{ngx_http_time, ngx_table_elt_t};
 use twice_core::marks::Keys;
 use twice_core::outcome::{Reason, ReasonKind};
 use twice_core::page::{self, Head, Program};
-use twice_core::policy::{Facts, HeaderNames, Varies};
+use twice_core::policy::{CacheControl, Facts, HeaderNames, Varies};
 use twice_core::variants::Dimensions;
 
 use crate::sys::{self, Request};
@@ -12,8 +12,18 @@ use crate::sys::{self, Request};
 /// The header's name.
 const VARY: &[u8] = b"Vary";
 
-/// `Cache-Control` of a page that holds a visitor's values.
-pub const PRIVATE: &[u8] = b"private, no-cache";
+/// `Cache-Control` of a page that holds a visitor's values, and of one that its origin will have kept nowhere.
+const PRIVATE: &[u8] = b"private, no-cache";
+const PRIVATE_NO_STORE: &[u8] = b"private, no-cache, no-store";
+
+/// What stands in the place of these `Cache-Control` lines.
+fn private<'v>(lines: impl Iterator<Item = &'v [u8]>) -> &'static [u8] {
+    let mut said = CacheControl::default();
+    for line in lines {
+        said.add(line);
+    }
+    if said.no_store { PRIVATE_NO_STORE } else { PRIVATE }
+}
 
 /// What is stored of a response's header: owned, because it waits for the body's end.
 #[derive(Default)]
@@ -115,7 +125,11 @@ impl Snapshot {
             last_modified: if plain { &self.last_modified } else { b"" },
             last_modified_time: if plain { self.last_modified_time } else { -1 },
             location: &self.location,
-            cache_control: if program.personal { PRIVATE } else { &self.cache_control },
+            cache_control: if program.personal {
+                private(std::iter::once(self.cache_control.as_slice()))
+            } else {
+                &self.cache_control
+            },
         };
         let lines = self
             .lines
@@ -167,8 +181,14 @@ pub fn make_private(request: Request<'_>) -> Option<()> {
     keep_private(request)
 }
 
-/// Has [`PRIVATE`] as the only line that speaks to caches.
+/// Has [`private`] as the only line that speaks to caches.
 pub fn keep_private(request: Request<'_>) -> Option<()> {
+    let said = request.lines_out().filter_map(|line| {
+        // SAFETY: a line of this live request; a deleted one has hash 0.
+        let (name, value) = unsafe { if (*line).hash == 0 { return None } else { sys::pair(line) } };
+        name.eq_ignore_ascii_case(b"cache-control").then_some(value)
+    });
+    let value = private(said);
     for line in request.lines_out() {
         // SAFETY: a line of this live request.
         unsafe {
@@ -183,7 +203,7 @@ pub fn keep_private(request: Request<'_>) -> Option<()> {
         sys::forget_cache_control(request.raw());
         (*request.raw()).headers_out.expires = std::ptr::null_mut();
     }
-    request.push_out(b"Cache-Control", PRIVATE)?;
+    request.push_out(b"Cache-Control", value)?;
     Some(())
 }
 

@@ -89,13 +89,13 @@ fn save(
         tag,
     };
     // SAFETY: the zone of the request's location; the key lies in the request's pool.
-    let (zone, base) = unsafe { (&*ctx.zone, &*ctx.base_key) };
+    let (zone, base, base_hash) = unsafe { (&*ctx.zone, &*ctx.base_key, ctx.base_hash) };
     let (host, target) = identity::url_of(request).ok_or(Reason::Failed)?;
-    let marks = |keys: Keys| keys.encode(host, target).ok_or(Reason::TooManyKeys);
+    let marks = |keys: Keys| keys.encode(&host, &target).ok_or(Reason::TooManyKeys);
     let page = ToStore {
         zone,
         base,
-        base_hash: ctx.base_hash,
+        base_hash,
         stated: snapshot.stated(),
         literals,
         marks: &marks(snapshot.keys.clone())?,

@@ -155,7 +155,7 @@ pub fn is_set<T>(p: *mut T) -> bool {
 }
 
 /// A cookie's name (RFC 6265 4.1.1: a token).
-fn is_cookie_name(name: &str) -> bool {
+pub fn is_cookie_name(name: &str) -> bool {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(token)
 }

@@ -7,7 +7,7 @@ use twice_core::ab::{self, Test};
 use twice_core::key::{Ignored, MAX_IGNORED};
 use twice_core::language::{Hosts, Languages};
 
-use super::setters::{Directive, choose, is_set, once, set, setters};
+use super::setters::{Directive, choose, is_cookie_name, is_set, once, set, setters};
 use super::{LocConf, MainConf, UNSET};
 use crate::{sys, variables};
 
@@ -64,8 +64,7 @@ fn add_test(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
 fn set_cookie(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
     once(main.ab_cookie.is_some())?;
     let name = directive.arg();
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(token) {
+    if name.len() > 64 || !is_cookie_name(name) {
         return Err(format!(
             "has the value \"{name}\", allowed are letters, digits and !#$%&'*+-.^_`|~, 64 at most"
         ));

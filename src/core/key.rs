@@ -88,11 +88,6 @@ impl Parts<'_> {
     }
 }
 
-/// A target as a page is purged by it: without an empty query.
-pub fn purge_target(target: &[u8]) -> &[u8] {
-    without_empty_query(target)
-}
-
 /// A request target without the `?` of an empty query.
 fn without_empty_query(target: &[u8]) -> &[u8] {
     match target.split_last() {

@@ -9,6 +9,7 @@
 
 pub mod ab;
 pub mod board;
+pub mod canonical;
 pub mod cookies;
 pub mod geo;
 pub mod include;

@@ -26,7 +26,7 @@ fn hash(kind: u8, parts: [&[u8]; 2]) -> u64 {
     hasher.finish().max(1)
 }
 
-/// The mark of a URL: its host in lower case without port, and its target.
+/// The mark of a URL: its host in lower case without port, and its target (`crate::canonical`).
 pub fn of_url(host: &[u8], target: &[u8]) -> u64 {
     hash(b'u', [host, target])
 }

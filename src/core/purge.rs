@@ -6,11 +6,26 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use crate::board::stamps::MAX_PREFIX;
-use crate::key::purge_target;
-use crate::marks;
+use crate::key::Ignored;
+use crate::{canonical, marks};
 
 /// Most things that one command names.
 pub const MAX_THINGS: usize = 10_000;
+
+/// What the URLs of a command are read by.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// The host of paths that name none.
+    pub host: &'a [u8],
+    /// Arguments that are no part of a page's identity.
+    pub ignored: Option<&'a Ignored>,
+}
+
+impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Site<'a> {
+    fn from(host: &'a T) -> Self {
+        Self { host: host.as_ref(), ignored: None }
+    }
+}
 
 /// What one command purges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +51,10 @@ pub enum Bad {
     Url(String),
     /// A prefix longer than [`MAX_PREFIX`].
     Prefix(String),
+    /// More prefixes than the zone can note: so many.
+    Prefixes(usize),
+    /// A target of `PURGE` that is not under the location's path.
+    Elsewhere,
     /// More than [`MAX_THINGS`].
     TooMany,
     /// It names nothing.
@@ -59,6 +78,13 @@ impl fmt::Display for Bad {
                     "the prefix \"{prefix}\" is too long, allowed are {MAX_PREFIX} bytes of host and path"
                 )
             }
+            Self::Prefixes(most) => {
+                write!(f, "the command names too many prefixes, allowed are {most} in this zone")
+            }
+            Self::Elsewhere => f.write_str(
+                "the target does not begin with the location's path as the configuration writes it, allowed is that path \
+                 with the page's behind it, or POST",
+            ),
             Self::TooMany => write!(f, "the command names too many things, allowed are {MAX_THINGS}"),
             Self::Nothing => f.write_str("the command names nothing to purge"),
         }
@@ -88,8 +114,9 @@ struct Done {
 }
 
 impl Command {
-    /// Reads a JSON body. Paths without a host are `host`'s.
-    pub fn from_json(body: &[u8], host: &[u8]) -> Result<Command, Bad> {
+    /// Reads a JSON body.
+    pub fn from_json<'a>(body: &[u8], site: impl Into<Site<'a>>) -> Result<Command, Bad> {
+        let site = site.into();
         // An array would be taken for the fields in their order.
         if body.trim_ascii_start().first() != Some(&b'{') {
             return Err(Bad::Json("it is no object".to_owned()));
@@ -101,21 +128,28 @@ impl Command {
         }
         let mut command = Command { all: body.all, soft: body.soft, ..Command::default() };
         for url in &body.urls {
-            command.add_url(url.as_bytes(), host)?;
+            command.add_url(url.as_bytes(), site)?;
         }
         for prefix in &body.prefixes {
-            command.add_prefix(prefix.as_bytes(), host)?;
+            command.add_prefix(prefix.as_bytes(), site)?;
         }
         for key in &body.keys {
             // As it would be read from a response's header.
-            command.keys.extend(marks::keys(key.as_bytes()).map(marks::of_key));
+            let room = MAX_THINGS - command.urls.len() - command.prefixes.len() - command.keys.len();
+            let mut all = marks::keys(key.as_bytes());
+            command.keys.extend(all.by_ref().take(room).map(marks::of_key));
+            if all.next().is_some() {
+                return Err(Bad::TooMany);
+            }
         }
-        if things == 0 && !command.all { Err(Bad::Nothing) } else { Ok(command) }
+        let nothing = command.urls.is_empty() && command.prefixes.is_empty() && command.keys.is_empty();
+        if nothing && !command.all { Err(Bad::Nothing) } else { Ok(command) }
     }
 
     /// Reads the target of `PURGE`, without the endpoint's own path. `prefix=1` and `soft=1` in its query are the
     /// command's.
-    pub fn from_target(target: &[u8], host: &[u8]) -> Result<Command, Bad> {
+    pub fn from_target<'a>(target: &[u8], site: impl Into<Site<'a>>) -> Result<Command, Bad> {
+        let site = site.into();
         let mut command = Command::default();
         let mut is_prefix = false;
         let (path, query) = split(target, b'?');
@@ -136,29 +170,37 @@ impl Command {
             rest.insert(0, b'/');
         }
         if is_prefix {
-            command.add_prefix(&rest, host)?;
+            command.add_prefix(&rest, site)?;
         } else {
-            command.add_url(&rest, host)?;
+            command.add_url(&rest, site)?;
         }
         Ok(command)
     }
 
     /// One URL, written as a path.
-    pub fn from_url(target: &[u8], host: &[u8]) -> Result<Command, Bad> {
+    pub fn from_url<'a>(target: &[u8], site: impl Into<Site<'a>>) -> Result<Command, Bad> {
         let mut command = Command::default();
-        command.add_url(if target.is_empty() { b"/" } else { target }, host)?;
+        command.add_url(if target.is_empty() { b"/" } else { target }, site.into())?;
         Ok(command)
     }
 
-    fn add_url(&mut self, url: &[u8], host: &[u8]) -> Result<(), Bad> {
-        let (host, target) = host_and_target(url, host)?;
-        self.urls.push(marks::of_url(&host, purge_target(&target)));
+    fn add_url(&mut self, url: &[u8], site: Site<'_>) -> Result<(), Bad> {
+        let (host, target) = host_and_target(url, site.host)?;
+        let target = match site.ignored {
+            None => target,
+            Some(ignored) => {
+                let mut counted = Vec::with_capacity(target.len());
+                ignored.write_target(&target, |piece| counted.extend_from_slice(piece));
+                counted
+            }
+        };
+        self.urls.push(marks::of_url(&host, &canonical::of_target(&target)));
         Ok(())
     }
 
-    fn add_prefix(&mut self, prefix: &[u8], host: &[u8]) -> Result<(), Bad> {
-        let (mut whole, target) = host_and_target(prefix, host)?;
-        whole.extend_from_slice(&target);
+    fn add_prefix(&mut self, prefix: &[u8], site: Site<'_>) -> Result<(), Bad> {
+        let (mut whole, target) = host_and_target(prefix, site.host)?;
+        whole.extend_from_slice(&canonical::of_target(&target));
         if whole.len() > MAX_PREFIX {
             return Err(Bad::Prefix(text(prefix)));
         }

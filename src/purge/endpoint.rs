@@ -6,16 +6,17 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ngx::ffi::{
-    NGX_HTTP_BAD_REQUEST, NGX_HTTP_GET, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK,
-    NGX_HTTP_POST, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, NGX_HTTP_SERVICE_UNAVAILABLE, ngx_buf_t, ngx_chain_t,
+    NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK, NGX_HTTP_POST,
+    NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, NGX_HTTP_SERVICE_UNAVAILABLE, ngx_buf_t, ngx_chain_t,
     ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_http_finalize_request,
     ngx_http_read_client_request_body, ngx_http_request_t, ngx_http_test_predicates, ngx_int_t,
     ngx_read_file, ngx_uint_t,
 };
-use twice_core::board::{Counter, Purge, Refused};
+use twice_core::board::{Board, Counter, Purge, Refused};
 use twice_core::journal::Noted;
+use twice_core::marks;
 use twice_core::policy::HeaderKey;
-use twice_core::purge::{Command, refusal};
+use twice_core::purge::{Bad, Command, Site, refusal};
 
 use crate::answer::{self, JSON};
 use crate::conf::{self, LocConf};
@@ -38,7 +39,11 @@ pub unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_
         // SAFETY: a live request; its method's name lies in the request line.
         let (method, name) = unsafe { ((*r).method, sys::bytes((*r).method_name)) };
         if let Some(kind) = mark_dirty(request) {
-            return by_kind(request, zone, kind, own_target(request));
+            let url = || {
+                let target = own_target(request)?;
+                Ok((Command::from_url(target, site(request))?, target.to_vec()))
+            };
+            return by_kind(request, zone, kind, url);
         }
         if name == b"PURGE" {
             return by_target(request, zone);
@@ -71,7 +76,10 @@ pub unsafe extern "C" fn location_handler(r: *mut ngx_http_request_t) -> ngx_int
         // SAFETY: nginx passes a live request to its content handler.
         let request = unsafe { Request::new(r) };
         match (conf::of(request).zone(), mark_dirty(request), identity::url_of(request)) {
-            (Some(zone), Some(kind), Some((_, target))) => by_kind(request, zone, kind, target),
+            (Some(zone), Some(kind), Some((host, target))) => {
+                let command = Command { urls: vec![marks::of_url(&host, &target)], ..Command::default() };
+                by_kind(request, zone, kind, || Ok((command, target)))
+            }
             _ => ERROR,
         }
     })
@@ -84,27 +92,37 @@ fn mark_dirty<'a>(request: Request<'a>) -> Option<&'a [u8]> {
 }
 
 /// What follows the location's own path in the request's target.
-fn own_target<'a>(request: Request<'a>) -> &'a [u8] {
+fn own_target<'a>(request: Request<'a>) -> Result<&'a [u8], Bad> {
     // SAFETY: `loc_conf` has a place for each HTTP module; names live as long as the configuration.
     let (raw, name) = unsafe {
         let core = (*(*request.raw()).loc_conf.add(ngx_http_core_module.ctx_index))
             .cast::<ngx_http_core_loc_conf_t>();
         (sys::bytes((*request.raw()).unparsed_uri), sys::bytes((*core).name))
     };
-    raw.strip_prefix(name).unwrap_or(raw)
+    match raw.strip_prefix(name) {
+        Some(target) => Ok(target),
+        // Sent here by nginx, as `error_page 418 = @purge` does: it is the page's own.
+        None if request.is_internal() => Ok(raw),
+        None => Err(Bad::Elsewhere),
+    }
 }
 
-fn host<'a>(request: Request<'a>) -> &'a [u8] {
-    // SAFETY: a live request.
-    unsafe { sys::bytes((*request.raw()).headers_in.server) }
+/// What URLs of a command are read by.
+fn site<'a>(request: Request<'a>) -> Site<'a> {
+    Site { host: identity::host_of(request), ignored: conf::of(request).ignored_args() }
 }
 
 /// The original's commands: `*` and `url`. Its other kinds are elements.
-fn by_kind(request: Request<'_>, zone: &Zone, kind: &[u8], target: &[u8]) -> ngx_int_t {
+fn by_kind(
+    request: Request<'_>,
+    zone: &Zone,
+    kind: &[u8],
+    url: impl FnOnce() -> Result<(Command, Vec<u8>), Bad>,
+) -> ngx_int_t {
     let (command, what) = match kind {
         b"*" => (Command { all: true, ..Command::default() }, "the whole cache".to_owned()),
-        b"url" => match Command::from_url(target, host(request)) {
-            Ok(command) => (command, format!("url {}", target.escape_ascii())),
+        b"url" => match url() {
+            Ok((command, target)) => (command, format!("url {}", target.escape_ascii())),
             Err(why) => {
                 return answer::send(request, NGX_HTTP_BAD_REQUEST, TEXT, format!("{why}\n").as_bytes());
             }
@@ -121,11 +139,8 @@ fn by_kind(request: Request<'_>, zone: &Zone, kind: &[u8], target: &[u8]) -> ngx
 }
 
 fn by_target(request: Request<'_>, zone: &Zone) -> ngx_int_t {
-    finish(
-        request,
-        zone,
-        Command::from_target(own_target(request), host(request)).map_err(|why| why.to_string()),
-    )
+    let command = own_target(request).and_then(|target| Command::from_target(target, site(request)));
+    finish(request, zone, command.map_err(|why| why.to_string()))
 }
 
 fn finish(request: Request<'_>, zone: &Zone, command: Result<Command, String>) -> ngx_int_t {
@@ -140,6 +155,13 @@ fn finish(request: Request<'_>, zone: &Zone, command: Result<Command, String>) -
 
 /// Stamps everything that a command names; the latest stamp comes back.
 fn run(zone: &Zone, command: &Command) -> Result<u64, (u32, String)> {
+    let most = zone.board().map_or(0, Board::most_prefixes);
+    if command.prefixes.len() > most {
+        return Err((NGX_HTTP_BAD_REQUEST, Bad::Prefixes(most).to_string()));
+    }
+    if command.all || !command.prefixes.is_empty() {
+        purge::sweep::soon();
+    }
     let things = command
         .urls
         .iter()
@@ -160,9 +182,6 @@ fn run(zone: &Zone, command: &Command) -> Result<u64, (u32, String)> {
         })?;
     }
     zone.count(Counter::Purges);
-    if command.all || !command.prefixes.is_empty() {
-        purge::sweep::soon();
-    }
     Ok(latest)
 }
 
@@ -189,7 +208,7 @@ unsafe extern "C" fn with_body(r: *mut ngx_http_request_t) {
         let Some(zone) = conf::of(request).purge_zone() else { return ERROR };
         match body_of(request) {
             Some(body) => {
-                let command = Command::from_json(&body, host(request)).map_err(|why| why.to_string());
+                let command = Command::from_json(&body, site(request)).map_err(|why| why.to_string());
                 finish(request, zone, command)
             }
             None => {
@@ -243,24 +262,4 @@ unsafe fn add_buf(body: &mut Vec<u8>, buf: *mut ngx_buf_t) -> Option<()> {
         }
     }
     Some(())
-}
-
-/// An unsafe method has succeeded: what is stored under its URL is no longer true (RFC 9111 4.4).
-pub fn after_unsafe_method(request: Request<'_>, zone: &Zone) {
-    // SAFETY: a live request.
-    let (method, status) = unsafe { ((*request.raw()).method, (*request.raw()).headers_out.status) };
-    let safe = NGX_HTTP_GET
-        | ngx::ffi::NGX_HTTP_HEAD
-        | ngx::ffi::NGX_HTTP_OPTIONS
-        | ngx::ffi::NGX_HTTP_TRACE
-        | ngx::ffi::NGX_HTTP_PROPFIND;
-    if method & safe as ngx_uint_t != 0 || !(200..400).contains(&status) || !request.is_main() {
-        return;
-    }
-    if let Some((host, target)) = identity::url_of(request) {
-        let mark = twice_core::marks::of_url(host, target);
-        // Whatever the answer: there is nobody to tell.
-        let _ = purge(zone, Purge::Mark(mark), false);
-        zone.count(Counter::Purges);
-    }
 }

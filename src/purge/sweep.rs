@@ -7,10 +7,8 @@
 use std::cell::RefCell;
 
 use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_del_timer, ngx_event_t, ngx_exiting, ngx_msec_t};
-use twice_core::board::Verdict;
 use twice_core::store::Listed;
 
-use super::verdict;
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::Timer;
@@ -108,17 +106,18 @@ fn walk_on(walk: &mut Walk, zone: &Zone) -> bool {
     walk.listed.clear();
     walk.listed.reserve(TURN);
     let listed = &mut walk.listed;
+    let latest = board.latest();
     let next = zone.with(|section| section.list(walk.cursor, 8 * TURN, listed)).flatten();
     for page in &walk.listed {
         let held = zone.with(|section| {
             let (found, ..) = section.about(page.entry)?;
             Some((found, section.hold(zone.slot(), page.entry)?))
         });
-        let Some((found, held)) = held.flatten() else { continue };
-        let dead = verdict(zone, held.page(), &found) == Verdict::Dead;
+        let Some((mut found, held)) = held.flatten() else { continue };
+        // Notes on the page that it was marked stale: by then the prefix may be forgotten.
+        let stays = super::look(zone, &held, &mut found, latest, shm::now_ms());
         drop(held);
-        if dead {
-            zone.count(twice_core::board::Counter::Purged);
+        if !stays {
             zone.with(|section| section.remove(page.entry));
         }
     }

@@ -4,9 +4,9 @@
 use std::ptr;
 
 use ngx::ffi::{
-    ngx_hash_find, ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_get_indexed_variable,
-    ngx_http_header_t, ngx_http_variable_t, ngx_http_variable_value_t, ngx_list_init, ngx_str_t,
-    ngx_table_elt_t, ngx_uint_t,
+    NGX_HTTP_VAR_CHANGEABLE, ngx_hash_find, ngx_http_core_main_conf_t, ngx_http_core_module,
+    ngx_http_get_indexed_variable, ngx_http_header_t, ngx_http_variable_t, ngx_http_variable_value_t,
+    ngx_list_init, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 use twice_core::cookies;
 use twice_core::template::ngx_key;
@@ -42,24 +42,33 @@ const OF_THE_CONNECTION: [&[u8]; 6] =
     [b"ssl_", b"realip_", b"proxy_protocol_", b"server_", b"tcpinfo_", b"quic_"];
 const ALSO: [&[u8]; 6] = [b"scheme", b"https", b"http2", b"http3", b"connection", b"connection_requests"];
 
+/// Header lines and variables that tell who the visitor is.
+const PASSWORD: &[u8] = b"authorization";
+const COOKIES: &[u8] = b"cookie";
+const OF_THE_VISITOR: [&[u8]; 4] =
+    [b"http_cookie", b"http_authorization", b"http_proxy_authorization", b"remote_user"];
+const COOKIE: &[u8] = b"cookie_";
+
 /// What of the visitor a page depends on.
 pub struct Keep {
-    /// All: the location writes its own key, from whatever it likes, or the page varies by the lines themselves.
+    /// All: the location writes its own key, from whatever it likes.
     visitor: bool,
     /// These cookies, by name.
     cookies: Vec<Vec<u8>>,
+    /// These header lines, by name in lower case.
+    lines: Vec<Vec<u8>>,
 }
 
 impl Keep {
     /// What the location's keys are made of, and this page's variants: `rules` is the head of its rules, or empty.
     pub fn of(request: Request<'_>, rules: &[u8]) -> Keep {
         let conf = conf::of(request);
-        let mut keep = Keep { visitor: !conf.key.is_null(), cookies: Vec::new() };
+        let mut keep = Keep { visitor: !conf.key.is_null(), cookies: Vec::new(), lines: Vec::new() };
         let stored = View::parse(rules).map(|view| view.dimensions());
         for dimension in stored.into_iter().flatten().chain(conf.varies().iter()) {
             match dimension {
                 Dimension::Cookie(name) => keep.cookies.push(name.to_vec()),
-                Dimension::Header(b"cookie" | b"authorization") => keep.visitor = true,
+                Dimension::Header(name) => keep.lines.push(name.to_vec()),
                 _ => {}
             }
         }
@@ -68,6 +77,15 @@ impl Keep {
             keep.cookies.push(main.ab_cookie().as_bytes().to_vec());
         }
         keep
+    }
+
+    fn has_line(&self, name: &[u8]) -> bool {
+        self.lines.iter().any(|line| name.eq_ignore_ascii_case(line))
+    }
+
+    /// A variable that is made anew of the header lines that are left.
+    fn leaves_out(&self, variable: &[u8]) -> bool {
+        !self.visitor && (OF_THE_VISITOR.contains(&variable) || variable.starts_with(COOKIE))
     }
 }
 
@@ -83,7 +101,10 @@ fn visitor(parent: Request<'_>, new: Request<'_>) -> Option<()> {
 /// How copying ended.
 pub enum Copied {
     /// Complete.
-    Whole,
+    Whole {
+        /// There was a password that is left out, and there are values that may have been made of it.
+        somebodys: bool,
+    },
     /// Memory ran out.
     Failed,
     /// nginx has ended the new request, which is gone.
@@ -100,10 +121,17 @@ pub unsafe fn copy(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Copied
         if line_and_place(parent, new).is_none() || captures(parent, new).is_none() {
             return Copied::Failed;
         }
-        if variables(parent, new).is_none() || visitor(parent, new).is_none() {
+        let Some(told) = variables(parent, new, keep) else { return Copied::Failed };
+        if visitor(parent, new).is_none() {
             return Copied::Failed;
         }
-        headers(parent, new, keep)
+        let has_password = |request: Request<'_>| request.header_in(PASSWORD).is_some();
+        match headers(parent, new, keep) {
+            Copied::Whole { .. } => {
+                Copied::Whole { somebodys: told && has_password(parent) && !has_password(new) }
+            }
+            ended => ended,
+        }
     }
 }
 
@@ -187,11 +215,12 @@ unsafe fn captures(parent: Request<'_>, new: Request<'_>) -> Option<()> {
 }
 
 /// Values that are there already: those of `set`, `map`, `auth_request_set`, of the regular expressions, and what only the
-/// client's connection can tell.
+/// client's connection can tell. True: there are such as may tell of the visitor what `keep` leaves out (`set`).
 ///
 /// # Safety
 /// See [`copy`].
-unsafe fn variables(parent: Request<'_>, new: Request<'_>) -> Option<()> {
+unsafe fn variables(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Option<bool> {
+    let mut told = false;
     // SAFETY: the caller's promise; `variables` has one value for each indexed variable of the configuration.
     unsafe {
         let main = core_main(parent);
@@ -199,6 +228,9 @@ unsafe fn variables(parent: Request<'_>, new: Request<'_>) -> Option<()> {
         let known = (*main).variables.elts.cast::<ngx_http_variable_t>();
         for index in 0..all {
             let name = sys::bytes((*known.add(index)).name);
+            if keep.leaves_out(name) {
+                continue;
+            }
             let forced =
                 OF_THE_CONNECTION.iter().any(|prefix| name.starts_with(prefix)) || ALSO.contains(&name);
             if forced {
@@ -214,13 +246,15 @@ unsafe fn variables(parent: Request<'_>, new: Request<'_>) -> Option<()> {
                 let data = if len == 0 { &[][..] } else { std::slice::from_raw_parts((*value).data, len) };
                 copied.data = new.copy(data)?.as_ptr().cast_mut();
             }
+            let made = (*known.add(index)).flags & NGX_HTTP_VAR_CHANGEABLE as ngx_uint_t != 0;
+            told |= made && (*value).no_cacheable() == 0 && (*value).len() > 0;
             if forced {
                 copied.set_no_cacheable(0);
             }
             *(*new.raw()).variables.add(index) = copied;
         }
     }
-    Some(())
+    Some(told)
 }
 
 /// # Safety
@@ -267,21 +301,24 @@ unsafe fn headers(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Copied 
             }
         }
     }
-    Copied::Whole
+    Copied::Whole { somebodys: false }
 }
 
 /// What a line is in the copy; none: it is not there.
 fn kept<'v>(name: &[u8], value: &'v [u8], keep: &Keep) -> Option<std::borrow::Cow<'v, [u8]>> {
+    if keep.has_line(name) {
+        return Some(value.into());
+    }
     if LEFT_OUT.iter().any(|other| name.eq_ignore_ascii_case(other)) {
         return None;
     }
     if keep.visitor {
         return Some(value.into());
     }
-    if name.eq_ignore_ascii_case(b"authorization") {
+    if name.eq_ignore_ascii_case(PASSWORD) {
         return None;
     }
-    if name.eq_ignore_ascii_case(b"cookie") {
+    if name.eq_ignore_ascii_case(COOKIES) {
         let mut line = Vec::new();
         for (name, value) in
             cookies::pairs(value).filter(|(name, _)| keep.cookies.iter().any(|kept| kept == name))

@@ -1,7 +1,8 @@
 //! Who may renew a page: one refresh for each key at a time over all workers, and none for a while after one that failed.
 //! The zone's table of fetches says so; a miss that meets a refresh waits for it as for a fetch.
 
-use twice_core::board::flights::{self, Outcome as End};
+use twice_core::board::flights;
+pub use twice_core::board::flights::Outcome;
 
 use crate::channel;
 use crate::shm::{self, Zone};
@@ -14,19 +15,6 @@ const LONGEST_MS: u64 = 60_000;
 #[must_use = "nobody else renews the page until it is given back"]
 pub struct Lease(flights::Lease);
 
-/// How a refresh ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// There is a new page.
-    Renewed,
-    /// There is no such page any more.
-    Gone,
-    /// The origin gave no page: not again for a while.
-    Failed,
-    /// It did not begin.
-    NotBegun,
-}
-
 /// Takes the right to renew a page, if nobody has it and the last attempt is not one that failed just now.
 pub fn take(zone: &Zone, hash: u64, now_ms: u64) -> Option<Lease> {
     let owner = zone.owner();
@@ -35,11 +23,6 @@ pub fn take(zone: &Zone, hash: u64, now_ms: u64) -> Option<Lease> {
 
 /// Gives it back, and wakes who waits for the page.
 pub fn end(zone: &Zone, Lease(lease): Lease, outcome: Outcome) {
-    let outcome = match outcome {
-        Outcome::Renewed => End::Stored,
-        Outcome::Gone | Outcome::NotBegun => End::Abandoned,
-        Outcome::Failed => End::Failed,
-    };
     let woken = zone.flights(|_, flights| flights.end(lease, outcome, shm::now_ms()));
     channel::wake(woken.unwrap_or_default());
 }

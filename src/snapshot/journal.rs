@@ -60,6 +60,8 @@ fn files(target: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 /// back what was purged.
 pub fn note(zone: &Zone, target: &Path, number: u64, noted: &Noted<'_>) -> Result<(), String> {
     let path = name_of(target, number);
+    // A worker must not die of a full disk.
+    file::survive_limits();
     let append = || {
         let mut file = OpenOptions::new()
             .append(true)

@@ -6,7 +6,7 @@
 //!
 //! Pages that go meanwhile are left out, those that come are for the next snapshot. The list takes 16 bytes for each page.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -106,9 +106,11 @@ impl Save {
             let about = section.about(page.entry)?;
             Some((about, section.hold(zone.slot(), page.entry)?))
         });
-        let Some(((found, last_used_ms, proven), held)) = taken.flatten() else { return Ok(0) };
-        let worth_it = Times::from(found.meta).worth_keeping(shm::now_ms());
-        if !worth_it || purge::is_dead(zone, held.page(), &found) {
+        let Some(((mut found, last_used_ms, proven), held)) = taken.flatten() else { return Ok(0) };
+        // The purges that the next start does not hear of must show in the page itself.
+        let now = shm::now_ms();
+        let lives = purge::look_at_copy(zone, held.page(), &mut found, now);
+        if !lives || !Times::from(found.meta).worth_keeping(now) {
             return Ok(0);
         }
         self.page.clear();
@@ -148,10 +150,17 @@ impl Save {
         let failed = |error: io::Error| failure(&target, &error);
         let file = out.finish().map_err(failed)?.into_inner().map_err(|error| failed(error.into_error()))?;
         let board = zone.board().ok_or("the zone is not there")?;
-        if zone.with(|section| board.has_journal_since(section, journal)) != Some(true) {
-            return Err("a purge since its begin could not be written down".to_owned());
+        let is_lost = || zone.with(|section| board.has_journal_since(section, journal)) != Some(true);
+        let lost = || Err("a purge since its begin could not be written down".to_owned());
+        if is_lost() {
+            return lost();
         }
         temp.commit(&file)?;
+        // Whoever could not write a purge down has unlinked what was there before; had it been this one, it were gone.
+        if is_lost() {
+            fs::remove_file(&target).map_err(failed)?;
+            return lost();
+        }
         journal::forget(&target, journal);
         Ok(format!("{records} pages, {bytes} bytes in {} ms", started.elapsed().as_millis()))
     }

@@ -30,7 +30,7 @@ fn collapsing(origin: &Origin, lines: &str) -> Setup {
 }
 
 /// Requests that were read and not yet answered.
-fn pending(nginx: &Nginx) -> usize {
+pub fn pending(nginx: &Nginx) -> usize {
     let text = nginx.get("/status").send().text();
     let (_, rest) = text.split_once("Writing: ").unwrap_or_else(|| panic!("{text}"));
     // Without the one that asks.

@@ -15,6 +15,7 @@ mod keys;
 mod languages;
 mod purge;
 mod reload;
+mod seams;
 mod snapshot;
 mod stale;
 mod status;

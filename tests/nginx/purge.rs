@@ -2,6 +2,7 @@
 
 mod commands;
 mod under_way;
+mod urls;
 
 use fixture::{Answer, Nginx, Origin, Request, Response, Setup};
 
@@ -126,6 +127,22 @@ fn more_prefixes_than_are_remembered_at_once() {
         });
     }
     stays(&nginx, "/kept");
+}
+
+#[test]
+fn a_page_stays_marked_stale_when_the_prefix_is_forgotten() {
+    let origin = Origin::start();
+    origin.on("/a/1", page("x"));
+    let nginx = site(&origin).start();
+    nginx.get("/a/1").warm();
+    purge(&nginx, "/a/?prefix=1&soft=1").send();
+    // A zone of 16 MB remembers 64: by then the first one has given its place to another one.
+    for n in 0..130 {
+        fixture::until("there is room for one more", || {
+            purge(&nginx, &format!("/p{n}/?prefix=1")).send().status == 200
+        });
+    }
+    nginx.get("/a/1").send().assert_cache("STALE");
 }
 
 #[test]
@@ -269,6 +286,31 @@ fn an_unsafe_method_that_succeeds_invalidates_its_url() {
             stays(&nginx, "/a");
         }
         stays(&nginx, "/b");
+    }
+}
+
+#[test]
+fn an_unsafe_method_invalidates_its_url_wherever_nginx_sends_it_on() {
+    let origin = Origin::start();
+    let sent_on = |to: &str| Answer::new(200, "").header("X-Accel-Redirect", to);
+    origin.handle("/a", move |request| match request.method.as_str() {
+        "GET" => page("x"),
+        "POST" => sent_on("/plain/done"),
+        "PUT" => sent_on("/stored/done"),
+        _ => sent_on("/none"),
+    });
+    origin.on("/plain/done", Answer::html("done"));
+    origin.on("/stored/done", page("done"));
+    let nginx = site(&origin)
+        .location("/plain/", format!("internal; proxy_pass {};", origin.url()))
+        .location("/stored/", format!("internal; twice pages; proxy_pass {};", origin.url()))
+        .location("/none", "internal; return 404;")
+        .start();
+    for (method, gone) in [("POST", true), ("PUT", true), ("PUT", true), ("DELETE", false)] {
+        nginx.get("/a").warm();
+        let done = nginx.get("/a").method(method).send();
+        assert_eq!(done.status, if gone { 200 } else { 404 });
+        nginx.get("/a").send().assert_cache(if gone { "MISS" } else { "HIT" });
     }
 }
 

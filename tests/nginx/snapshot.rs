@@ -287,11 +287,8 @@ fn a_single_process_does_all_of_it() {
     ask(&nginx, "/b", "HIT");
 }
 
-#[test]
-fn the_file_belongs_to_the_workers_user_whoever_writes_it() {
-    let origin = origin();
-    let setup = kept(&origin, "snapshot_interval=1s").user("nobody nogroup");
-    // A folder of the user's, not the master's.
+/// The folder is the user's, not the master's. Back comes who that is: nobody, where the tests are root's.
+fn give_to_nobody(setup: &Setup) -> u32 {
     // SAFETY: takes no memory and can't fail.
     let me = unsafe { libc::geteuid() };
     let nobody = fs::read_to_string("/etc/passwd")
@@ -301,6 +298,14 @@ fn the_file_belongs_to_the_workers_user_whoever_writes_it() {
         .expect("a user nobody");
     let owner = if me == 0 { nobody } else { me };
     std::os::unix::fs::chown(setup.folder(), Some(owner), None).unwrap();
+    owner
+}
+
+#[test]
+fn the_file_belongs_to_the_workers_user_whoever_writes_it() {
+    let origin = origin();
+    let setup = kept(&origin, "snapshot_interval=1s").user("nobody nogroup");
+    let owner = give_to_nobody(&setup);
     let nginx = setup.start();
     let owned = |what: &str| {
         let meta = fs::metadata(file(&setup)).unwrap();

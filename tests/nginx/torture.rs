@@ -1,4 +1,5 @@
 //! Workers that are killed at any instant, daily and in little; `scripts/torture` does it by the thousand.
+//! And a little of everything at the same time, which `scripts/soak` does for minutes.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +7,7 @@ use fixture::folder::{free_port, listen_on_free_port};
 use fixture::load::{self, Cuts, Load, Plan};
 use fixture::random::Random;
 use fixture::server::Server;
+use fixture::soak::{Plan as SoakPlan, Soak, Weather};
 use fixture::{Nginx, Setup, log, proven};
 
 /// Four workers, a zone a fraction of the pages' size, and whom to send there.
@@ -62,4 +64,22 @@ fn visitors_of_a_server_that_is_reloaded_all_the_time_notice_nothing() {
     load.wait_checked(50);
     let tally = load.stop();
     assert!(tally.hits > 0 && tally.evicted > 0, "{tally:?}");
+}
+
+#[test]
+fn a_little_of_everything_at_the_same_time() {
+    let weather = Weather { calm_ms: (50, 300), storm_ms: (20, 150) };
+    let mut soak = Soak::start(&SoakPlan { visitors: 2, weather, seed: 1 });
+    soak.wait(200, 10);
+    soak.kill();
+    soak.wait(100, 5);
+    soak.reload();
+    soak.wait(100, 5);
+    soak.crash();
+    soak.wait(100, 5);
+    soak.kill();
+    soak.wait(100, 5);
+    soak.wait_all();
+    let summary = soak.end();
+    assert_eq!(summary.missing(), Vec::<&str>::new());
 }

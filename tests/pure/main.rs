@@ -2,6 +2,7 @@
 
 mod ab;
 mod board;
+mod canonical;
 mod cookies;
 mod geo;
 mod hosts;

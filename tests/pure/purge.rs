@@ -1,7 +1,8 @@
 //! Purge commands as they are written.
 
+use twice_core::key::Ignored;
 use twice_core::marks::{of_key, of_url};
-use twice_core::purge::{Bad, Command, MAX_THINGS, refusal};
+use twice_core::purge::{Bad, Command, MAX_THINGS, Site, refusal};
 
 fn url(host: &str, target: &str) -> u64 {
     of_url(host.as_bytes(), target.as_bytes())
@@ -14,13 +15,15 @@ fn urls_as_they_may_be_written() {
         ("/a?", url("here", "/a")),
         ("/a?b=c", url("here", "/a?b=c")),
         ("/a??", url("here", "/a??")),
+        ("//b/../a?b=%63", url("here", "/a?b=c")),
         ("http://Example.COM/a", url("example.com", "/a")),
         ("HTTPS://example.com:8443/a?b", url("example.com", "/a?b")),
         ("http://example.com", url("example.com", "/")),
         ("http://example.com.:80?x", url("example.com", "/?x")),
         ("http://[::1]:80/a", url("[::1]", "/a")),
         ("http://[::1]/a", url("[::1]", "/a")),
-        ("/%C3%A4", url("here", "/%C3%A4")),
+        ("/%C3%A4", url("here", "/ä")),
+        ("/ä", url("here", "/ä")),
     ];
     for (text, mark) in cases {
         let body = serde_json::json!({ "urls": [text] }).to_string();
@@ -64,9 +67,12 @@ fn what_is_no_command_names_its_mistake() {
     }
     let many = serde_json::json!({ "keys": vec!["k"; MAX_THINGS + 1] }).to_string();
     assert_eq!(Command::from_json(many.as_bytes(), b"h"), Err(Bad::TooMany));
-    let long = "/".repeat(496);
+    let words = serde_json::json!({ "keys": ["k ".repeat(MAX_THINGS), "k"] }).to_string();
+    assert_eq!(Command::from_json(words.as_bytes(), b"h"), Err(Bad::TooMany));
+    assert_eq!(Command::from_json(br#"{"keys":[""," ,"]}"#, b"h"), Err(Bad::Nothing));
+    let long = format!("/{}", "x".repeat(495));
     let body = serde_json::json!({ "prefixes": [long] }).to_string();
-    assert_eq!(Command::from_json(body.as_bytes(), b"h"), Err(Bad::Prefix("/".repeat(200))));
+    assert_eq!(Command::from_json(body.as_bytes(), b"h"), Err(Bad::Prefix(long[..200].to_owned())));
     // Too deep for the parser's stack, if it did not count.
     assert!(Command::from_json("[".repeat(100_000).as_bytes(), b"h").is_err());
     assert!(Command::from_json(b"\xff", b"h").is_err());
@@ -86,4 +92,15 @@ fn targets_of_purge() {
     for (target, command) in cases {
         assert_eq!(Command::from_target(target.as_bytes(), b"H").as_ref(), Ok(command), "{target}");
     }
+}
+
+#[test]
+fn arguments_that_do_not_count_are_left_out() {
+    let mut ignored = Ignored::default();
+    assert!(ignored.add("utm_*"));
+    let site = Site { host: b"h", ignored: Some(&ignored) };
+    for target in ["/a?utm_x=1&b&utm_y", "/a?b", "http://h/a?b&utm_x"] {
+        assert_eq!(Command::from_url(target.as_bytes(), site).unwrap().urls, [url("h", "/a?b")], "{target}");
+    }
+    assert_eq!(Command::from_target(b"/a?utm_x=1", site).unwrap().urls, [url("h", "/a")]);
 }

@@ -18,8 +18,8 @@
 //!
 //! Whatever does not hold panics, as in a story: nginx is ended then, its folder kept, and the exit status is 1.
 
-mod account;
 mod forced;
+#[path = "../interrupt.rs"]
 mod interrupt;
 mod kills;
 mod proc;
@@ -31,7 +31,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use fixture::proven;
+use fixture::{account, proven};
 use report::{Phase, Report};
 
 struct Options {

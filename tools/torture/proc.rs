@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use fixture::process;
 
@@ -22,11 +21,6 @@ pub fn helpers(master: u32) -> BTreeSet<u32> {
 pub fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|fields| !fields.is_empty() && !fields.starts_with('Z'))
-}
-
-/// Open descriptors of a process.
-pub fn descriptors(pid: u32) -> usize {
-    fs::read_dir(Path::new("/proc").join(pid.to_string()).join("fd")).map_or(0, Iterator::count)
 }
 
 /// Kilobytes of a process's own memory, without what it shares.

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fixture::load::{Cuts, Load};
-use fixture::{Nginx, until};
+use fixture::{Nginx, process, until};
 
 use crate::report::Phase;
 use crate::stage::Stage;
@@ -17,7 +17,7 @@ pub fn run(options: &Options) -> Phase {
     let stage = Stage::new(Nginx::bare(), options.seed);
     let nginx = stage.setup.start();
     let master = nginx.master();
-    let files = proc::descriptors(master);
+    let files = process::descriptors(master);
     let load = Load::start(stage.plan(Cuts::Never));
     load.wait_checked(2000);
     let mut phase = Phase::default();
@@ -29,7 +29,7 @@ pub fn run(options: &Options) -> Phase {
     // Channels of workers that have ended are closed when the master has taken note of that.
     let drained = || {
         until("the former workers have left, and the master has as many files as at first", || {
-            nginx.leaving_workers().is_empty() && proc::descriptors(master) == files
+            nginx.leaving_workers().is_empty() && process::descriptors(master) == files
         });
     };
     drained();

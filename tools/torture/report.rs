@@ -1,8 +1,7 @@
 //! The table at the end.
 
+use fixture::account::Account;
 use fixture::load::Tally;
-
-use crate::account::Account;
 
 /// What one phase came to.
 #[derive(Clone, Copy, Debug, Default)]

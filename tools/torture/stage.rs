@@ -6,9 +6,8 @@ use std::fs;
 use fixture::folder::{free_port, listen_on_free_port};
 use fixture::load::{self, Cuts, Load, Plan};
 use fixture::server::Server;
-use fixture::{Nginx, Setup, log, process, proven, until};
+use fixture::{Nginx, Setup, account, log, process, proven, until};
 
-use crate::account;
 use crate::proc;
 use crate::report::Phase;
 

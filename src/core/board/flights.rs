@@ -19,6 +19,7 @@
 use std::marker::PhantomData;
 
 use super::{Board, at};
+use crate::outcome::Reason;
 use crate::store::Section;
 
 /// Entries of a set.
@@ -131,6 +132,32 @@ pub enum Outcome {
     Failed,
     /// Nothing is known of the origin: who fetched has left.
     Abandoned,
+}
+
+impl Outcome {
+    /// So long a key is remembered as one whose answer can't be stored.
+    const UNSTORABLE: Outcome = Outcome::Unstorable { for_ms: 5000 };
+
+    /// What an answer that was not stored says of the next one. `status`: the answer's, where it was not stored for what
+    /// its head says.
+    pub const fn of_unstored(reason: Reason, status: u16) -> Outcome {
+        match reason {
+            // The next one will be stored.
+            Reason::Purged => Outcome::Abandoned,
+            Reason::Incomplete => Outcome::Failed,
+            Reason::Status if status >= 500 => Outcome::Failed,
+            // That there is no room, or no memory, is not the origin's fault: nobody queues, but nothing is said of it.
+            _ => Outcome::UNSTORABLE,
+        }
+    }
+
+    /// The same for the answer to a refresh; a status of 0 says that none came.
+    pub const fn of_refresh(reason: Reason, status: u16) -> Outcome {
+        match Outcome::of_unstored(reason, status) {
+            Outcome::Unstorable { .. } if status == 0 => Outcome::Failed,
+            outcome => outcome,
+        }
+    }
 }
 
 /// Channels to be written to, after the lock is gone.

@@ -135,6 +135,11 @@ impl Board {
         Ok(stamp)
     }
 
+    /// So many prefixes can be noted at once.
+    pub fn most_prefixes(&self) -> usize {
+        self.plan.stamps.prefixes
+    }
+
     fn set_of(&self, mark: u64) -> usize {
         let plan = &self.plan.stamps;
         plan.sets_at + (mark as usize & (plan.sets - 1)) * SET

@@ -83,6 +83,13 @@ impl Times {
         Failure::ALL.into_iter().any(|(failure, _)| self.stands_in(now_ms, failure, location))
     }
 
+    /// Whether it may stand in for an origin that nobody asks, as it has failed others: in whichever way that was.
+    pub fn stands_in_unasked(self, now_ms: u64, location: UseStale) -> bool {
+        let ways = Failure::ALL.into_iter().map(|(failure, _)| failure);
+        ways.filter(|way| way.is_an_error() && *way != Failure::InvalidHeader)
+            .all(|way| self.stands_in(now_ms, way, location))
+    }
+
     /// Whether a snapshot keeps it.
     pub fn worth_keeping(self, now_ms: u64) -> bool {
         self.within(now_ms, self.windows.stale_s.max(self.windows.error_s.min(LONGEST_KEPT_S)))

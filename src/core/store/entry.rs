@@ -11,9 +11,9 @@
 //! Invariants
 //! - Next run, units, generation, hash, the two lengths, the times and the tag, key and value never change from the
 //!   instant the page is published until its units are free: whoever holds the page reads them without the lock.
-//! - `uses`, `last used` and `seen` are what a hit may write without the lock, while it holds the page. They are hints: a
-//!   lost update costs nothing but a little of the eviction's foresight, or another look at the stamps. The bit `pinned once` is set in the same way, once;
-//!   nobody takes it away.
+//! - `uses`, `last used` and `seen` are what a hit may write without the lock, while it holds the page. The first two are
+//!   hints: a lost update costs a little of the eviction's foresight. `seen` only grows. The bit `pinned once` is set in
+//!   the same way, once; nobody takes it away.
 //! - `chain` links the index. It is written under the lock, and read without it by whoever holds the page (see `find.rs`).
 //! - The other fields are read and written under the lock only. `previous` and `next` belong to the one list that the
 //!   page's state puts it in. `place` is the slot of the process that fills a page, later the queue that it is in.
@@ -146,6 +146,12 @@ impl Mem {
     pub fn set_f64(&self, unit: u32, field: usize, value: u64) {
         if self.in_arena(unit) {
             self.region.set_u64(offset(unit, field), value);
+        }
+    }
+
+    pub fn raise_f64(&self, unit: u32, field: usize, to: u64) {
+        if self.in_arena(unit) {
+            self.region.raise_u64(offset(unit, field), to);
         }
     }
 

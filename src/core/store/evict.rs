@@ -132,7 +132,8 @@ impl Mem {
     }
 
     /// Whether evicting would make `need` units free. Asked before the first page is evicted, so that a
-    /// reservation that can't succeed costs nobody a page.
+    /// reservation that can't succeed costs nobody a page. (One that fits but for the headers of its second and later
+    /// runs does: how many those are is known when all is free.)
     pub fn can_make_room(&self, need: u32) -> bool {
         let mut sum = self.free_units();
         for list in [List::Small, List::Main] {

@@ -163,10 +163,10 @@ impl Store {
         }
     }
 
-    /// Leaves a word on a held page for those who find it next. It is a hint: of two that are left at once one stays.
+    /// Leaves a word on a held page for those who find it next. Of several the greatest stays.
     pub fn see(&self, held: &Held<'_>, word: u64) {
         if held.store.mem.region == self.mem.region {
-            self.mem.set_f64(held.entry.unit, field::SEEN, word);
+            self.mem.raise_f64(held.entry.unit, field::SEEN, word);
         }
     }
 

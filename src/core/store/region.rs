@@ -141,6 +141,15 @@ impl Region {
         }
     }
 
+    /// Raises a word that others raise at the same time.
+    #[inline(always)]
+    pub(crate) fn raise_u64(&self, at: usize, to: u64) {
+        write_point();
+        if let Some(w) = self.a64(at) {
+            w.fetch_max(to, Ordering::Relaxed);
+        }
+    }
+
     /// Adds to a word that others add to at the same time.
     #[inline(always)]
     pub(crate) fn add_u64(&self, at: usize, by: u64) {

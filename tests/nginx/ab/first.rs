@@ -34,6 +34,23 @@ fn page_and_application_agree_from_the_first_answer_on() {
 }
 
 #[test]
+fn what_nobody_may_keep_is_told_so_still() {
+    let origin = Origin::start();
+    origin.on("/account", Answer::html("secret").header("Cache-Control", "no-store, must-revalidate"));
+    origin.on("/tags", Answer::page(PAGE).header("Cache-Control", "No-Store"));
+    let nginx = tested(&origin).start();
+    let kept_nowhere = ["private, no-cache, no-store"];
+    assert_eq!(nginx.get("/account").send().all("Cache-Control"), kept_nowhere);
+    for cache in ["MISS", "HIT", "HIT"] {
+        let page = nginx.get("/tags").send();
+        page.assert_cache(cache);
+        assert_eq!(page.all("Cache-Control"), kept_nowhere);
+        let page = known(nginx.get("/tags"), &given(&page).unwrap()).send();
+        assert_eq!(page.all("Cache-Control"), kept_nowhere);
+    }
+}
+
+#[test]
 fn the_cookie_is_the_visitors_alone() {
     let origin = Origin::start();
     // One that other caches may keep, with and without tags.

@@ -127,3 +127,49 @@ fn where_purges_can_not_be_written_down_the_snapshot_goes() {
     nginx.wait_log("there is none yet");
     ask(&nginx, "/a", "MISS");
 }
+
+#[test]
+fn what_was_marked_stale_comes_back_stale() {
+    let origin = origin();
+    for target in ["/a?soft=1", "/a?prefix=1&soft=1"] {
+        let nginx = loaded(&origin);
+        let done = nginx.get(&format!("/purge{target}")).method("PURGE").send();
+        assert_eq!(done.status, 200);
+        let nginx = restarted(nginx);
+        nginx.wait_log("was loaded: 3 pages");
+        ask(&nginx, "/b", "HIT");
+        ask(&nginx, "/a", "STALE");
+    }
+}
+
+#[test]
+fn a_single_process_writes_purges_down_for_its_user() {
+    let origin = origin();
+    let setup = site(&origin, "").single_process().user("nobody nogroup");
+    give_to_nobody(&setup);
+    let nginx = setup.start();
+    ask(&nginx, "/a", "MISS");
+    ask(&nginx, "/b", "MISS");
+    let nginx = restarted(nginx);
+    nginx.wait_log("was loaded: 2 pages");
+    nginx.get("/purge/a").method("PURGE").send();
+    let nginx = after_a_crash(nginx);
+    nginx.wait_log("was loaded: 1 pages");
+    ask(&nginx, "/a", "MISS");
+    ask(&nginx, "/b", "HIT");
+}
+
+#[test]
+fn a_full_disk_costs_the_snapshot_and_no_worker() {
+    let origin = origin();
+    let setup = stopped(loaded(&origin)).file_limit(Some(200_000));
+    let nginx = setup.start();
+    nginx.wait_log("was loaded: 3 pages");
+    let workers = nginx.workers();
+    let keys: Vec<_> = (0..10_000).map(|n| n.to_string()).collect();
+    let json = serde_json::json!({ "keys": keys, "urls": [] }).to_string();
+    assert_eq!(nginx.get("/purge").method("POST").body(json).send().status, 200);
+    assert!(!file(&setup).exists());
+    nginx.allow_log("a client request body is buffered to a temporary file");
+    assert_eq!(nginx.workers(), workers);
+}

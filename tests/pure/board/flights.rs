@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 use twice_core::board::flights::{Alone, Asked, Channels, Lease, Outcome};
+use twice_core::outcome::Reason;
 
 use super::{Scene, owner};
 
@@ -41,6 +42,34 @@ fn one_fetches_and_the_others_wait() {
         assert_eq!(numbers(f.end(lease, Outcome::Stored, 1002)), [0; 0]);
         assert_ne!(fetches(f.ask(7, 1003, AGE, owner(3), None)), lease);
     });
+}
+
+#[test]
+fn what_an_answer_that_is_not_stored_says_of_the_next_one() {
+    use Reason::*;
+    let table = [
+        // The reason, the status, for who waits, for the next refresh.
+        (Purged, 200, Outcome::Abandoned, Outcome::Abandoned),
+        (Purged, 0, Outcome::Abandoned, Outcome::Abandoned),
+        (Incomplete, 200, Outcome::Failed, Outcome::Failed),
+        (Status, 500, Outcome::Failed, Outcome::Failed),
+        (Status, 504, Outcome::Failed, Outcome::Failed),
+        (Status, 302, UNSTORABLE, UNSTORABLE),
+        (Status, 403, UNSTORABLE, UNSTORABLE),
+        // None came.
+        (Failed, 0, UNSTORABLE, Outcome::Failed),
+        (Status, 0, UNSTORABLE, Outcome::Failed),
+        // It is not the origin that failed.
+        (NoRoom, 200, UNSTORABLE, UNSTORABLE),
+        (Failed, 200, UNSTORABLE, UNSTORABLE),
+        (TooLarge, 200, UNSTORABLE, UNSTORABLE),
+        (Authorization, 200, UNSTORABLE, UNSTORABLE),
+        (ContentEncoding, 200, UNSTORABLE, UNSTORABLE),
+    ];
+    for (reason, status, waiters, refresh) in table {
+        assert_eq!(Outcome::of_unstored(reason, status), waiters, "{reason:?} {status}");
+        assert_eq!(Outcome::of_refresh(reason, status), refresh, "{reason:?} {status}");
+    }
 }
 
 #[test]

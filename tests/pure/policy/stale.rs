@@ -63,6 +63,21 @@ fn who_stands_in_for_what() {
 }
 
 #[test]
+fn for_an_origin_that_is_not_asked_a_page_must_stand_in_whatever_its_failures_were() {
+    let all = "error timeout http_500 http_502 http_503 http_504";
+    assert!(times(0, FOR_EVER).stands_in_unasked(1_000_000, UseStale::default_words()));
+    assert!(times(0, FOR_EVER).stands_in_unasked(1_000_000, words(all)));
+    for left_out in all.split(' ') {
+        let rest: Vec<_> = all.split(' ').filter(|word| *word != left_out).collect();
+        assert!(!times(0, FOR_EVER).stands_in_unasked(1_000_000, words(&rest.join(" "))), "{left_out}");
+    }
+    // Its own word holds for all of them, in its time.
+    assert!(times(0, 2).stands_in_unasked(1_001_999, UseStale::OFF));
+    assert!(!times(0, 2).stands_in_unasked(1_002_000, UseStale::OFF));
+    assert!(!times(0, FOR_EVER).stands_in_unasked(1_000_000, words("http_404")));
+}
+
+#[test]
 fn a_snapshot_keeps_what_is_of_use_within_a_day() {
     for (times, now, kept) in [
         (times(0, 0), 999_999, true),

@@ -57,3 +57,57 @@ proptest! {
         run(&ops, 20_000, Policy::ALL[policy]);
     }
 }
+
+/// Found by fuzzing.
+#[test]
+fn a_page_that_fails_for_the_headers_of_its_runs() {
+    use Op::*;
+    let ops = [
+        Put { key: 19, size: 2243 },
+        Begin { slot: 6, key: 15, size: 35113 },
+        Put { key: 0, size: 46080 },
+        Put { key: 9, size: 65321 },
+        Rebuild,
+        Hold { slot: 215, key: 0 },
+        Put { key: 0, size: 46084 },
+        Put { key: 9, size: 35113 },
+        Hold { slot: 9, key: 0 },
+        Begin { slot: 0, key: 9, size: 65535 },
+        Rebuild,
+        Rebuild,
+        Begin { slot: 0, key: 17, size: 32767 },
+        Rebuild,
+        Put { key: 9, size: 65321 },
+        Rebuild,
+        Remove { key: 12 },
+        Remove { key: 15 },
+        Put { key: 0, size: 255 },
+        Rebuild,
+        Remove { key: 12 },
+        Put { key: 16, size: 4368 },
+        Put { key: 16, size: 4368 },
+        Put { key: 16, size: 4368 },
+        Put { key: 16, size: 2698 },
+        Remove { key: 12 },
+        Remove { key: 12 },
+        Begin { slot: 0, key: 9, size: 35113 },
+        Put { key: 0, size: 9472 },
+        Rebuild,
+        Put { key: 15, size: 2 },
+        Put { key: 0, size: 38442 },
+        Begin { slot: 0, key: 9, size: 65321 },
+        Rebuild,
+        Rebuild,
+        Rebuild,
+        Rebuild,
+        Put { key: 18, size: 32767 },
+        Rebuild,
+        Rebuild,
+        Begin { slot: 0, key: 17, size: 32767 },
+        Rebuild,
+        Rebuild,
+        Begin { slot: 0, key: 17, size: 68 },
+        Put { key: 0, size: 65317 },
+    ];
+    run(&ops, 20000, Policy::Lru);
+}
