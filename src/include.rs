@@ -55,6 +55,7 @@ pub struct Includes {
     zone: *const Zone,
     parts: Vec<Asked>,
     pending: usize,
+    each: bool,
     timeout: ngx_msec_t,
     max: usize,
     /// How often the page is itself included.
@@ -73,8 +74,9 @@ impl Drop for Includes {
 }
 
 impl Includes {
-    /// A page without fragments so far, in the request's pool; none when memory ran out.
-    pub fn of_page(request: Request<'_>) -> Option<*mut Self> {
+    /// A page without fragments so far, in the request's pool; none when memory ran out. `each`: it is woken for each
+    /// fragment, else when the last one is there.
+    pub fn of_page(request: Request<'_>, each: bool) -> Option<*mut Self> {
         let zone = ctx::get(request)?.zone;
         // SAFETY: the zone of the request's location, alive as long as its configuration.
         let max = unsafe { zone.as_ref() }.map_or(DEFAULT_MAX_OBJECT, Zone::max_object);
@@ -92,6 +94,7 @@ impl Includes {
             zone,
             parts: Vec::new(),
             pending: 0,
+            each,
             timeout: conf::of(request).include_timeout,
             max,
             depth: part::depth(request),
@@ -113,6 +116,11 @@ impl Includes {
     /// Whether this slot's fragment was asked for.
     pub fn knows(&self, slot: usize) -> bool {
         self.parts.iter().any(|part| part.slot == slot)
+    }
+
+    /// Whether this slot's fragment is still to come.
+    pub fn awaits(&self, slot: usize) -> bool {
+        self.parts.iter().any(|part| part.slot == slot && part.fragment.is_pending())
     }
 
     /// The fragment of a slot, if it came.
@@ -270,11 +278,16 @@ impl Includes {
         }
     }
 
+    /// Wakes the page after something of it was settled, if that is what it waits for; false when memory ran out.
+    ///
     /// # Safety
     /// `this` must point to live includes, of whose page no reference is held.
-    unsafe fn wake_if_done(this: *mut Self) -> bool {
+    unsafe fn wake(this: *mut Self) -> bool {
         // SAFETY: the caller's promise; the parent outlives its fragments.
-        unsafe { (*this).pending > 0 || ngx_http_post_request((*this).parent, ptr::null_mut()) == OK }
+        unsafe {
+            let sleeps_on = (*this).pending > 0 && !(*this).each;
+            sleeps_on || ngx_http_post_request((*this).parent, ptr::null_mut()) == OK
+        }
     }
 }
 
@@ -290,7 +303,7 @@ unsafe extern "C" fn look(event: *mut ngx_event_t) {
             if let Some(next) = next {
                 ngx_add_timer(event, next);
             }
-            if any_late && !Includes::wake_if_done(this) {
+            if any_late && !Includes::wake(this) {
                 ngx_http_finalize_request((*this).parent, ERROR);
             } else {
                 Includes::stop_useless(this);

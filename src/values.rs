@@ -40,6 +40,10 @@ impl Values for Resolved<'_> {
     fn fragment(&self, slot: usize) -> Option<&[u8]> {
         self.includes?.fragment(slot)
     }
+
+    fn is_pending(&self, slot: usize) -> bool {
+        self.includes.is_some_and(|includes| includes.awaits(slot))
+    }
 }
 
 impl<'a> Resolved<'a> {

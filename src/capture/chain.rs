@@ -37,7 +37,7 @@ pub enum Next {
 
 /// Feeds a chain to the recording; none on an error that ends the request.
 pub fn record_chain(request: Request<'_>, capture: &mut Capture, chain: *mut ngx_chain_t) -> Option<Next> {
-    if capture.held.is_some() && !capture.recording.waits() {
+    if capture.held.is_some() {
         release(request, capture)?;
     }
     let mut link = chain;
@@ -104,27 +104,37 @@ unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_
                 // SAFETY: the caller's promise.
                 unsafe { capture.outgoing.replace(request, buf, seen.in_file, seen.last, seen.flush) }?
             }
-            // SAFETY: as above: what it held is in the program.
-            Progress::Waits => unsafe {
+            Progress::Waits => {
+                if capture.held.is_none() {
+                    // What stands before it is not kept from the client.
+                    capture.outgoing.flush(request)?;
+                }
                 let held = capture.held.get_or_insert_default();
-                held.last_buf |= (*buf).last_buf() != 0;
-                held.last_in_chain |= (*buf).last_in_chain() != 0;
-                (*buf).pos = (*buf).last;
+                // SAFETY: as above: what it held is in the program.
+                unsafe {
+                    held.last_buf |= (*buf).last_buf() != 0;
+                    held.last_in_chain |= (*buf).last_in_chain() != 0;
+                    (*buf).pos = (*buf).last;
+                }
                 include::hold(request);
-            },
+            }
         }
     }
     Some(())
 }
 
-/// The fragments that were waited for have come, or won't: what was held back goes out.
+/// Some fragments that were waited for have come, or won't: what was held back goes out, up to the next that is not there.
 fn release(request: Request<'_>, capture: &mut Capture) -> Option<()> {
-    if let Progress::Rendered = capture.recording.render(request, &mut capture.outgoing)? {
-        let held = capture.held.take().unwrap_or_default();
-        include::let_go(request);
-        if held.last_buf || held.last_in_chain {
-            capture.outgoing.end(request, held.last_buf, held.last_in_chain)?;
+    match capture.recording.render(request, &mut capture.outgoing)? {
+        Progress::Rendered => {
+            let held = capture.held.take().unwrap_or_default();
+            include::let_go(request);
+            if held.last_buf || held.last_in_chain {
+                capture.outgoing.end(request, held.last_buf, held.last_in_chain)?;
+            }
         }
+        Progress::Waits if capture.outgoing.is_empty() => {}
+        Progress::Waits => capture.outgoing.flush(request)?,
     }
     Some(())
 }

@@ -39,6 +39,11 @@ impl Outgoing {
         std::mem::replace(&mut self.first, ptr::null_mut())
     }
 
+    /// Whether there are no new buffers.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
     /// Adds an empty buffer; none when memory ran out.
     fn push(&mut self, request: Request<'_>) -> Option<*mut ngx_buf_t> {
         // SAFETY: a live pool; links and buffers of ours, reset before they are used again.
@@ -162,10 +167,7 @@ impl Outgoing {
 
     /// What was held back is complete, and it ends the body; none when memory ran out.
     pub fn end(&mut self, request: Request<'_>, last_buf: bool, last_in_chain: bool) -> Option<()> {
-        let mut ours = self.open();
-        if ours.is_null() {
-            ours = self.push(request)?;
-        }
+        let ours = self.open_or_new(request)?;
         // SAFETY: a buffer of ours.
         unsafe {
             if (*ours).pos == (*ours).last {
@@ -176,6 +178,24 @@ impl Outgoing {
             (*ours).set_last_in_chain(u32::from(last_in_chain));
         }
         Some(())
+    }
+
+    /// Has what was printed so far leave at once; none when memory ran out.
+    pub fn flush(&mut self, request: Request<'_>) -> Option<()> {
+        let ours = self.open_or_new(request)?;
+        // SAFETY: a buffer of ours.
+        unsafe {
+            if (*ours).pos == (*ours).last {
+                (*ours).set_temporary(0);
+            }
+            (*ours).set_flush(1);
+        }
+        Some(())
+    }
+
+    fn open_or_new(&mut self, request: Request<'_>) -> Option<*mut ngx_buf_t> {
+        let ours = self.open();
+        if ours.is_null() { self.push(request) } else { Some(ours) }
     }
 
     /// The next filter has taken a chain of ours: buffers that it is done with are free again.

@@ -38,7 +38,7 @@ pub struct Held {
 pub enum Progress {
     /// As far as there is a page.
     Rendered,
-    /// No further than before: fragments are waited for.
+    /// As far as a fragment that is waited for.
     Waits,
 }
 
@@ -191,15 +191,7 @@ impl Recording {
         }
     }
 
-    /// Whether fragments are waited for.
-    pub fn waits(&self) -> bool {
-        match &self.body {
-            Body::Tagged(tagged) => tagged.waits(),
-            Body::Plain(_) | Body::Done(_) => false,
-        }
-    }
-
-    /// Runs what was compiled so far, with this visitor's values, or waits for its fragments; none when memory ran out.
+    /// Runs what was compiled so far, with this visitor's values and fragments; none when memory ran out.
     pub fn render(&mut self, request: Request<'_>, out: &mut Outgoing) -> Option<Progress> {
         let Body::Tagged(tagged) = &mut self.body else { return Some(Progress::Rendered) };
         let Tagged { compiler, state, values: found, scout, includes } = &mut **tagged;
@@ -219,19 +211,13 @@ impl Recording {
             let scout = scout.get_or_insert_with(|| state.fork());
             let needed = compiler.needed(scout, &values).ok()?;
             ask(request, includes, compiler, &needed)?;
-            // SAFETY: null, or in the pool of this live request; nobody else looks at it until this returns.
-            let held = unsafe { includes.as_mut() }.filter(|includes| includes.is_pending());
-            if let Some(includes) = held {
-                if compiler.size() <= self.max + PAGE_EXTRA {
-                    return Some(Progress::Waits);
-                }
+        }
+        // SAFETY: null, or in the pool of this live request; nobody else looks at it until this returns.
+        if let Some(includes) = unsafe { includes.as_mut() } {
+            if includes.is_pending() && compiler.size() > self.max + PAGE_EXTRA {
                 // As much as is recorded of a page is held back, and not more.
                 includes.give_up(Failure::PageTooLarge);
             }
-        }
-        *scout = None;
-        // SAFETY: as above.
-        if let Some(includes) = unsafe { includes.as_ref() } {
             values = values.with(includes);
         }
         let mut sink = out.sink(request, compiler.literals());
@@ -239,6 +225,10 @@ impl Recording {
         if sink.failed() {
             return None;
         }
+        if compiler.is_behind(state) {
+            return Some(Progress::Waits);
+        }
+        *scout = None;
         if self.snapshot.is_none() {
             // Nothing is stored: memory must not grow with an answer that streams by.
             compiler.drain(state);
@@ -253,13 +243,6 @@ impl Recording {
     }
 }
 
-impl Tagged {
-    fn waits(&self) -> bool {
-        // SAFETY: null, or in the pool of the request whose recording this is.
-        unsafe { self.includes.as_ref() }.is_some_and(Includes::is_pending)
-    }
-}
-
 /// Asks for the fragments of a page that were not asked for yet; none when memory ran out.
 fn ask(
     request: Request<'_>,
@@ -269,7 +252,7 @@ fn ask(
 ) -> Option<()> {
     for &slot in needed {
         if includes.is_null() {
-            *includes = Includes::of_page(request)?;
+            *includes = Includes::of_page(request, true)?;
         }
         // SAFETY: made for this live request.
         if unsafe { (**includes).knows(slot) } {

@@ -62,7 +62,7 @@ pub fn begin(
     let (values, room) = Resolver::new(request).all(Slots::new(slots))?;
     let literals = fixed.literals_len();
     let needed = with_state(&Limits::default(), |state| needed(code, literals, state, &values)).ok()?;
-    let includes = Includes::of_page(request)?;
+    let includes = Includes::of_page(request, false)?;
     // SAFETY: a live request.
     let head = unsafe { (*request.raw()).method } == NGX_HTTP_HEAD as ngx_uint_t;
     let unseen = head && !needed.is_empty();

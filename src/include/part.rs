@@ -309,14 +309,14 @@ unsafe fn take_buf(request: Request<'_>, part: Part, buf: *mut ngx_buf_t) {
     }
 }
 
-/// Does something to a fragment. Should that end it, and was it the last, its page is woken.
+/// Does something to a fragment. Should that end it its page is woken.
 ///
 /// # Safety
 /// As for [`take`].
 pub(super) unsafe fn change(request: Request<'_>, part: Part, work: impl FnOnce(&mut Fragment, &mut Budget)) {
     // SAFETY: the caller's promise; what owns a part lives as long as it.
     unsafe {
-        if (*part.owner).change(part.number, work) && !Includes::wake_if_done(part.owner) {
+        if (*part.owner).change(part.number, work) && !Includes::wake(part.owner) {
             // No memory to wake the page: nginx ends a request whose connection is broken.
             (*(*request.raw()).connection).set_error(1);
         }

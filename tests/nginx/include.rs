@@ -211,10 +211,35 @@ fn the_head_of_a_page_does_not_wait_for_its_fragments() {
     other.get("/");
     gate.wait_arrived(2);
     assert_eq!(nginx.figure("stored"), 1);
+    // "6" and the end of the line are the chunk's.
+    assert_eq!(String::from_utf8_lossy(&client.bytes(9)), "6\r\nbefore");
     gate.open();
-    assert!(String::from_utf8_lossy(&client.bytes(20)).contains("before"));
+    assert!(String::from_utf8_lossy(&client.bytes(18)).contains("Aafter"));
     let other = other.response();
     other.assert(200, "HIT", "beforeAafter");
+}
+
+#[test]
+fn a_page_goes_on_with_each_fragment_that_comes() {
+    let origin = Origin::start();
+    let (a, b) = (Gate::new(), Gate::new());
+    origin.on("/", Answer::page("<1><& include /a &><2><& include /b &><3>"));
+    origin.on("/a", Answer::html("A").gate(&a));
+    origin.on("/b", Answer::html("B").gate(&b));
+    let nginx = site(&origin).start();
+    let mut client = nginx.raw();
+    assert_eq!(client.get("/").response_head().cache(), "MISS");
+    a.wait_arrived(1);
+    b.wait_arrived(1);
+    let mut read = |text: &str| {
+        let chunk = format!("{:x}\r\n{text}\r\n", text.len());
+        assert_eq!(String::from_utf8_lossy(&client.bytes(chunk.len())), chunk);
+    };
+    read("<1>");
+    a.open();
+    read("A<2>");
+    b.open();
+    read("B<3>");
 }
 
 #[test]

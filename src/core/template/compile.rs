@@ -184,9 +184,17 @@ impl Compiler {
         Ok(needed)
     }
 
-    /// Prints the text that waits for its neighbours.
+    /// Whether a run has stopped before the end of what is there.
+    pub fn is_behind(&self, state: &State) -> bool {
+        state.code < self.program.code.len()
+    }
+
+    /// Prints the text that waits for its neighbours, if the run has come so far.
     fn run_waiting<S: Sink>(&self, state: &mut State, sink: &mut S) {
         let program = &self.program;
+        if self.is_behind(state) {
+            return;
+        }
         let waiting = program.literals.len().saturating_sub(state.literal);
         if waiting > 0 {
             if state.skip == 0 {

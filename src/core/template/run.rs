@@ -34,6 +34,11 @@ pub trait Values {
     fn fragment(&self, _slot: usize) -> Option<&[u8]> {
         None
     }
+
+    /// Whether the fragment of a slot is still on its way: the run stops in front of it.
+    fn is_pending(&self, _slot: usize) -> bool {
+        false
+    }
 }
 
 /// Where the page goes.
@@ -288,8 +293,9 @@ impl State {
     }
 }
 
-/// Runs `code` from where `state` stands to its end. There are `literals` bytes of page text. Run again
-/// with the same state when more of the program is there. After an error every further run is one.
+/// Runs `code` from where `state` stands to its end, or to a fragment that is still on its way. There are `literals` bytes
+/// of page text. Run again with the same state when more of the program, or of its fragments, is there. After an error
+/// every further run is one.
 pub fn run<V: Values, S: Sink>(
     code: &[u8],
     literals: usize,
@@ -298,10 +304,11 @@ pub fn run<V: Values, S: Sink>(
     sink: &mut S,
 ) -> Result<(), Corrupt> {
     let result = execute(code, literals, state, values, sink);
-    state.code = if result.is_ok() { code.len() } else { usize::MAX };
-    result
+    state.code = result.map_or(usize::MAX, |left| code.len().saturating_sub(left));
+    result.map(|_| ())
 }
 
+/// Gives how many bytes of the program are left.
 #[inline(always)]
 fn execute<V: Values, S: Sink>(
     code: &[u8],
@@ -309,7 +316,7 @@ fn execute<V: Values, S: Sink>(
     state: &mut State,
     values: &V,
     sink: &mut S,
-) -> Result<(), Corrupt> {
+) -> Result<usize, Corrupt> {
     let mut rest = code.get(state.code..).ok_or(Corrupt)?;
     if state.ahead > 0 && !rest.is_empty() {
         let head = take_varint(&mut rest).ok_or(Corrupt)?;
@@ -319,6 +326,7 @@ fn execute<V: Values, S: Sink>(
         state.text(len, state.skip == 0, literals, sink)?;
     }
     while !rest.is_empty() {
+        let left = rest.len();
         let head = take_varint(&mut rest).ok_or(Corrupt)?;
         let operand = head >> KIND_BITS;
         let print = state.skip == 0;
@@ -348,6 +356,7 @@ fn execute<V: Values, S: Sink>(
             IF => state.open(print && state.value(values, operand).is_some_and(|value| value != b"0")),
             UNLESS => state.open(print && state.value(values, operand).is_none_or(|value| value == b"0")),
             MARK => state.mark(operand)?,
+            INCLUDE if print && values.is_pending(operand) => return Ok(left),
             INCLUDE => {
                 let missing = take_varint(&mut rest).ok_or(Corrupt)?;
                 let fragment = if print { state.fragment(values, operand) } else { None };
@@ -359,7 +368,7 @@ fn execute<V: Values, S: Sink>(
             _ => return Err(Corrupt),
         }
     }
-    Ok(())
+    Ok(0)
 }
 
 /// The bits of an operation's kind.

@@ -90,7 +90,8 @@ fn a_page_with_fragments_comes_on_any_way() {
     origin.on("/sub", page());
     origin.on("/gzip", page());
     origin.on("/unbuffered", page().chunked().cut_every(2));
-    origin.on("/text", page().header("Content-Type", "text/plain"));
+    let text = Answer::ok("page <& include /a &>!").header("Content-Type", "text/plain");
+    origin.on("/text", text.header("X-Twice-Control", "max-age=60"));
     origin.on("/missing", Answer::html("never seen").status(404));
     origin.on("/error.html", Answer::page("error <& include /a &>"));
     let pass = format!("twice pages; proxy_pass {};", origin.url());

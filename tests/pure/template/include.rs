@@ -9,6 +9,8 @@ use twice_core::template::*;
 struct Visitor {
     values: Vec<Vec<u8>>,
     fragments: HashMap<usize, Vec<u8>>,
+    /// Slots whose fragments are on their way.
+    pending: Vec<usize>,
 }
 
 impl Values for Visitor {
@@ -18,6 +20,10 @@ impl Values for Visitor {
 
     fn fragment(&self, slot: usize) -> Option<&[u8]> {
         self.fragments.get(&slot).map(Vec::as_slice)
+    }
+
+    fn is_pending(&self, slot: usize) -> bool {
+        self.pending.contains(&slot)
     }
 }
 
@@ -34,6 +40,7 @@ fn printed(page: &str, fragments: &[(&str, &str)], limits: &Limits) -> (String, 
             .enumerate()
             .filter_map(|(n, slot)| find(slot.key).map(|(_, text)| (n, text.as_bytes().to_vec())))
             .collect(),
+        pending: Vec::new(),
     };
     let mut out = Printed { literals: parts.literals, bytes: Vec::new() };
     let mut state = State::new(limits);
@@ -158,7 +165,8 @@ fn needs(page: &str, there: bool) -> Vec<String> {
     let compiler = Setup::default().compile([page.as_bytes()]);
     let slots: Vec<_> = compiler.slots().collect();
     let value = if there { b"1".to_vec() } else { Vec::new() };
-    let visitor = Visitor { values: vec![value; slots.len()], fragments: HashMap::new() };
+    let visitor =
+        Visitor { values: vec![value; slots.len()], fragments: HashMap::new(), pending: Vec::new() };
     let parts = compiler.parts().unwrap();
     let mut state = State::new(&Limits::default());
     let needed = needed(parts.code, parts.literals.len(), &mut state, &visitor).unwrap();
@@ -191,13 +199,13 @@ const BITS: [&str; 9] = [
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A page that comes in pieces, with a scout ahead of the printing, which stands still as long as fragments are on
-    /// their way: it asks for the same fragments as the page at once, and prints the same.
+    /// A page that comes in pieces, with a scout ahead of the printing, which stops at fragments that are on their way: it
+    /// asks for the same fragments as the page at once, and prints the same.
     #[test]
     fn a_scout_ahead_of_the_printing(
         bits in prop::collection::vec(prop::sample::select(&BITS[..]), 0..20),
         cuts in prop::collection::vec(any::<usize>(), 0..6),
-        stops in prop::collection::vec(any::<bool>(), 7),
+        pending in prop::collection::vec(prop::collection::vec(0..6_usize, 0..4), 9),
         drain in any::<bool>(),
     ) {
         let page = bits.concat();
@@ -207,38 +215,44 @@ proptest! {
             (_, b"yes") => b"1".to_vec(),
             _ => Vec::new(),
         };
-        let visitor = |compiler: &Compiler| super::rig::Visitor::new(compiler.slots(), &lookup);
+        let visitor = |compiler: &Compiler, pending: Vec<usize>| {
+            let values: Vec<_> = compiler.slots().map(|slot| lookup(slot.target.as_str(), slot.key)).collect();
+            let there = values.iter().enumerate().filter(|(_, value)| !value.is_empty());
+            let fragments = there.map(|(n, value)| (n, value.clone())).collect();
+            Visitor { values, fragments, pending }
+        };
         let setup = Setup::default();
         let whole = setup.compile([page.as_bytes()]);
         let expected = print(&whole, &setup.limits, &lookup);
         let parts = whole.parts().unwrap();
-        let at_once = needed(parts.code, parts.literals.len(), &mut State::new(&setup.limits), &visitor(&whole)).unwrap();
+        let at_once = needed(parts.code, parts.literals.len(), &mut State::new(&setup.limits), &visitor(&whole, Vec::new())).unwrap();
 
         let mut compiler = setup.compiler();
         let mut state = State::new(&setup.limits);
         let mut scout: Option<State> = None;
         let (mut bytes, mut asked) = (Vec::new(), Vec::new());
         let pieces = super::rig::cut(page.as_bytes(), &cuts);
-        for (n, piece) in pieces.iter().enumerate() {
-            compiler.feed(piece);
-            let last = n + 1 == pieces.len();
-            if last {
-                compiler.finish();
+        // Once more when all fragments are there.
+        for n in 0..=pieces.len() {
+            match pieces.get(n) {
+                Some(piece) => compiler.feed(piece),
+                None => compiler.finish(),
             }
-            let visitor = visitor(&compiler);
+            let pending = if n < pieces.len() { pending[n].clone() } else { Vec::new() };
+            let visitor = visitor(&compiler, pending);
             let ahead = scout.get_or_insert_with(|| state.fork());
             for slot in compiler.needed(ahead, &visitor).unwrap() {
                 if !asked.contains(&slot) {
                     asked.push(slot);
                 }
             }
-            if stops[n] && !last {
-                continue;
-            }
-            scout = None;
             let mut printed = Printed { literals: compiler.literals(), bytes: std::mem::take(&mut bytes) };
             compiler.run(&mut state, &visitor, &mut printed).unwrap();
             bytes = printed.bytes;
+            if compiler.is_behind(&state) {
+                continue;
+            }
+            scout = None;
             if drain {
                 compiler.drain(&mut state);
             }
