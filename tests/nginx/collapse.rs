@@ -84,6 +84,8 @@ fn sixty_clients_of_three_workers_make_one_fetch() {
     for round in 0..3 {
         let (gate, path) = (Gate::new(), format!("/page/{round}"));
         origin.on(&path, Answer::page("Hello <& get cookie name Guest &>!").gate(&gate));
+        // Those of the round before have ended for nginx, too.
+        wait_pending(&nginx, 0);
         let mut clients = crowd(&nginx, &origin, &path, 60);
         gate.open();
         let mut workers = HashSet::new();
@@ -173,6 +175,8 @@ fn an_answer_that_cannot_be_stored_releases_all_while_its_body_drips() {
                 _ => answer,
             }
         });
+        // Those of the round before have ended for nginx, too.
+        wait_pending(&nginx, 0);
         let mut clients = crowd(&nginx, &origin, path, 20);
         head.open();
         for client in &mut clients[1..] {
