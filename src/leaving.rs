@@ -15,12 +15,12 @@
 use std::ptr;
 
 use ngx::ffi::{
-    NGX_HTTP_VERSION_20, ngx_buf_t, ngx_chain_t, ngx_http_block_reading, ngx_http_event_handler_pt,
+    NGX_HTTP_VERSION_20, ngx_chain_t, ngx_http_block_reading, ngx_http_event_handler_pt,
     ngx_http_request_empty_handler, ngx_http_upstream_conf_t, ngx_int_t, ngx_post_event, ngx_posted_events,
 };
 
 use crate::flight;
-use crate::sys::Request;
+use crate::sys::{self, Request};
 
 /// What nginx gets back when the fetch is the client's alone again.
 pub struct Hold {
@@ -132,31 +132,12 @@ pub unsafe fn go_on(request: Request<'_>, chain: *mut ngx_chain_t) -> bool {
                 return false;
             }
             // Over HTTP/1 nobody looks at it after an error (ngx_http_write_filter).
-            consume((*upstream).busy_bufs);
-            consume(chain);
+            sys::swallow((*upstream).busy_bufs);
+            sys::swallow(chain);
         } else if !(*upstream).pipe.is_null() {
             (*(*upstream).pipe).bufs.num = ngx_int_t::MAX;
             (*(*upstream).pipe).busy_size = isize::MAX;
         }
         true
-    }
-}
-
-/// Marks all buffers of a chain as sent.
-///
-/// # Safety
-/// The chain's links and buffers must be alive, and nobody else be about to send them.
-pub unsafe fn consume(chain: *mut ngx_chain_t) {
-    let mut link = chain;
-    while !link.is_null() {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let buf: *mut ngx_buf_t = (*link).buf;
-            (*buf).pos = (*buf).last;
-            if (*buf).in_file() != 0 {
-                (*buf).file_pos = (*buf).file_last;
-            }
-            link = (*link).next;
-        }
     }
 }

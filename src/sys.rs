@@ -14,11 +14,12 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{
-    NGX_OK, ngx_http_request_t, ngx_inet_get_port, ngx_int_t, ngx_log_t, ngx_palloc, ngx_pcalloc,
-    ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
+    NGX_OK, ngx_handle_read_event, ngx_http_event_handler_pt, ngx_http_request_t, ngx_inet_get_port,
+    ngx_int_t, ngx_log_t, ngx_palloc, ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t,
+    ngx_post_event, ngx_posted_events, ngx_str_t, ngx_table_elt_t,
 };
 
-pub use chain::{Chain, swallow};
+pub use chain::{Chain, content, swallow};
 pub use lines::{
     Lines, forget_cache_control, has_cache_control, know_cache_control, lines, pair, push_copy, push_line,
     set_linked, take_linked,
@@ -86,6 +87,46 @@ pub unsafe fn pool_box<T>(pool: *mut ngx_pool_t, value: T) -> Option<*mut T> {
 pub fn pool_box_of<T>(request: Request<'_>, value: T) -> Option<*mut T> {
     // SAFETY: a live request's pool.
     unsafe { pool_box(request.pool(), value) }
+}
+
+/// The data of a pool's cleanups that have this handler: what was noted on a request's pool is found there again when an
+/// internal redirect has cleared its `r->ctx`. A handler that is such a mark must do what no other does, so that no
+/// compiler makes one function of two.
+///
+/// # Safety
+/// `pool` must be a live pool, and get no cleanup while the iterator is used.
+pub unsafe fn notes(pool: *mut ngx_pool_t, mark: CleanupHandler) -> impl Iterator<Item = *mut c_void> {
+    // SAFETY: the caller's promise.
+    let mut cleanup = unsafe { (*pool).cleanup };
+    let all = std::iter::from_fn(move || {
+        // SAFETY: as above; null after the last one.
+        let found = unsafe { cleanup.as_ref() }?;
+        cleanup = found.next;
+        Some((found.handler, found.data))
+    });
+    all.filter(move |(handler, _)| handler.is_some_and(|handler| ptr::fn_addr_eq(handler, mark)))
+        .map(|(_, data)| data)
+}
+
+/// What nginx calls when a pool is destroyed.
+pub type CleanupHandler = unsafe extern "C" fn(*mut c_void);
+
+/// Has a handler see what a suspended request's client does: nginx tells when it speaks, or has spoken already.
+/// None: the client's connection can't be watched.
+pub fn watch_client(request: Request<'_>, handler: ngx_http_event_handler_pt) -> Option<()> {
+    let r = request.raw();
+    // SAFETY: a live request and its connection; nginx's own calls for a request that waits for its timer
+    // (ngx_http_limit_req_handler).
+    unsafe {
+        (*r).read_event_handler = handler;
+        let read = (*(*r).connection).read;
+        if (*read).ready() != 0 {
+            ngx_post_event(read, &raw mut ngx_posted_events);
+        } else if ngx_handle_read_event(read, 0) != OK {
+            return None;
+        }
+    }
+    Some(())
 }
 
 /// A request inside one callback.

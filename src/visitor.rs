@@ -9,7 +9,7 @@ use std::ptr;
 use ngx::ffi::ngx_pool_cleanup_add;
 use twice_core::language::Languages;
 
-use crate::sys::Request;
+use crate::sys::{self, Request};
 
 /// The visitor of a request. Plain memory of the pool: nothing needs dropping.
 pub struct Visitor {
@@ -36,12 +36,8 @@ pub fn of<'a>(request: Request<'a>) -> Option<&'a mut Visitor> {
     // filled below. nginx runs one callback at a time, and no borrow outlives the statements between two calls.
     unsafe {
         let pool = (*(*request.raw()).main).pool;
-        let mut record = (*pool).cleanup;
-        while !record.is_null() {
-            if (*record).handler.is_some_and(|handler| ptr::fn_addr_eq(handler, forget as Handler)) {
-                return (*record).data.cast::<Visitor>().as_mut();
-            }
-            record = (*record).next;
+        if let Some(known) = sys::notes(pool, forget).next() {
+            return known.cast::<Visitor>().as_mut();
         }
         let record = ngx_pool_cleanup_add(pool, size_of::<Visitor>());
         if record.is_null() {
@@ -54,9 +50,7 @@ pub fn of<'a>(request: Request<'a>) -> Option<&'a mut Visitor> {
     }
 }
 
-type Handler = unsafe extern "C" fn(*mut c_void);
-
-/// The mark of our record. It does what no other cleanup does, so that no compiler makes one function of the two.
+/// The mark of our record ([`sys::notes`]).
 unsafe extern "C" fn forget(data: *mut c_void) {
     // SAFETY: nginx runs a cleanup once, with the data that `of` wrote.
     unsafe { ptr::write_volatile(&raw mut (*data.cast::<Visitor>()).gone, true) };

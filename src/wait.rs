@@ -25,9 +25,9 @@ use std::ptr;
 
 use ngx::ffi::{
     ngx_add_timer, ngx_current_msec, ngx_cycle, ngx_cycle_t, ngx_del_timer, ngx_event_t,
-    ngx_handle_read_event, ngx_http_block_reading, ngx_http_cleanup_add, ngx_http_core_run_phases,
-    ngx_http_post_request, ngx_http_request_empty_handler, ngx_http_request_t, ngx_http_run_posted_requests,
-    ngx_http_test_reading, ngx_msec_t, ngx_post_event, ngx_posted_events, ngx_queue_remove,
+    ngx_http_block_reading, ngx_http_cleanup_add, ngx_http_core_run_phases, ngx_http_post_request,
+    ngx_http_request_empty_handler, ngx_http_request_t, ngx_http_run_posted_requests, ngx_http_test_reading,
+    ngx_msec_t, ngx_post_event, ngx_posted_events, ngx_queue_remove,
 };
 use twice_core::board::Counter;
 use twice_core::board::flights::{Alone, Asked, Lease};
@@ -39,7 +39,7 @@ use crate::conf::LocConf;
 use crate::ctx;
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
-use crate::sys::{OK, Request, Timer};
+use crate::sys::{self, OK, Request, Timer};
 use crate::{channel, flight};
 
 /// How often a worker looks at fetches that its requests wait for.
@@ -174,15 +174,9 @@ fn suspend(request: Request<'_>, conf: &LocConf, awaited: Awaited, useless: Opti
         let left = if left > ngx_msec_t::MAX / 2 { 0 } else { left };
         ngx_add_timer(&raw mut (*waiter).event, left);
         (*r).write_event_handler = Some(ngx_http_request_empty_handler);
-        if request.is_main() {
-            (*r).read_event_handler = Some(ngx_http_test_reading);
-            let read = (*(*r).connection).read;
-            if (*read).ready() != 0 {
-                ngx_post_event(read, &raw mut ngx_posted_events);
-            } else if ngx_handle_read_event(read, 0) != OK {
-                return None;
-            }
-        }
+    }
+    if request.is_main() {
+        sys::watch_client(request, Some(ngx_http_test_reading))?;
     }
     TIMER.arm(LOOK_MS);
     Some(())

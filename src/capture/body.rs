@@ -103,9 +103,9 @@ fn hand_on(
     if guarded(false, || leaving::is_alone(request)) {
         // SAFETY: nobody else has seen these buffers; ours and nginx's both.
         unsafe {
-            leaving::consume(chain);
+            sys::swallow(chain);
             if rendered {
-                leaving::consume(out);
+                sys::swallow(out);
             }
         }
         return sys::OK;

@@ -62,16 +62,10 @@ struct Seen<'b> {
 /// # Safety
 /// `buf` must be a buffer of the chain that nginx passed to the body filter.
 unsafe fn seen<'b>(request: Request<'_>, buf: *mut ngx_buf_t) -> Seen<'b> {
-    // SAFETY: the caller's promise; a buffer in memory has its bytes from `pos` to `last`.
+    // SAFETY: the caller's promise.
     unsafe {
         let b = &*buf;
-        let in_memory = b.temporary() != 0 || b.memory() != 0 || b.mmap() != 0;
-        let data = if in_memory && !b.pos.is_null() {
-            std::slice::from_raw_parts(b.pos, b.last.offset_from_unsigned(b.pos))
-        } else {
-            &[]
-        };
-        let in_file = !in_memory && b.in_file() != 0 && b.file_last > b.file_pos;
+        let (data, in_file) = sys::content(buf);
         let last = b.last_buf() != 0 || !request.is_main() && b.last_in_chain() != 0;
         Seen { data, in_file, last, flush: b.flush() != 0 }
     }

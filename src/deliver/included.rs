@@ -7,9 +7,9 @@
 //!   deadline or the client's leaving comes back to it.
 
 use ngx::ffi::{
-    NGX_HTTP_HEAD, NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_chain_t, ngx_handle_read_event,
-    ngx_http_block_reading, ngx_http_finalize_request, ngx_http_request_empty_handler, ngx_http_request_t,
-    ngx_http_test_reading, ngx_int_t, ngx_post_event, ngx_posted_events, ngx_uint_t,
+    NGX_HTTP_HEAD, NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_chain_t, ngx_http_block_reading,
+    ngx_http_finalize_request, ngx_http_request_empty_handler, ngx_http_request_t, ngx_http_test_reading,
+    ngx_int_t, ngx_uint_t,
 };
 use twice_core::page::{Fixed, View};
 use twice_core::store::{Page, Pin};
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::guard::guarded;
 use crate::include::{self, Includes};
-use crate::sys::{self, OK, Request};
+use crate::sys::{self, Request};
 use crate::values::{Resolved, Resolver};
 use crate::{ctx, flight};
 
@@ -180,20 +180,11 @@ pub fn rest(request: Request<'_>) -> Rest {
 
 /// Leaves the request to its fragments.
 fn wait(request: Request<'_>) -> Option<()> {
-    let r = request.raw();
-    // SAFETY: a live request and its connection.
-    unsafe {
-        if request.is_main() {
-            (*r).read_event_handler = Some(client_speaks);
-            let read = (*(*r).connection).read;
-            if (*read).ready() != 0 {
-                ngx_post_event(read, &raw mut ngx_posted_events);
-            } else if ngx_handle_read_event(read, 0) != OK {
-                return None;
-            }
-        }
-        (*r).write_event_handler = Some(resume);
+    if request.is_main() {
+        sys::watch_client(request, Some(client_speaks))?;
     }
+    // SAFETY: a live request.
+    unsafe { (*request.raw()).write_event_handler = Some(resume) };
     Some(())
 }
 

@@ -286,17 +286,11 @@ pub(super) unsafe fn stop(r: *mut ngx_http_request_t) {
 /// # Safety
 /// As for [`take`].
 unsafe fn take_buf(request: Request<'_>, part: Part, buf: *mut ngx_buf_t) {
-    // SAFETY: the caller's promise; a buffer in memory has its bytes from `pos` to `last`.
+    // SAFETY: the caller's promise.
     unsafe {
-        let b = &mut *buf;
-        let in_memory = b.temporary() != 0 || b.memory() != 0 || b.mmap() != 0;
-        let data = if in_memory && !b.pos.is_null() {
-            std::slice::from_raw_parts(b.pos, b.last.offset_from_unsigned(b.pos))
-        } else {
-            &[]
-        };
         // `filter_need_in_memory` rules a file out; a handler that goes past nginx's copy filter loses.
-        let in_file = !in_memory && b.in_file() != 0 && b.file_last > b.file_pos;
+        let (data, in_file) = sys::content(buf);
+        let b = &mut *buf;
         let last = b.last_buf() != 0 || b.last_in_chain() != 0;
         change(request, part, |fragment, budget| {
             fragment.feed(data, budget);

@@ -17,7 +17,7 @@ use twice_core::marks;
 use super::endpoint::purge;
 use crate::identity;
 use crate::shm::Zone;
-use crate::sys::Request;
+use crate::sys::{self, Request};
 
 const SAFE: u32 = NGX_HTTP_GET | NGX_HTTP_HEAD | NGX_HTTP_OPTIONS | NGX_HTTP_TRACE | NGX_HTTP_PROPFIND;
 
@@ -28,9 +28,7 @@ struct Note {
     mark: u64,
 }
 
-type Handler = unsafe extern "C" fn(*mut c_void);
-
-/// The mark of our notes, which does what no other cleanup does.
+/// The mark of our notes ([`sys::notes`]).
 unsafe extern "C" fn forget(data: *mut c_void) {
     // SAFETY: nginx runs a cleanup once, with the data that `note` wrote.
     unsafe { ptr::write_volatile(&raw mut (*data.cast::<Note>()).mark, 0) };
@@ -64,18 +62,14 @@ pub fn answered(request: Request<'_>) {
     // SAFETY: the pool of a live request; cleanups with our handler have the data that `note` wrote, and zones outlive
     // the requests of their cycle.
     unsafe {
-        let mut cleanup = (*request.pool()).cleanup;
-        while let Some(found) = cleanup.as_ref() {
-            if found.handler.is_some_and(|handler| ptr::fn_addr_eq(handler, forget as Handler)) {
-                let note = found.data.cast::<Note>();
-                if let Some(zone) = (*note).zone.as_ref() {
-                    (*note).zone = ptr::null();
-                    // Whatever the answer: there is nobody to tell.
-                    let _ = purge(zone, Purge::Mark((*note).mark), false);
-                    zone.count(Counter::Purges);
-                }
+        for note in sys::notes(request.pool(), forget) {
+            let note = note.cast::<Note>();
+            if let Some(zone) = (*note).zone.as_ref() {
+                (*note).zone = ptr::null();
+                // Whatever the answer: there is nobody to tell.
+                let _ = purge(zone, Purge::Mark((*note).mark), false);
+                zone.count(Counter::Purges);
             }
-            cleanup = found.next;
         }
     }
 }

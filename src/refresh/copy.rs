@@ -9,6 +9,7 @@ use ngx::ffi::{
     ngx_list_init, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 use twice_core::cookies;
+use twice_core::policy::OF_A_PART;
 use twice_core::template::ngx_key;
 use twice_core::variants::{Dimension, View};
 
@@ -16,14 +17,8 @@ use crate::conf;
 use crate::sys::{self, OK, Request};
 use crate::visitor::{self, Id};
 
-/// Header lines that are about the client's connection, about the part of the answer that it wants, or about who it is.
-const LEFT_OUT: [&[u8]; 17] = [
-    b"range",
-    b"if-range",
-    b"if-match",
-    b"if-none-match",
-    b"if-modified-since",
-    b"if-unmodified-since",
+/// Header lines that are about the client's connection, or about who it is.
+const LEFT_OUT: [&[u8]; 11] = [
     b"connection",
     b"keep-alive",
     b"proxy-connection",
@@ -309,7 +304,7 @@ fn kept<'v>(name: &[u8], value: &'v [u8], keep: &Keep) -> Option<std::borrow::Co
     if keep.has_line(name) {
         return Some(value.into());
     }
-    if LEFT_OUT.iter().any(|other| name.eq_ignore_ascii_case(other)) {
+    if OF_A_PART.iter().chain(&LEFT_OUT).any(|other| name.eq_ignore_ascii_case(other)) {
         return None;
     }
     if keep.visitor {

@@ -1,6 +1,7 @@
 //! Output chains of memory buffers.
 
 use std::ptr;
+use std::slice;
 
 use ngx::ffi::{ngx_buf_t, ngx_chain_t};
 
@@ -90,5 +91,23 @@ pub unsafe fn swallow(mut chain: *mut ngx_chain_t) {
             }
             chain = (*chain).next;
         }
+    }
+}
+
+/// What a buffer holds in memory, and whether it holds bytes of a file besides or instead.
+///
+/// # Safety
+/// `buf` must be a live buffer of nginx's, whose bytes are neither changed nor freed for `'b`.
+pub unsafe fn content<'b>(buf: *const ngx_buf_t) -> (&'b [u8], bool) {
+    // SAFETY: the caller's promise; a buffer in memory has its bytes from `pos` to `last`.
+    unsafe {
+        let b = &*buf;
+        let in_memory = b.temporary() != 0 || b.memory() != 0 || b.mmap() != 0;
+        let data = if in_memory && !b.pos.is_null() {
+            slice::from_raw_parts(b.pos, b.last.offset_from_unsigned(b.pos))
+        } else {
+            &[]
+        };
+        (data, !in_memory && b.in_file() != 0 && b.file_last > b.file_pos)
     }
 }

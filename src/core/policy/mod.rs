@@ -16,7 +16,7 @@ pub use facts::{Facts, Fate, Note};
 pub use names::{BadName, HeaderKey, HeaderNames};
 pub use stale::{BadWord, FOR_EVER, Factor, Failure, Freshness, Times, UseStale, Windows, ends_the_page};
 pub use valid::{BadStatus, Valid};
-pub use varies::{Varies, WITHHELD};
+pub use varies::{OF_A_PART, Varies, WITHHELD};
 
 use crate::outcome::Reason;
 
