@@ -66,23 +66,14 @@ pub fn find(
 ) -> Option<(Found, Option<Taken>)> {
     let store = zone.store()?;
     let latest = zone.board()?.latest();
-    if let Some(Hit { held, mut found, touch }) = store.get(zone.slot(), hash, key, now_ms) {
-        if found.seen != latest && !purge::look(zone, &held, &mut found, latest, now_ms) {
-            drop(held);
-            zone.with(|section| section.remove(found.entry));
-            return None;
-        }
-        let taken = usable(&found.meta).then(|| take(zone, held, found.meta.tag));
-        if touch {
-            zone.with(|section| section.touch(found.entry, now_ms));
-        }
-        return Some((found, taken));
-    }
-    let (mut found, held) = zone.with(|section| {
-        let found = section.lookup(hash, key, now_ms)?;
-        // None: this worker is in the middle of another hit.
-        Some((found, section.hold(zone.slot(), found.entry)))
-    })??;
+    let (mut found, held, touch) = match store.get(zone.slot(), hash, key, now_ms) {
+        Some(Hit { held, found, touch }) => (found, Some(held), touch),
+        None => zone.with(|section| {
+            let found = section.lookup(hash, key, now_ms)?;
+            Some((found, section.hold(zone.slot(), found.entry), false))
+        })??,
+    };
+    // None: this worker is in the middle of another hit.
     let Some(held) = held else { return Some((found, None)) };
     if found.seen != latest && !purge::look(zone, &held, &mut found, latest, now_ms) {
         drop(held);
@@ -90,6 +81,9 @@ pub fn find(
         return None;
     }
     let taken = usable(&found.meta).then(|| take(zone, held, found.meta.tag));
+    if touch {
+        zone.with(|section| section.touch(found.entry, now_ms));
+    }
     Some((found, taken))
 }
 

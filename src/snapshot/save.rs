@@ -57,7 +57,7 @@ impl Save {
         let turned = zone
             .board()
             .and_then(|board| zone.with(|section| board.turn_journal(section, shm::now_ms() / 1000)));
-        let (journal, _) = turned.ok_or_else(|| "the zone is not there".to_owned())?;
+        let journal = turned.ok_or_else(|| "the zone is not there".to_owned())?;
         Ok(Save {
             journal,
             out,

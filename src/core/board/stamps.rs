@@ -126,13 +126,23 @@ impl Board {
     ) -> Result<u64, Refused> {
         // The lowest bit is the reader's.
         let stamp = self.latest().saturating_add(2).max(now_us) & !1;
+        self.note(&Noted { what, soft, stamp })?;
+        Ok(stamp)
+    }
+
+    /// Writes a stamp where it belongs, and then as the latest one. Stamps never go back: an earlier one may come later,
+    /// out of a journal.
+    fn note(&self, &Noted { what, soft, stamp }: &Noted<'_>) -> Result<(), Refused> {
         match what {
-            Purge::All => self.region.set_u64(if soft { at::ALL_SOFT } else { at::ALL_HARD }, stamp),
+            Purge::All => {
+                let at = if soft { at::ALL_SOFT } else { at::ALL_HARD };
+                self.region.set_u64(at, self.region.u64(at).max(stamp));
+            }
             Purge::Mark(mark) => self.stamp(mark, soft, stamp),
             Purge::Prefix(prefix) => self.stamp_prefix(prefix, soft, stamp)?,
         }
-        self.region.store_release_u64(at::LATEST, stamp);
-        Ok(stamp)
+        self.region.store_release_u64(at::LATEST, self.latest().max(stamp));
+        Ok(())
     }
 
     /// So many prefixes can be noted at once.
@@ -157,7 +167,6 @@ impl Board {
             let floor = region.u64(set).max(region.u64(place + 8));
             region.store_release_u64(set, floor);
         }
-        // An earlier one may come later, out of a journal.
         let stamp = if known.is_some() { stamp.max(region.u64(place + 8)) } else { stamp };
         region.store_release_u64(place + 8, stamp);
         region.store_release_u64(place, name);
@@ -284,12 +293,12 @@ impl Board {
         self.region.load_acquire_u64(at::JOURNAL)
     }
 
-    /// Has purges written down under a new number from now on, this one at least. Back come the number of before and the
-    /// latest stamp: those up to it are not needed by whoever looks at every page now.
-    pub fn turn_journal(&self, _lock: &Section<'_>, least: u64) -> (u64, u64) {
+    /// Has purges written down under a new number from now on, this one at least. Back comes the number of before: what was
+    /// written under it is not needed by whoever looks at every page now.
+    pub fn turn_journal(&self, _lock: &Section<'_>, least: u64) -> u64 {
         let before = self.journal();
         self.region.store_release_u64(at::JOURNAL, before.saturating_add(1).max(least));
-        (before, self.latest())
+        before
     }
 
     /// A purge could not be written down under this number.
@@ -305,23 +314,6 @@ impl Board {
 
     /// Stamps again what was purged in an earlier life, with the stamp of then. False: there is no place for it.
     pub fn replay(&self, _lock: &Section<'_>, noted: &Noted<'_>) -> bool {
-        let Noted { what, soft, stamp } = *noted;
-        let stamp = stamp & !1;
-        match what {
-            Purge::All => {
-                let at = if soft { at::ALL_SOFT } else { at::ALL_HARD };
-                self.region.set_u64(at, self.region.u64(at).max(stamp));
-            }
-            Purge::Mark(mark) => self.stamp(mark, soft, stamp),
-            Purge::Prefix(prefix) => {
-                if self.stamp_prefix(prefix, soft, stamp).is_err() {
-                    return false;
-                }
-            }
-        }
-        if self.latest() < stamp {
-            self.region.store_release_u64(at::LATEST, stamp);
-        }
-        true
+        self.note(&Noted { stamp: noted.stamp & !1, ..*noted }).is_ok()
     }
 }
