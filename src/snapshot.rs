@@ -127,7 +127,7 @@ impl Snapshot {
     }
 
     /// Writes down what was purged, by the worker that purged it: one write to the end of a file.
-    pub fn note(&self, zone: &Zone, number: u64, noted: &Noted<'_>) {
+    pub fn note(&self, zone: &Zone, number: u64, noted: &[Noted<'_>]) {
         // SAFETY: the running cycle, its user and its log.
         let (user, log) = unsafe { (user_of(ngx_cycle), (*ngx_cycle).log) };
         // A single process may be root.

@@ -160,6 +160,20 @@ pub fn is_cookie_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(token)
 }
 
+/// Sets one place to what a list of allowed words says of the first argument, once.
+pub fn choose_once(
+    place: &mut ngx_uint_t,
+    directive: &Directive,
+    allowed: &[(&str, ngx_uint_t)],
+) -> Result<(), String> {
+    once(*place != UNSET)?;
+    *place = choose(directive.arg(), allowed)?;
+    Ok(())
+}
+
+/// `on` and `off`.
+pub const ON_OFF: &[(&str, ngx_uint_t)] = &[("off", 0), ("on", 1)];
+
 /// Finds a word in a list of allowed ones.
 pub fn choose(word: &str, allowed: &[(&str, ngx_uint_t)]) -> Result<ngx_uint_t, String> {
     allowed.iter().find(|(name, _)| *name == word).map(|(_, value)| *value).ok_or_else(|| {
@@ -222,9 +236,7 @@ setters! {
 
     /// `twice_tags off | marked | all`
     fn tags(conf, directive) {
-        once(conf.tags != UNSET)?;
-        conf.tags = choose(directive.arg(), &[("off", 0), ("marked", 1), ("all", 2)])?;
-        Ok(())
+        choose_once(&mut conf.tags, directive, &[("off", 0), ("marked", 1), ("all", 2)])
     }
 
     /// `twice_delimiters OPEN CLOSE | ~REGEX`
@@ -247,9 +259,7 @@ setters! {
 
     /// `twice_escape html | off`
     fn escape(conf, directive) {
-        once(conf.escape != UNSET)?;
-        conf.escape = choose(directive.arg(), &[("off", 0), ("html", 1)])?;
-        Ok(())
+        choose_once(&mut conf.escape, directive, &[("off", 0), ("html", 1)])
     }
 
     /// `twice_headers KEY=NAME...`
@@ -303,9 +313,7 @@ setters! {
 
     /// `twice_lock on | off`
     fn lock(conf, directive) {
-        once(conf.lock != UNSET)?;
-        conf.lock = choose(directive.arg(), &[("off", 0), ("on", 1)])?;
-        Ok(())
+        choose_once(&mut conf.lock, directive, ON_OFF)
     }
 
     /// `twice_lock_timeout TIME`

@@ -7,8 +7,8 @@ use twice_core::ab::{self, Test};
 use twice_core::key::{Ignored, MAX_IGNORED};
 use twice_core::language::{Hosts, Languages};
 
-use super::setters::{Directive, choose, is_cookie_name, is_set, once, set, setters};
-use super::{LocConf, MainConf, UNSET};
+use super::setters::{Directive, ON_OFF, choose_once, is_cookie_name, is_set, once, set, setters};
+use super::{LocConf, MainConf};
 use crate::{sys, variables};
 
 macro_rules! main_setters {
@@ -84,9 +84,7 @@ setters! {
 
     /// `twice_vary_language on | off`
     fn vary_language(conf, directive) {
-        once(conf.vary_language != UNSET)?;
-        conf.vary_language = choose(directive.arg(), &[("off", 0), ("on", 1)])?;
-        Ok(())
+        choose_once(&mut conf.vary_language, directive, ON_OFF)
     }
 
     /// `twice_language_redirect SCHEME://*.HOST | off`

@@ -28,6 +28,9 @@ use crate::{identity, purge};
 /// Longest body of a command.
 const MAX_BODY: usize = 1 << 20;
 
+/// Things of a command that are purged under one lock, a few microseconds: a long command holds nobody up.
+const AT_ONCE: usize = 64;
+
 const TEXT: &[u8] = b"text/plain";
 
 /// The content handler of `twice_purge`.
@@ -162,16 +165,17 @@ fn run(zone: &Zone, command: &Command) -> Result<u64, (u32, String)> {
     if command.all || !command.prefixes.is_empty() {
         purge::sweep::soon();
     }
-    let things = command
+    let things: Vec<_> = command
         .urls
         .iter()
         .chain(&command.keys)
         .map(|mark| Purge::Mark(*mark))
         .chain(command.prefixes.iter().map(|prefix| Purge::Prefix(prefix)))
-        .chain(command.all.then_some(Purge::All));
+        .chain(command.all.then_some(Purge::All))
+        .collect();
     let mut latest = 0;
-    for thing in things {
-        latest = purge(zone, thing, command.soft).map_err(|why| match why {
+    for some in things.chunks(AT_ONCE) {
+        latest = purge(zone, some, command.soft).map_err(|why| match why {
             Some(Refused::TooLong) => (NGX_HTTP_BAD_REQUEST, "a prefix is too long".to_owned()),
             Some(Refused::TooMany) => {
                 let why =
@@ -185,19 +189,28 @@ fn run(zone: &Zone, command: &Command) -> Result<u64, (u32, String)> {
     Ok(latest)
 }
 
-/// One stamp. The lock is taken for each, so that a long command holds nobody up.
-pub fn purge(zone: &Zone, what: Purge<'_>, soft: bool) -> Result<u64, Option<Refused>> {
+/// Stamps each of these, and writes them down at one go. The latest stamp comes back; after a refusal nothing more is
+/// stamped.
+pub fn purge(zone: &Zone, things: &[Purge<'_>], soft: bool) -> Result<u64, Option<Refused>> {
     let board = zone.board().ok_or(None)?;
     // The clock itself, not nginx's copy of it: another worker may have read it later.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_micros());
     let now = u64::try_from(now).unwrap_or(0);
-    let done =
-        zone.with(|section| board.purge(section, what, soft, now).map(|stamp| (stamp, board.journal())));
-    let (stamp, journal) = done.ok_or(None)?.map_err(Some)?;
-    if let Some(snapshot) = zone.snapshot() {
-        snapshot.note(zone, journal, &Noted { what, soft, stamp });
+    // Under the lock nothing is allocated.
+    let mut noted = Vec::with_capacity(things.len());
+    let done = zone.with(|section| {
+        let stamped = things.iter().try_for_each(|&what| {
+            let stamp = board.purge(section, what, soft, now)?;
+            noted.push(Noted { what, soft, stamp });
+            Ok(())
+        });
+        (board.journal(), stamped)
+    });
+    let (journal, stamped) = done.ok_or(None)?;
+    if let (Some(snapshot), false) = (zone.snapshot(), noted.is_empty()) {
+        snapshot.note(zone, journal, &noted);
     }
-    Ok(stamp)
+    stamped.map(|()| noted.last().map_or(0, |noted| noted.stamp)).map_err(Some)
 }
 
 /// nginx's callback when a command's body has been read.

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_del_timer, ngx_event_t, ngx_exiting, ngx_msec_t};
+use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_exiting, ngx_msec_t};
 use twice_core::store::Listed;
 
 use crate::guard::guarded;
@@ -46,16 +46,9 @@ pub unsafe fn start(cycle: *mut ngx_cycle_t) {
 
 /// There is something to do.
 pub fn soon() {
-    if let Some(event) = TIMER.event() {
-        // SAFETY: the event of `start`; nginx's own flag says whether it is in the tree.
-        unsafe {
-            if ngx_exiting == 0 {
-                if (*event).timer_set() != 0 {
-                    ngx_del_timer(event);
-                }
-                ngx_add_timer(event, REST_MS);
-            }
-        }
+    // SAFETY: nginx's own flag.
+    if unsafe { ngx_exiting } == 0 {
+        TIMER.reset(REST_MS);
     }
 }
 

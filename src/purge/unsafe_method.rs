@@ -67,7 +67,7 @@ pub fn answered(request: Request<'_>) {
             if let Some(zone) = (*note).zone.as_ref() {
                 (*note).zone = ptr::null();
                 // Whatever the answer: there is nobody to tell.
-                let _ = purge(zone, Purge::Mark((*note).mark), false);
+                let _ = purge(zone, &[Purge::Mark((*note).mark)], false);
                 zone.count(Counter::Purges);
             }
         }

@@ -56,9 +56,9 @@ fn files(target: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// Writes a purge down. An error: neither could it be written nor the snapshot be unlinked, so that a restart may bring
+/// Writes purges down. An error: neither could it be written nor the snapshot be unlinked, so that a restart may bring
 /// back what was purged.
-pub fn note(zone: &Zone, target: &Path, number: u64, noted: &Noted<'_>) -> Result<(), String> {
+pub fn note(zone: &Zone, target: &Path, number: u64, noted: &[Noted<'_>]) -> Result<(), String> {
     let path = name_of(target, number);
     // A worker must not die of a full disk.
     file::survive_limits();
@@ -72,9 +72,9 @@ pub fn note(zone: &Zone, target: &Path, number: u64, noted: &Noted<'_>) -> Resul
         if file.metadata()?.len() > MOST {
             return Err(io::Error::other("there are too many purges between two snapshots"));
         }
-        let record = noted.encode();
+        let records: Vec<u8> = noted.iter().flat_map(Noted::encode).collect();
         // One write: what others append at the same time comes before or after.
-        if file.write(&record)? == record.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+        if file.write(&records)? == records.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     };
     let Err(why) = append() else { return Ok(()) };
     if let Some(board) = zone.board() {

@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::mem::zeroed;
 use std::ptr;
 
-use ngx::ffi::{ngx_add_timer, ngx_connection_t, ngx_event_t, ngx_log_t, ngx_msec_t};
+use ngx::ffi::{ngx_add_timer, ngx_connection_t, ngx_del_timer, ngx_event_t, ngx_log_t, ngx_msec_t};
 
 /// A timer in a static: it has one address for good, so that nginx's tree of timers may point to it. Beside it the
 /// connection that nginx's debug log reads a number from.
@@ -17,12 +17,6 @@ unsafe impl Sync for Timer {}
 pub type Handler = unsafe extern "C" fn(*mut ngx_event_t);
 
 impl Timer {
-    /// The event; none before [`Timer::start`].
-    pub fn event(&'static self) -> Option<*mut ngx_event_t> {
-        // SAFETY: one thread; the event stays where it is for good.
-        unsafe { (*self.0.get()).as_mut().map(|(event, _)| ptr::from_mut(event)) }
-    }
-
     /// One that is not set.
     pub const fn new() -> Self {
         Self(UnsafeCell::new(None))
@@ -70,5 +64,18 @@ impl Timer {
                 ngx_add_timer(event, after);
             }
         }
+    }
+
+    /// Sets it anew: its time comes after so long, whatever it was set to.
+    pub fn reset(&'static self, after: ngx_msec_t) {
+        // SAFETY: as in `arm`.
+        unsafe {
+            if let Some((event, _)) = &mut *self.0.get()
+                && event.timer_set() != 0
+            {
+                ngx_del_timer(event);
+            }
+        }
+        self.arm(after);
     }
 }
