@@ -22,6 +22,7 @@ pub mod page;
 pub mod policy;
 pub mod purge;
 pub mod snapshot;
+pub mod source;
 pub mod status;
 pub mod store;
 pub mod template;
