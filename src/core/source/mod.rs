@@ -3,6 +3,9 @@
 //! Invariant: whatever a source does, the page goes on. A value that does not come is one [`Failure`], and its tag
 //! prints its default.
 
+pub mod key;
+pub mod record;
+
 use std::fmt;
 
 /// Why a value did not come. A key that is not there is no failure: it is missing.
