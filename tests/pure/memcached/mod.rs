@@ -1,0 +1,6 @@
+//! memcached's text protocol.
+
+mod commands;
+mod naive;
+mod pieces;
+mod replies;
