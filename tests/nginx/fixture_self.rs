@@ -1,5 +1,7 @@
 //! The fixture itself, on an nginx without the module: what a story builds on must hold.
 
+mod servers;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
