@@ -1,5 +1,6 @@
 //! memcached's text protocol.
 
+mod asking;
 mod commands;
 mod naive;
 mod pieces;

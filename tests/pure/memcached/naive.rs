@@ -175,30 +175,29 @@ impl Reader<'_> {
 }
 
 fn reply(command: &Command, line: &[u8]) -> Option<String> {
-    let line = String::from_utf8_lossy(line).into_owned();
-    let words: Vec<&str> = line.split(' ').collect();
+    let words: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
+    let refused = |word: &str| {
+        let text = line.get(word.len() + 1..).unwrap_or_default();
+        Some(format!("{word} {}", text.escape_ascii()))
+    };
     let stored = matches!(command, Command::Store);
     match (words[0], command) {
-        ("SERVER_ERROR", _) => return Some(refused(&line, "SERVER_ERROR")),
-        ("CLIENT_ERROR", _) if !stored => return Some(refused(&line, "CLIENT_ERROR")),
-        ("ERROR", _) if !stored => return Some(refused(&line, "ERROR")),
-        ("VERSION", Command::Version) if words.len() > 1 => return Some("Version".into()),
+        (b"SERVER_ERROR", _) => return refused("SERVER_ERROR"),
+        (b"CLIENT_ERROR", _) if !stored => return refused("CLIENT_ERROR"),
+        (b"ERROR", _) if !stored => return refused("ERROR"),
+        (b"VERSION", Command::Version) if words.len() > 1 => return Some("Version".into()),
         _ => {}
     }
-    let reply = match (line.as_str(), command) {
-        ("END", Command::Get(_)) => "End".into(),
-        ("STORED", Command::Store) => "Stored".into(),
-        ("NOT_STORED", Command::Store) => "NotStored".into(),
-        ("DELETED", Command::Delete) => "Deleted".into(),
-        ("NOT_FOUND", Command::Delete | Command::Arith) => "NotFound".into(),
-        (number, Command::Arith) => format!("Number({})", digits(number.as_bytes())?),
+    let reply = match (line, command) {
+        (b"END", Command::Get(_)) => "End".into(),
+        (b"STORED", Command::Store) => "Stored".into(),
+        (b"NOT_STORED", Command::Store) => "NotStored".into(),
+        (b"DELETED", Command::Delete) => "Deleted".into(),
+        (b"NOT_FOUND", Command::Delete | Command::Arith) => "NotFound".into(),
+        (number, Command::Arith) => format!("Number({})", digits(number)?),
         _ => return None,
     };
     Some(reply)
-}
-
-fn refused(line: &str, word: &str) -> String {
-    format!("{word} {}", line.get(word.len() + 1..).unwrap_or("").as_bytes().escape_ascii())
 }
 
 fn digits(word: &[u8]) -> Option<u64> {
