@@ -504,5 +504,7 @@ unsafe fn check(cf: *mut ngx_conf_t) -> bool {
         );
         return false;
     }
+    // SAFETY: the http block has been read.
+    unsafe { zones::tell_shares(main) };
     true
 }
