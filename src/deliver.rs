@@ -67,7 +67,7 @@ pub fn find(
     let store = zone.store()?;
     let latest = zone.board()?.latest();
     let (mut found, held, touch) = match store.get(zone.slot(), hash, key, now_ms) {
-        Some(Hit { held, found, touch }) => (found, Some(held), touch),
+        Some(Hit { held, found, touch, .. }) => (found, Some(held), touch),
         None => zone.with(|section| {
             let found = section.lookup(hash, key, now_ms)?;
             Some((found, section.hold(zone.slot(), found.entry), false))

@@ -39,6 +39,8 @@ pub struct Hit<'s> {
     pub found: Found,
     /// [`Section::touch`](super::Section::touch) is due: this store's policy has to know the order of use.
     pub touch: bool,
+    /// Milliseconds since its last use that is known.
+    pub unused_ms: u64,
 }
 
 impl Store {
@@ -59,9 +61,10 @@ impl Store {
             mem.clear_hazards(number);
             return None;
         };
-        let touch = mem.note_use(page, now_ms);
+        let unused_ms = mem.f64(page, field::LAST_USED).abs_diff(now_ms);
+        let touch = mem.note_use(page, unused_ms, now_ms);
         let found = mem.found(page);
-        Some(Hit { held: Held::assemble(self, number, found.entry), found, touch })
+        Some(Hit { held: Held::assemble(self, number, found.entry), found, touch, unused_ms })
     }
 }
 
@@ -89,8 +92,7 @@ impl Mem {
 
     /// Notes a use of a page that is held, without the lock. True if the lock is needed for it.
     #[inline]
-    fn note_use(&self, page: u32, now_ms: u64) -> bool {
-        let unused_ms = self.f64(page, field::LAST_USED).abs_diff(now_ms);
+    fn note_use(&self, page: u32, unused_ms: u64, now_ms: u64) -> bool {
         let policy = self.policy();
         if policy == Policy::Lru {
             return unused_ms >= super::section::MOVE_EVERY_MS;
