@@ -1,6 +1,7 @@
 //! Tests of the core: tables, properties against naive models, vectors.
 
 mod ab;
+mod arriving;
 mod board;
 mod canonical;
 mod cookies;

@@ -3,6 +3,7 @@
 //! Invariant: whatever a source does, the page goes on. A value that does not come is one [`Failure`], and its tag
 //! prints its default.
 
+pub mod arriving;
 pub mod key;
 pub mod record;
 
