@@ -17,6 +17,7 @@ pub mod memcached;
 mod records;
 
 use ngx::ffi::{sockaddr, socklen_t};
+use twice_core::elements::SmallValue;
 use twice_core::ring::{Distribution, Hash};
 use twice_core::source::key::Template;
 use twice_core::source::{Change, Failure};
@@ -143,6 +144,11 @@ impl Source {
     pub fn new(name: &str, key: Key, kind: Kind) -> Self {
         Self { name: name.to_owned(), number: 0, key, format: Format::Text, ttl_ms: 0, timeout_ms: 0, kind }
     }
+
+    /// The key at the source, of what its element is remembered by.
+    pub fn key_of<'a>(&self, id: &'a [u8]) -> &'a [u8] {
+        id.get(self.name.len() + 1..).unwrap_or_default()
+    }
 }
 
 /// The source of a name.
@@ -170,12 +176,22 @@ pub fn write(request: Request<'_>, zone: &Zone, source: &Source, tag_key: &[u8],
         }
         Kind::Memcached(pool) => {
             if source.ttl_ms > 0 {
-                // The next page shows it, although it is not asked for anew.
-                zone.change_element(id, change, shm::now_ms());
+                change_remembered(zone, id, change);
             }
-            pool.change(id.get(source.name.len() + 1..).unwrap_or_default(), change);
+            pool.change(source.key_of(id), change);
         }
         // It answers questions only.
         Kind::Http { .. } => source.count(Stat::LostWrites),
+    }
+}
+
+/// The next page shows what was changed, although it does not ask for it anew.
+fn change_remembered(zone: &Zone, id: &[u8], change: Change) {
+    let (hash, now) = (zone.element_hash(id), shm::now_ms());
+    let changed = change != Change::Delete
+        && zone.change_element(hash, id, now, |value| SmallValue::of([change.of_text(value)?.as_bytes()]));
+    // What can't be counted, or was remembered as missing, is asked for anew.
+    if !changed && zone.look_at_element(hash, id, now, |_| ()).is_some() {
+        zone.forget_element(hash, id);
     }
 }

@@ -168,8 +168,8 @@ fn memcached(directive: &Directive, name: &str, rest: &[String]) -> Result<Decla
     let settings = Settings {
         servers: Vec::new(),
         connections: options.connections.unwrap_or(1),
-        hash: options.hash.clone(),
-        distribution: options.distribution.clone(),
+        hash: options.hash,
+        distribution: options.distribution,
         hash_tag: options.hash_tag,
         auto_eject_hosts: options.auto_eject_hosts,
         server_failure_limit: options.server_failure_limit.unwrap_or(2),

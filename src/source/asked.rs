@@ -12,6 +12,7 @@ impl Asked {
     /// # Safety
     /// x
     pub unsafe fn request<'a>(page: *mut Asked) -> Request<'a> {
+        // SAFETY: x
         unsafe { Request::new((*page).r) }
     }
 }
