@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod page;
 pub mod policy;
 pub mod purge;
+pub mod ring;
 pub mod snapshot;
 pub mod source;
 pub mod status;

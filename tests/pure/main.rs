@@ -15,6 +15,7 @@ mod outcome;
 mod page;
 mod policy;
 mod purge;
+mod ring;
 mod snapshot;
 mod status;
 mod store;
