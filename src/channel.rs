@@ -24,6 +24,7 @@ use twice_core::board::flights::Channels;
 
 use crate::guard::guarded;
 use crate::shm;
+use crate::source::fetches;
 use crate::sys::OK;
 use crate::{conf, wait};
 
@@ -222,6 +223,7 @@ unsafe extern "C" fn woken(event: *mut ngx_event_t) {
             drain(fd);
         }
         wait::woken();
+        fetches::woken();
     });
     // SAFETY: the event of `listen`. A method that reports levels is told that nothing is left to read.
     unsafe {

@@ -7,6 +7,7 @@
 mod directives;
 mod endpoints;
 mod setters;
+mod sources;
 mod visitors;
 mod zones;
 
@@ -30,9 +31,11 @@ use twice_core::template::{Delimiters, Escape};
 use twice_core::variants::{Dimension, Dimensions};
 
 use crate::guard::guarded;
+use crate::source::Source;
 use crate::sys::{self, Request};
 
 pub use directives::COMMANDS;
+use sources::Declared;
 
 /// `twice_zone`s, and who asked for which; A/B tests.
 #[derive(Default)]
@@ -44,6 +47,12 @@ pub struct MainConf {
     /// `twice_ab_test`s, in their order.
     pub ab_tests: Vec<Test>,
     ab_cookie: Option<String>,
+    /// `twice_source`s, and those that are there without one.
+    pub sources: Vec<Source>,
+    /// Their names, for what compiles pages.
+    pub source_names: Arc<[Box<str>]>,
+    /// Sources whose servers are not known yet.
+    declared: Vec<Declared>,
 }
 
 impl MainConf {
@@ -504,5 +513,6 @@ unsafe fn check(cf: *mut ngx_conf_t) -> bool {
         );
         return false;
     }
-    true
+    // SAFETY: the caller's promise.
+    unsafe { sources::complete(cf, main) }
 }

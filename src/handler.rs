@@ -28,7 +28,7 @@ use crate::shm::{self, Zone};
 use crate::sys::{AGAIN, DECLINED, ERROR, OK, Request};
 use crate::variant;
 use crate::wait::Turn;
-use crate::{deliver, fetch, flight, identity, language, purge, refresh, stand_in, wait};
+use crate::{deliver, fetch, flight, identity, include, language, purge, refresh, stand_in, wait};
 
 /// Adds the phase handlers.
 ///
@@ -64,7 +64,7 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             return rc;
         }
         let conf = conf::of(request);
-        if !conf::returns(request) {
+        if !conf::returns(request) || include::is_fetch(request) {
             return DECLINED;
         }
         let Some(zone) = conf.zone() else { return DECLINED };
@@ -86,6 +86,9 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
         if let Some(rc) = refreshes(request) {
             fetch::install(request);
             return rc;
+        }
+        if include::is_fetch(request) {
+            return DECLINED;
         }
         let conf = conf::of(request);
         let Some(zone) = conf.zone() else { return DECLINED };

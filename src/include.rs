@@ -36,15 +36,17 @@ use ngx::ffi::{
 use ngx::ngx_log_error;
 use twice_core::board::Counter;
 use twice_core::include::{Budget, Failure, Fragment};
+use twice_core::source::{Answer, Failure as SourceFailure, MAX_VALUE};
 
 use crate::conf;
 use crate::ctx;
 use crate::guard::guarded;
 use crate::shm::{DEFAULT_MAX_OBJECT, Zone};
+use crate::source::fetches;
 use crate::sys::{self, DONE, ERROR, OK, Request};
 
 use part::Asked;
-pub use part::{Part, header, part_of, take};
+pub use part::{Part, header, is_fetch, part_of, take};
 
 /// The fragments of one page.
 #[repr(C)]
@@ -55,7 +57,7 @@ pub struct Includes {
     zone: *const Zone,
     parts: Vec<Asked>,
     pending: usize,
-    each: bool,
+    wakes: Wakes,
     timeout: ngx_msec_t,
     max: usize,
     /// How often the page is itself included.
@@ -64,8 +66,22 @@ pub struct Includes {
     budget: Rc<Cell<Budget>>,
 }
 
+/// Who wants to know what of the fragments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wakes {
+    /// The page, when the last one was settled.
+    PageAtLast,
+    /// The page, for each.
+    PageForEach,
+    /// The fetch of a source's value, which is the only fragment.
+    Fetch(u64),
+}
+
 impl Drop for Includes {
     fn drop(&mut self) {
+        if let (Wakes::Fetch(ticket), true) = (self.wakes, self.pending > 0) {
+            fetches::orphaned(ticket);
+        }
         if self.alarm.timer_set() != 0 {
             // SAFETY: it is in nginx's tree of timers.
             unsafe { ngx_del_timer(&raw mut self.alarm) };
@@ -80,6 +96,22 @@ impl Includes {
         let zone = ctx::get(request)?.zone;
         // SAFETY: the zone of the request's location, alive as long as its configuration.
         let max = unsafe { zone.as_ref() }.map_or(DEFAULT_MAX_OBJECT, Zone::max_object);
+        let wakes = if each { Wakes::PageForEach } else { Wakes::PageAtLast };
+        Self::new(request, zone, wakes, conf::of(request).include_timeout, max)
+    }
+
+    /// The answer to the fetch of a source's value: a fragment that no page shows as it is.
+    pub fn of_fetch(request: Request<'_>, ticket: u64, timeout: ngx_msec_t) -> Option<*mut Self> {
+        Self::new(request, ptr::null(), Wakes::Fetch(ticket), timeout, MAX_VALUE)
+    }
+
+    fn new(
+        request: Request<'_>,
+        zone: *const Zone,
+        wakes: Wakes,
+        timeout: ngx_msec_t,
+        max: usize,
+    ) -> Option<*mut Self> {
         // SAFETY: what `part_of` gives names a live page.
         let budget = part_of(request).map(|part| unsafe { (*part.owner).budget.clone() });
         // SAFETY: an event of zeros is one that is not set.
@@ -94,8 +126,8 @@ impl Includes {
             zone,
             parts: Vec::new(),
             pending: 0,
-            each,
-            timeout: conf::of(request).include_timeout,
+            wakes,
+            timeout,
             max,
             depth: part::depth(request),
             budget: budget.unwrap_or_default(),
@@ -106,6 +138,11 @@ impl Includes {
     /// Whether any is still to come.
     pub fn is_pending(&self) -> bool {
         self.pending > 0
+    }
+
+    /// Whether it is the fetch of a source's value.
+    fn is_fetch(&self) -> bool {
+        matches!(self.wakes, Wakes::Fetch(_))
     }
 
     /// Whether any has passed its deadline: it may be under way still.
@@ -155,9 +192,9 @@ impl Includes {
             return false;
         }
         self.pending -= 1;
-        if let Some(why) = part.fragment.failure() {
-            // SAFETY: the zone of a location of the running cycle.
-            unsafe { &*self.zone }.count(Counter::IncludeFailures);
+        // SAFETY: the zone of a location of the running cycle; a source's fetch has none, and is counted as its source's.
+        if let (Some(why), Some(zone)) = (part.fragment.failure(), unsafe { self.zone.as_ref() }) {
+            zone.count(Counter::IncludeFailures);
             // SAFETY: the parent lives as long as its fragments.
             tell(unsafe { Request::new(self.parent) }, &part.uri, why);
         }
@@ -172,7 +209,9 @@ impl Includes {
         // SAFETY: the caller's promise; the reference ends before nginx is called.
         let (part, asked) = unsafe {
             let includes = &mut *this;
-            (*includes.zone).count(Counter::Includes);
+            if let Some(zone) = includes.zone.as_ref() {
+                zone.count(Counter::Includes);
+            }
             let mut budget = includes.budget.get();
             let asked = budget.take(includes.depth);
             includes.budget.set(budget);
@@ -285,8 +324,27 @@ impl Includes {
     unsafe fn wake(this: *mut Self) -> bool {
         // SAFETY: the caller's promise; the parent outlives its fragments.
         unsafe {
-            let sleeps_on = (*this).pending > 0 && !(*this).each;
-            sleeps_on || ngx_http_post_request((*this).parent, ptr::null_mut()) == OK
+            match (*this).wakes {
+                Wakes::PageAtLast if (*this).pending > 0 => true,
+                Wakes::PageAtLast | Wakes::PageForEach => {
+                    ngx_http_post_request((*this).parent, ptr::null_mut()) == OK
+                }
+                Wakes::Fetch(ticket) => {
+                    fetches::answered(ticket, (*this).answer());
+                    true
+                }
+            }
+        }
+    }
+
+    /// What the only fragment says as a source's answer.
+    pub fn answer(&self) -> Answer<'_> {
+        let Some(part) = self.parts.first() else { return Answer::Failed(SourceFailure::Refused) };
+        match (part.fragment.bytes(), part.fragment.failure()) {
+            (Some(bytes), _) if bytes.is_empty() => Answer::Missing,
+            (Some(bytes), _) => Answer::Value(bytes),
+            (None, Some(why)) => why.of_source().map_or(Answer::Missing, Answer::Failed),
+            (None, None) => Answer::Failed(SourceFailure::Timeout),
         }
     }
 }

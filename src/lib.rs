@@ -42,6 +42,7 @@ mod purge;
 mod refresh;
 mod shm;
 mod snapshot;
+mod source;
 mod stand_in;
 mod status;
 mod sweep;
@@ -62,6 +63,7 @@ use ngx::ffi::{
 };
 
 use crate::guard::guarded;
+use crate::source::fetches;
 use crate::sys::OK;
 
 static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
@@ -186,6 +188,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         let rc = shm::init_process(cycle);
         snapshot::init_process(cycle);
         wait::init_process(cycle);
+        fetches::init_process(cycle);
         channel::init_process();
         rc
     });

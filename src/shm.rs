@@ -7,6 +7,7 @@
 //! Lifetimes: a [`Zone`] is made when the configuration names it and lives as long as that
 //! configuration's cycle, which outlives every request that runs under it.
 
+mod elements;
 mod emptied;
 mod lock;
 

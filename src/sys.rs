@@ -14,9 +14,10 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{
-    NGX_OK, ngx_handle_read_event, ngx_http_event_handler_pt, ngx_http_request_t, ngx_inet_get_port,
-    ngx_int_t, ngx_log_t, ngx_palloc, ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t,
-    ngx_post_event, ngx_posted_events, ngx_str_t, ngx_table_elt_t,
+    NGX_OK, ngx_handle_read_event, ngx_http_event_handler_pt, ngx_http_request_t,
+    ngx_http_run_posted_requests, ngx_inet_get_port, ngx_int_t, ngx_log_t, ngx_palloc, ngx_pcalloc,
+    ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_post_event, ngx_posted_events, ngx_str_t,
+    ngx_table_elt_t,
 };
 
 pub use chain::{Chain, content, swallow};
@@ -106,6 +107,13 @@ pub unsafe fn notes(pool: *mut ngx_pool_t, mark: CleanupHandler) -> impl Iterato
     });
     all.filter(move |(handler, _)| handler.is_some_and(|handler| ptr::fn_addr_eq(handler, mark)))
         .map(|(_, data)| data)
+}
+
+/// Runs what was posted for a client's requests, from an event that is none of its connection's. The request may be gone
+/// after this.
+pub fn run_posted(request: Request<'_>) {
+    // SAFETY: a live request's connection; nginx notices when it goes.
+    unsafe { ngx_http_run_posted_requests((*request.raw()).connection) };
 }
 
 /// What nginx calls when a pool is destroyed.

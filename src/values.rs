@@ -41,7 +41,7 @@ impl Values for Resolved<'_> {
         self.includes?.fragment(slot)
     }
 
-    fn is_pending(&self, slot: usize) -> bool {
+    fn awaits_fragment(&self, slot: usize) -> bool {
         self.includes.is_some_and(|includes| includes.awaits(slot))
     }
 }
@@ -119,6 +119,7 @@ impl<'a> Resolver<'a> {
             Target::AbValue => ab::ab_value(self.request, slot.key),
             // A fragment, asked for by a sub-request if the page prints it.
             Target::Include => None,
+            Target::Source => None,
         }
         .unwrap_or_default()
     }

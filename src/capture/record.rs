@@ -1,5 +1,7 @@
 //! A body on its way into the store.
 
+use std::sync::Arc;
+
 use ngx::ffi::NGX_LOG_ERR;
 use ngx::ngx_log_error;
 use twice_core::include::Failure;
@@ -87,7 +89,7 @@ impl Recording {
         let body = if tags {
             let limits = Limits { regex_buffer: max, ..Limits::default() };
             Body::Tagged(Box::new(Tagged {
-                compiler: Compiler::new(conf.delimiters().clone(), conf.escape(), limits),
+                compiler: Compiler::new(conf.delimiters().clone(), conf.escape(), limits, Arc::from([])),
                 state: State::new(&limits),
                 values: Vec::new(),
                 scout: None,

@@ -28,8 +28,13 @@ pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) ->
     if parts.tags == 0 {
         return plain(request, snapshot, parts.literals);
     }
-    let program =
-        Program { slots: parts.slots, code: parts.code, personal: parts.personal, includes: parts.includes };
+    let program = Program {
+        slots: parts.slots,
+        code: parts.code,
+        personal: parts.personal,
+        includes: parts.includes,
+        sources: parts.sources,
+    };
     save(request, snapshot, &program, parts.literals, runs(&program, parts.literals.len()))
 }
 

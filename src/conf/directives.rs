@@ -10,7 +10,7 @@ use ngx::ffi::{
 };
 use ngx::ngx_string;
 
-use super::{LocConf, endpoints, setters, visitors, zones};
+use super::{LocConf, endpoints, setters, sources, visitors, zones};
 
 type Setter = unsafe extern "C" fn(
     *mut ngx::ffi::ngx_conf_t,
@@ -43,8 +43,9 @@ const fn main_command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter) -> ngx_
 }
 
 /// All directives, ended by an empty one.
-pub static mut COMMANDS: [ngx_command_t; 31] = [
+pub static mut COMMANDS: [ngx_command_t; 32] = [
     main_command(ngx_string!("twice_zone"), NGX_CONF_2MORE, zones::twice_zone),
+    main_command(ngx_string!("twice_source"), NGX_CONF_2MORE, sources::twice_source),
     main_command(ngx_string!("twice_ab_test"), NGX_CONF_2MORE, visitors::ab_test),
     main_command(ngx_string!("twice_ab_cookie"), NGX_CONF_TAKE1, visitors::ab_cookie),
     command(ngx_string!("twice"), NGX_CONF_TAKE1, zones::twice, 0),

@@ -69,10 +69,16 @@ impl Directive {
     }
 
     /// Milliseconds of nginx's time syntax, such as `500ms` or `5s`.
-    fn milliseconds(&self) -> Result<ngx_uint_t, String> {
-        let mut s = sys::ngx_str(self.arg().as_bytes());
+    pub fn milliseconds_of(&self, text: &str) -> Option<u64> {
+        let mut s = sys::ngx_str(text.as_bytes());
         // SAFETY: nginx only reads the bytes. 0: milliseconds.
-        ngx_uint_t::try_from(unsafe { ngx_parse_time(&raw mut s, 0) }).map_err(|_| {
+        u64::try_from(unsafe { ngx_parse_time(&raw mut s, 0) }).ok()
+    }
+
+    /// The same of the first argument.
+    fn milliseconds(&self) -> Result<ngx_uint_t, String> {
+        let time = self.milliseconds_of(self.arg()).and_then(|time| ngx_uint_t::try_from(time).ok());
+        time.ok_or_else(|| {
             format!("has the value \"{}\", allowed is a time such as 500ms, 5s or 1m", self.arg())
         })
     }

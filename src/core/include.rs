@@ -13,6 +13,8 @@
 
 use std::fmt;
 
+use crate::source;
+
 /// Deepest nesting: a page includes fragments, these others, and these others still.
 pub const MAX_DEPTH: usize = 3;
 
@@ -47,6 +49,23 @@ pub enum Failure {
     PageTooLarge,
     /// Memory ran out.
     NoMemory,
+}
+
+impl Failure {
+    /// What it means where the fragment was to be a source's value. None: the source says that it has none.
+    pub const fn of_source(self) -> Option<source::Failure> {
+        Some(match self {
+            Failure::Status(204 | 404 | 410) => return None,
+            Failure::TooDeep | Failure::TooMany | Failure::NotAsked | Failure::NoMemory => {
+                source::Failure::Busy
+            }
+            Failure::Status(_) | Failure::PageTooLarge => source::Failure::Refused,
+            Failure::Encoded => source::Failure::Protocol,
+            Failure::TooLarge => source::Failure::TooLarge,
+            Failure::NoAnswer | Failure::Incomplete => source::Failure::Closed,
+            Failure::Late => source::Failure::Timeout,
+        })
+    }
 }
 
 impl fmt::Display for Failure {

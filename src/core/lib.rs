@@ -17,6 +17,7 @@ pub mod journal;
 pub mod key;
 pub mod language;
 pub mod marks;
+pub mod memcached;
 pub mod outcome;
 pub mod page;
 pub mod policy;

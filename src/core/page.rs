@@ -18,11 +18,12 @@ pub const LAYOUT: u32 = 1;
 
 /// Changes whenever a page that an older build has written to a file can't be served by this one. The low half stands
 /// for what is not in the layout: a program's codes, the word that is stored beside a page, how keys are made.
-pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 3;
+pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 4;
 
 const TAGGED: u32 = 1;
 const PERSONAL: u32 = 2;
 const INCLUDES: u32 = 4;
+const SOURCES: u32 = 8;
 
 /// What is stored of a response, besides its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,6 +135,11 @@ impl Fixed {
     pub fn includes(&self) -> bool {
         self.flags & INCLUDES != 0
     }
+
+    /// Whether it asks sources for values.
+    pub fn sources(&self) -> bool {
+        self.flags & SOURCES != 0
+    }
 }
 
 /// A page's program, empty for a page without tags.
@@ -147,6 +153,8 @@ pub struct Program<'a> {
     pub personal: bool,
     /// Whether the page includes fragments.
     pub includes: bool,
+    /// Whether the page asks sources for values.
+    pub sources: bool,
 }
 
 /// Lays out everything before the literals. `None` if a length does not fit its field.
@@ -175,8 +183,9 @@ pub fn encode_prefix<'h>(
     let tagged = if program.code.is_empty() { 0 } else { TAGGED };
     let personal = if program.personal { PERSONAL } else { 0 };
     let includes = if program.includes { INCLUDES } else { 0 };
+    let sources = if program.sources { SOURCES } else { 0 };
     let fixed = Fixed {
-        flags: tagged | personal | includes,
+        flags: tagged | personal | includes | sources,
         head_len,
         slots_len: u32::try_from(program.slots.len()).ok()?,
         code_len: u32::try_from(program.code.len()).ok()?,

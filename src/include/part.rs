@@ -53,6 +53,12 @@ pub fn part_of(request: Request<'_>) -> Option<Part> {
 
 type Ended = unsafe extern "C" fn(*mut ngx_http_request_t, *mut std::ffi::c_void, ngx_int_t) -> ngx_int_t;
 
+/// Whether a request asks for a source's value: none of the page cache's business.
+pub fn is_fetch(request: Request<'_>) -> bool {
+    // SAFETY: what `part_of` gives names live fragments.
+    part_of(request).is_some_and(|part| unsafe { (*part.owner).is_fetch() })
+}
+
 /// How many of a request and its ancestors are fragments.
 pub fn depth(request: Request<'_>) -> usize {
     let mut depth = 0;

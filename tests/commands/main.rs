@@ -175,7 +175,8 @@ fn every_configuration_of_the_readme_is_good() {
 
 #[test]
 fn every_tag_of_the_readme_compiles() {
-    let mut compiler = Compiler::new(Arc::new(Delimiters::default()), Escape::Html, Limits::default());
+    let delimiters = Arc::new(Delimiters::default());
+    let mut compiler = Compiler::new(delimiters, Escape::Html, Limits::default(), Arc::from([]));
     let html: String = blocks("html").concat();
     let text = readme();
     let rows = text.lines().filter(|line| line.starts_with("| `<& ")).map(|line| format!("{line}\n"));

@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| {
     let cuts: Vec<usize> = [a, b, c, d].iter().map(|&&cut| usize::from(cut) * page.len() / 255).collect();
     *CURRENT.lock().unwrap() = Some((setup.clone(), cuts.clone(), value.to_vec(), page.to_vec()));
     let lookup = |_: &str, key: &[u8]| match key {
-        b"a" | b"/a" => value.to_vec(),
+        b"a" | b"/a" | b"a b" => value.to_vec(),
         b"zero" => b"0".to_vec(),
         b"x" => b" <'\"\\&> ".to_vec(),
         _ => Vec::new(),
@@ -51,7 +51,7 @@ fuzz_target!(|data: &[u8]| {
 
     // The same bytes as a program and as slots: they may print anything, but must end.
     let visitor = Visitor(vec![value.to_vec(); 3]);
-    let mut printed = Printed { literals: value, bytes: Vec::new() };
+    let mut printed = Printed { literals: value, bytes: Vec::new(), changes: Vec::new() };
     let _ = run(page, value.len(), &mut State::new(&setup.limits), &visitor, &mut printed);
     let _ = Slots::new(page).map(|slot| slot.key.len()).sum::<usize>();
 });

@@ -36,15 +36,14 @@ fn pool(servers: &[Memcached], shares: Servers, distribution: &str, hash: &str, 
         placed: Vec::new(),
     };
     let named = |(server, (weight, name)): (&Memcached, (u32, Option<&str>))| {
-        let name =
-            name.map_or_else(|| default_name(server.address().as_bytes()), |name| name.as_bytes().to_vec());
+        let name = name.map_or_else(|| default_name(&server.address()), str::to_owned);
         Server { name, weight }
     };
     let all: Vec<_> = servers.iter().zip(shares).map(named).collect();
     let ring = Ring::new(
         &all,
-        Distribution::from_name(distribution.as_bytes()).unwrap(),
-        Hash::from_name(hash.as_bytes()).unwrap(),
+        Distribution::from_name(distribution).unwrap(),
+        Hash::from_name(hash).unwrap(),
         tag.map(|tag| tag.as_bytes().try_into().unwrap()),
     );
     Pool { case, ring: ring.unwrap() }

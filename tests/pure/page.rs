@@ -16,6 +16,7 @@ struct Written {
     code: Vec<u8>,
     personal: bool,
     includes: bool,
+    sources: bool,
     literals: u32,
 }
 
@@ -40,6 +41,7 @@ impl Written {
             code: &self.code,
             personal: self.personal,
             includes: self.includes,
+            sources: self.sources,
         };
         let lines = self.lines.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
         encode_prefix(&self.head(), lines, &program, self.literals as usize).unwrap()
@@ -53,9 +55,9 @@ fn text(len: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
 fn written() -> impl Strategy<Value = Written> {
     let texts = [text(0..40), text(0..10), text(0..40), text(0..40), text(0..300), text(0..60)];
     let lines = prop::collection::vec((text(0..20), text(0..300)), 0..20);
-    let program = (text(0..200), text(0..200), any::<bool>(), any::<bool>(), any::<u32>());
+    let program = (text(0..200), text(0..200), any::<[bool; 3]>(), any::<u32>());
     (any::<u16>(), texts, any::<i64>(), lines, program).prop_map(
-        |(status, texts, time, lines, (slots, code, personal, includes, literals))| Written {
+        |(status, texts, time, lines, (slots, code, [personal, includes, sources], literals))| Written {
             status,
             texts,
             time,
@@ -64,6 +66,7 @@ fn written() -> impl Strategy<Value = Written> {
             code,
             personal,
             includes,
+            sources,
             literals,
         },
     )

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -111,9 +111,9 @@ impl Server {
             wrk.args(["-H", header]);
         }
         wrk.arg(self.url(peer));
-        let before = cpu_ns(self.worker);
+        let before = process::cpu_ns(self.worker);
         let output = wrk.output().expect("wrk can't be run");
-        let used = cpu_ns(self.worker) - before;
+        let used = process::cpu_ns(self.worker) - before;
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "wrk: {text}");
         let requests = text.lines().find_map(|line| line.trim().split_once(" requests in"));
@@ -150,13 +150,6 @@ impl Drop for Server {
         process::signal(self.child.id(), process::SIGTERM);
         let _ = process::wait_end(&mut self.child, Duration::from_secs(10));
     }
-}
-
-/// Nanoseconds that a process has run.
-fn cpu_ns(pid: u32) -> u64 {
-    let text =
-        fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("schedstat")).unwrap_or_default();
-    text.split(' ').next().and_then(|n| n.parse().ok()).expect("the kernel keeps schedstat")
 }
 
 fn conf(page: &Page, main: &str, port: u16, origin: u16) -> String {

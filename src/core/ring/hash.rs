@@ -6,15 +6,18 @@
 use crc::{CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc};
 use md5::{Digest, Md5};
 
+/// How many there are.
+const COUNT: usize = 12;
+
 macro_rules! hashes {
-    ($($(#[doc = $help:literal])+ $name:ident = $word:literal, $function:path;)+) => {
+    ($($(#[$help:meta])+ $name:ident = $word:literal, $function:path;)+) => {
         /// A hash function of keys.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Hash { $($(#[doc = $help])+ $name,)+ }
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub enum Hash { $($(#[$help])+ $name,)+ }
 
         impl Hash {
             /// All of them, in twemproxy's order.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            pub const ALL: [Self; COUNT] = [$(Self::$name,)+];
 
             /// Its name in twemproxy's configuration.
             pub const fn as_str(self) -> &'static str {
@@ -43,6 +46,7 @@ hashes! {
     /// The lower half of a 64-bit FNV-1.
     Fnv1_64 = "fnv1_64", fnv1_64;
     /// twemproxy's default: FNV-1a begun and multiplied by the lower halves of the 64-bit constants.
+    #[default]
     Fnv1a64 = "fnv1a_64", fnv1a_64;
     /// FNV-1.
     Fnv1_32 = "fnv1_32", fnv1_32;
@@ -58,8 +62,8 @@ hashes! {
 
 impl Hash {
     /// The function of this name.
-    pub fn from_name(name: &[u8]) -> Option<Hash> {
-        Hash::ALL.iter().copied().find(|hash| hash.as_str().as_bytes() == name)
+    pub fn from_name(name: &str) -> Option<Hash> {
+        Hash::ALL.into_iter().find(|hash| hash.as_str() == name)
     }
 }
 

@@ -19,18 +19,14 @@ pub(super) struct Point {
 }
 
 /// The points of these servers: place, name, weight.
-pub(super) fn points<'a>(live: impl Iterator<Item = (u32, &'a [u8], u32)> + Clone) -> Vec<Point> {
+pub(super) fn points<'a>(live: impl Iterator<Item = (u32, &'a str, u32)> + Clone) -> Vec<Point> {
     let count = live.clone().count();
     let total: u32 = live.clone().fold(0, |sum, (_, _, weight)| sum.saturating_add(weight));
     let mut points = Vec::new();
     for (server, name, weight) in live {
-        let mut text = name.to_vec();
-        text.push(b'-');
-        let name = text.len();
         for number in 0..hashes(weight, total, count) {
-            text.truncate(name);
-            text.extend_from_slice(number.to_string().as_bytes());
-            points.extend(md5_words(&text).map(|at| Point { at, server }));
+            let text = format!("{name}-{number}");
+            points.extend(md5_words(text.as_bytes()).map(|at| Point { at, server }));
         }
     }
     points.sort_unstable();

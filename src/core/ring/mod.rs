@@ -25,15 +25,16 @@ pub const MAX_SERVERS: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// What its points on the circle come from: an alias, or [`default_name`].
-    pub name: Vec<u8>,
+    pub name: String,
     /// Its share, at least 1.
     pub weight: u32,
 }
 
 /// How hashes become servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Distribution {
     /// By points on a circle: few keys move when a server goes.
+    #[default]
     Ketama,
     /// By the remainder: nearly all keys move when a server goes.
     Modula,
@@ -55,26 +56,28 @@ impl Distribution {
     }
 
     /// The one of this name.
-    pub fn from_name(name: &[u8]) -> Option<Distribution> {
-        Distribution::ALL.into_iter().find(|distribution| distribution.as_str().as_bytes() == name)
+    pub fn from_name(name: &str) -> Option<Distribution> {
+        Distribution::ALL.into_iter().find(|distribution| distribution.as_str() == name)
     }
 }
 
 /// The name of a server that was given none: that of its address in an nginx upstream. twemproxy leaves out
 /// memcached's usual port, as libmemcached does, has IPv6 addresses without brackets, and keeps the `:` behind the path
 /// of a socket.
-pub fn default_name(address: &[u8]) -> Vec<u8> {
-    if let Some(path) = address.strip_prefix(b"unix:") {
-        let path = path.strip_suffix(b":").unwrap_or(path);
-        return [path, b":"].concat();
+pub fn default_name(address: &str) -> String {
+    if let Some(path) = address.strip_prefix("unix:") {
+        return format!("{}:", path.strip_suffix(':').unwrap_or(path));
     }
-    let (host, port) = match address.iter().rposition(|&byte| byte == b':') {
+    let (host, port) = match address.rsplit_once(':') {
         // A colon inside brackets belongs to the host.
-        Some(at) if !address.get(at..).is_some_and(|rest| rest.contains(&b']')) => address.split_at(at),
-        _ => (address, &b""[..]),
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (address, None),
     };
-    let bare = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
-    if port == b":11211" { bare.to_vec() } else { [bare, port].concat() }
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match port {
+        Some(port) if port != "11211" => format!("{host}:{port}"),
+        _ => host.to_owned(),
+    }
 }
 
 /// Why there can't be such a ring.
@@ -85,11 +88,11 @@ pub enum Error {
     /// There are more than [`MAX_SERVERS`].
     TooMany,
     /// A server's weight is 0.
-    NoWeight(Vec<u8>),
+    NoWeight(String),
     /// All weights together are 2^32 or more.
     TooHeavy,
     /// Two servers have the same name, and so the same points.
-    SameName(Vec<u8>),
+    SameName(String),
 }
 
 impl fmt::Display for Error {
@@ -97,9 +100,9 @@ impl fmt::Display for Error {
         match self {
             Error::NoServers => f.write_str("there is no server"),
             Error::TooMany => write!(f, "there are more than {MAX_SERVERS} servers"),
-            Error::NoWeight(name) => write!(f, "the weight of server \"{}\" is 0", name.escape_ascii()),
+            Error::NoWeight(name) => write!(f, "the weight of server \"{name}\" is 0"),
             Error::TooHeavy => f.write_str("the sum of the servers' weights is 2^32 or more"),
-            Error::SameName(name) => write!(f, "two servers have the name \"{}\"", name.escape_ascii()),
+            Error::SameName(name) => write!(f, "two servers have the name \"{name}\""),
         }
     }
 }
@@ -228,7 +231,7 @@ impl Places {
         let live = (0..).zip(servers).filter(|(_, (number, _))| live.contains(*number));
         match distribution {
             Distribution::Ketama => Places::Ketama(ketama::points(
-                live.map(|(place, (_, server))| (place, server.name.as_slice(), server.weight)),
+                live.map(|(place, (_, server))| (place, server.name.as_str(), server.weight)),
             )),
             Distribution::Modula => {
                 // `Ring::new` has seen that the sum is a number of 32 bits.

@@ -3,6 +3,9 @@
 //! Invariant: whatever a source does, the page goes on. A value that does not come is one [`Failure`], and its tag
 //! prints its default.
 
+pub mod key;
+pub mod record;
+
 use std::fmt;
 
 /// Why a value did not come. A key that is not there is no failure: it is missing.
@@ -86,3 +89,10 @@ pub enum Change {
 
 /// Largest value that is taken from a source, in bytes.
 pub const MAX_VALUE: usize = 1 << 20;
+
+/// Whether a source may have this name, which is a target of tags: a small letter, and up to 31 small letters, digits and
+/// underscores.
+pub fn is_name(name: &str) -> bool {
+    let rest = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    name.len() <= 32 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(rest)
+}

@@ -55,6 +55,8 @@ pub enum ErrorKind {
     UnknownKey,
     /// The command changes something at a source, and the target is none: the value counts as missing.
     NotASource,
+    /// What a counter that is not there is to be set to is no decimal number below 2^64: nothing is counted.
+    BadInitial,
     /// The filter is not known or its argument is bad: the tag prints without it.
     UnknownFilter,
     /// More than [`MAX_FILTERS`](super::MAX_FILTERS) filters: the tag prints without the rest.
@@ -93,6 +95,7 @@ impl ErrorKind {
             ErrorKind::UnknownTarget => "unknown target",
             ErrorKind::UnknownKey => "unknown key",
             ErrorKind::NotASource => "target is not a source",
+            ErrorKind::BadInitial => "initial value is no number",
             ErrorKind::UnknownFilter => "unknown filter",
             ErrorKind::TooManyFilters => "too many filters",
             ErrorKind::BadUri => "bad URI to include",

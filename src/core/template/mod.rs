@@ -6,7 +6,7 @@
 //!        v            Parts, kept with the page            v
 //!   [ Compiler ] ---> slots  what values are needed ----> Values
 //!     scan            code   a linear program      ----> [ run ] ----> Sink
-//!     parse           literals  the page's own text -----------^
+//!     parse, build    literals  the page's own text -----------^
 //! ```
 //!
 //! One mechanism serves stored pages and answers that stream by: the compiler turns pieces, cut
@@ -44,7 +44,8 @@
 //! }
 //!
 //! let limits = Limits::default();
-//! let mut compiler = Compiler::new(Arc::new(Delimiters::default()), Escape::Html, limits);
+//! let sources = Arc::from([]);
+//! let mut compiler = Compiler::new(Arc::new(Delimiters::default()), Escape::Html, limits, sources);
 //! compiler.feed(b"Hello <& get coo");
 //! compiler.feed(b"kie name stranger &>!");
 //! compiler.finish();
@@ -59,6 +60,7 @@
 
 #![forbid(unsafe_code)]
 
+mod build;
 mod compile;
 mod delimiters;
 mod error;
@@ -82,6 +84,11 @@ pub use run::{Corrupt, Sink, State, Values, run};
 pub use scout::needed;
 pub use slot::{Slot, Slots, Target, ngx_key};
 
+/// The names of the configured sources, which tags may have as targets: letters, digits and `_`.
+pub type Sources = std::sync::Arc<[Box<str>]>;
+
+use crate::source::MAX_VALUE;
+
 /// What is done to a value whose tag names no escaping filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Escape {
@@ -103,13 +110,15 @@ pub struct Limits {
     pub regex_buffer: usize,
     /// Most different values that one page may ask for.
     pub slots_max: usize,
-    /// A longer value counts as missing.
+    /// A longer value counts as missing. As much as a source may give.
     pub value_max: usize,
     /// Most bytes that the values of one page may add up to when filtered. Values beyond it print
     /// nothing.
     pub output_max: usize,
     /// Most bytes of fragments that one page prints. An include beyond it prints its default.
     pub fragments_max: usize,
+    /// Most changes that one page makes at sources. Those beyond it are left out.
+    pub changes_max: usize,
 }
 
 impl Default for Limits {
@@ -118,9 +127,10 @@ impl Default for Limits {
             tag_max: 16 << 10,
             regex_buffer: 1 << 20,
             slots_max: 4096,
-            value_max: 64 << 10,
+            value_max: MAX_VALUE,
             output_max: 4 << 20,
             fragments_max: 16 << 20,
+            changes_max: 1024,
         }
     }
 }

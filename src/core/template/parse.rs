@@ -16,6 +16,11 @@ const MAX_WORDS: usize = 5;
 const COMMANDS: [&[u8]; 9] =
     [b"get", b"if", b"unless", b"else", b"end", b"incr", b"decr", b"pop", b"include"];
 
+/// Whether a tag may begin with this word.
+pub(super) fn is_command(word: &[u8]) -> bool {
+    COMMANDS.contains(&word)
+}
+
 /// White space between words: that of ASCII, with the vertical tab, as in Python's `split`.
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
@@ -47,9 +52,11 @@ pub(super) enum Command<'a> {
         name: Name<'a>,
         default: &'a [u8],
     },
-    /// `incr` and `decr`.
+    /// `incr`, and `decr`, which counts down.
     Count {
         name: Name<'a>,
+        down: bool,
+        initial: Option<&'a [u8]>,
     },
     /// Prints one text or the other.
     Choose {
@@ -92,7 +99,7 @@ pub(super) fn parse(inside: &[u8]) -> Result<Tag<'_>, ErrorKind> {
             filters = Some(parse_filters(rest)?);
             break;
         }
-        if count == 0 && !COMMANDS.contains(&word.text) {
+        if count == 0 && !is_command(word.text) {
             return Err(ErrorKind::UnknownCommand);
         }
         *words.get_mut(count).ok_or(ErrorKind::TooManyWords)? = word.text;
@@ -116,7 +123,8 @@ pub(super) fn parse(inside: &[u8]) -> Result<Tag<'_>, ErrorKind> {
         }
         b"incr" | b"decr" => {
             at_most(4)?;
-            Command::Count { name: name()? }
+            let down = command == b"decr";
+            Command::Count { name: name()?, down, initial: (count > 3).then_some(first) }
         }
         b"if" | b"unless" => {
             let (name, negate) = (name()?, command == b"unless");

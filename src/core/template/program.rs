@@ -13,6 +13,9 @@
 //!   4 IF     s             opens a block that runs if value s is true
 //!   5 UNLESS s             ... if it is false
 //!   6 MARK   n             n = 0: else, 1: end, 2: opens a block that never runs, 3: one that always does
+//!            4 initial klen key   incr: counts a source's key up, or sets it to `initial`
+//!            5 initial klen key   decr: counts it down, or sets it
+//!            6 klen key           delete: the key is gone at its source
 //!   7 INCLUDE s len        fragment s as it is; if it is missing, the next len bytes of the literals
 //! ```
 //!
@@ -20,6 +23,8 @@
 //! place in them without printing. So whatever bytes stand here, running them takes time in proportion to
 //! their number, and the worst that a damaged program does is to print the wrong part of its own page.
 
+use super::slot::split_source_key;
+use crate::source::Change;
 use crate::varint;
 
 pub(super) const TEXT: usize = 0;
@@ -35,6 +40,9 @@ pub(super) const ELSE: usize = 0;
 pub(super) const END: usize = 1;
 pub(super) const NEVER: usize = 2;
 pub(super) const ALWAYS: usize = 3;
+pub(super) const INCR: usize = 4;
+pub(super) const DECR: usize = 5;
+pub(super) const DELETE: usize = 6;
 
 /// Bits of an operation's kind.
 pub(super) const KIND_BITS: u32 = 3;
@@ -43,6 +51,44 @@ pub(super) const KIND_BITS: u32 = 3;
 pub(super) fn put_op(code: &mut Vec<u8>, kind: usize, operand: usize) {
     // An operand is a length or a number in memory: far below the bits lost here.
     put_varint(code, operand << KIND_BITS | kind);
+}
+
+/// Writes an operation that changes something at a source. `key`: its name and the key there.
+pub(super) fn put_change(code: &mut Vec<u8>, key: &[u8], change: Change) {
+    match change {
+        Change::Incr(initial) => {
+            put_op(code, MARK, INCR);
+            varint::put(code, initial);
+        }
+        Change::Decr(initial) => {
+            put_op(code, MARK, DECR);
+            varint::put(code, initial);
+        }
+        Change::Delete => put_op(code, MARK, DELETE),
+    }
+    varint::put_bytes(code, key);
+}
+
+/// What a page changes.
+pub(super) struct Changed<'a> {
+    pub(super) source: &'a [u8],
+    pub(super) key: &'a [u8],
+    pub(super) change: Change,
+}
+
+/// Takes what stands behind the operation `what`, if that changes something.
+pub(super) fn take_change<'a>(what: usize, code: &mut &'a [u8]) -> Option<Changed<'a>> {
+    let change = match what {
+        INCR => Change::Incr(varint::take(code)?),
+        DECR => Change::Decr(varint::take(code)?),
+        DELETE => Change::Delete,
+        _ => return None,
+    };
+    let len = take_varint(code)?;
+    let (stored, rest) = code.split_at_checked(len)?;
+    *code = rest;
+    let (source, key) = split_source_key(stored)?;
+    Some(Changed { source, key, change })
 }
 
 /// Writes a number ([`crate::varint`]).

@@ -17,6 +17,7 @@ use super::Limits;
 use super::escape;
 use super::filter::{Filter, MAX_GROWTH, Step};
 use super::program::*;
+use crate::source::Change;
 use std::fmt;
 use std::mem;
 
@@ -35,8 +36,13 @@ pub trait Values {
         None
     }
 
-    /// Whether the fragment of a slot is still on its way: the run stops in front of it.
-    fn is_pending(&self, _slot: usize) -> bool {
+    /// Whether the value of a slot is still on its way: the run stops in front of it.
+    fn awaits_value(&self, _slot: usize) -> bool {
+        false
+    }
+
+    /// The same of the fragment of a slot.
+    fn awaits_fragment(&self, _slot: usize) -> bool {
         false
     }
 }
@@ -52,6 +58,8 @@ pub trait Sink {
     fn fragment(&mut self, bytes: &[u8]) {
         self.write(bytes);
     }
+    /// The page changes something at a source, under this key as its tag has it.
+    fn change(&mut self, _source: &[u8], _key: &[u8], _change: Change) {}
 }
 
 /// The program is none that the compiler wrote: what was printed may be wrong, more must not be.
@@ -81,6 +89,8 @@ pub struct State {
     left: usize,
     /// Bytes that fragments may yet print.
     fragments_left: usize,
+    /// Changes that it may yet make.
+    changes_left: usize,
     value_max: usize,
     truncated: bool,
     scratch: [Vec<u8>; 2],
@@ -97,6 +107,7 @@ impl State {
             skip: 0,
             left: limits.output_max,
             fragments_left: limits.fragments_max,
+            changes_left: limits.changes_max,
             value_max: limits.value_max,
             truncated: false,
             scratch: [Vec::new(), Vec::new()],
@@ -119,8 +130,8 @@ impl State {
         State { scratch: [Vec::new(), Vec::new()], ..*self }
     }
 
-    /// Whether values were left out because the page printed [`Limits::output_max`] bytes of them, or fragments because
-    /// of [`Limits::fragments_max`].
+    /// Whether values were left out because the page printed [`Limits::output_max`] bytes of them, fragments because of
+    /// [`Limits::fragments_max`], or changes because of [`Limits::changes_max`].
     pub fn truncated(&self) -> bool {
         self.truncated
     }
@@ -199,7 +210,8 @@ impl State {
         }
     }
 
-    fn mark(&mut self, what: usize) -> Result<(), Corrupt> {
+    /// `rest`: what stands behind it.
+    fn mark(&mut self, what: usize, rest: &mut &[u8], sink: &mut impl Sink) -> Result<(), Corrupt> {
         match what {
             // The branch before it ran, or was left out itself; anything else is an outer block's.
             ELSE if self.skip == 0 => self.skip = self.depth,
@@ -213,9 +225,24 @@ impl State {
             }
             NEVER => self.open(false),
             ALWAYS => self.open(true),
-            _ => return Err(Corrupt),
+            _ => {
+                let changed = take_change(what, rest).ok_or(Corrupt)?;
+                if self.skip == 0 {
+                    self.change(&changed, sink);
+                }
+            }
         }
         Ok(())
+    }
+
+    fn change(&mut self, changed: &Changed<'_>, sink: &mut impl Sink) {
+        match self.changes_left.checked_sub(1) {
+            Some(left) => {
+                self.changes_left = left;
+                sink.change(changed.source, changed.key, changed.change);
+            }
+            None => self.truncated = true,
+        }
     }
 
     /// A value through a chain of filters, and the literals that stand in for it.
@@ -293,9 +320,9 @@ impl State {
     }
 }
 
-/// Runs `code` from where `state` stands to its end, or to a fragment that is still on its way. There are `literals` bytes
-/// of page text. Run again with the same state when more of the program, or of its fragments, is there. After an error
-/// every further run is one.
+/// Runs `code` from where `state` stands to its end, or to a value or a fragment that is still on its way. There are
+/// `literals` bytes of page text. Run again with the same state when more of the program, or of what it prints, is there.
+/// After an error every further run is one.
 pub fn run<V: Values, S: Sink>(
     code: &[u8],
     literals: usize,
@@ -332,6 +359,7 @@ fn execute<V: Values, S: Sink>(
         let print = state.skip == 0;
         match head & KINDS {
             TEXT => state.text(operand, print, literals, sink)?,
+            HTML | HTML2 | GET | IF | UNLESS if print && values.awaits_value(operand) => return Ok(left),
             HTML => {
                 if print && let Some(value) = state.value(values, operand) {
                     state.html(value, sink);
@@ -355,8 +383,8 @@ fn execute<V: Values, S: Sink>(
             }
             IF => state.open(print && state.value(values, operand).is_some_and(|value| value != b"0")),
             UNLESS => state.open(print && state.value(values, operand).is_none_or(|value| value == b"0")),
-            MARK => state.mark(operand)?,
-            INCLUDE if print && values.is_pending(operand) => return Ok(left),
+            MARK => state.mark(operand, &mut rest, sink)?,
+            INCLUDE if print && values.awaits_fragment(operand) => return Ok(left),
             INCLUDE => {
                 let missing = take_varint(&mut rest).ok_or(Corrupt)?;
                 let fragment = if print { state.fragment(values, operand) } else { None };

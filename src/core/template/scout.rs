@@ -1,7 +1,7 @@
 //! Which fragments a page will print: its program run ahead, without printing.
 //!
-//! A fragment in a branch that is not taken is not asked for. What the branches depend on is there before any fragment
-//! is, so that the run that prints goes the same way.
+//! A fragment in a branch that is not taken is not asked for. What the branches depend on does not change once it is there,
+//! so that the run that prints goes the same way; in front of a value that is still on its way the scout stops as that does.
 
 use super::include::MAX_INCLUDES;
 use super::run::{Corrupt, Sink, State, Values, run};
@@ -33,9 +33,14 @@ impl<V: Values> Values for Scout<'_, V> {
         }
         None
     }
+
+    fn awaits_value(&self, slot: usize) -> bool {
+        self.values.awaits_value(slot)
+    }
 }
 
-/// The slots of the fragments that `run` with the same arguments would print, in order and each once.
+/// The slots of the fragments that `run` with the same arguments would print, in order and each once: up to the first value
+/// that is still on its way.
 pub fn needed<V: Values>(
     code: &[u8],
     literals: usize,

@@ -10,6 +10,7 @@
 //! Invariant: reading takes any bytes; what no compiler wrote ends the list early.
 
 use super::include::MAX_INCLUDES;
+use super::parse;
 use super::program::{put_varint, take_varint};
 use std::collections::HashMap;
 
@@ -36,6 +37,9 @@ pub enum Target {
     AbValue,
     /// A fragment of this server; the key is its URI.
     Include,
+    /// A value of a configured source; the key is the source's name, a space, and the key as the tag has it. The name is
+    /// looked up anew at each hit: a stored page outlives the configuration that it was compiled with.
+    Source,
 }
 
 /// What keys a target has.
@@ -46,6 +50,8 @@ enum Keys {
     Lower,
     /// URIs, which a command of their own names and no tag that prints values.
     Uris,
+    /// Of a source, which has a name of its own in tags.
+    Named,
     /// Just these.
     Of(&'static [&'static [u8]]),
 }
@@ -59,7 +65,7 @@ struct Row {
 }
 
 /// The place of a row is its code: rows are only ever added at the end.
-const TARGETS: [Row; 10] = [
+const TARGETS: [Row; 11] = [
     Row { name: "cookie", target: Target::Cookie, keys: Keys::Any, personal: true },
     Row { name: "header", target: Target::Header, keys: Keys::Lower, personal: true },
     Row { name: "arg", target: Target::Arg, keys: Keys::Any, personal: true },
@@ -71,6 +77,7 @@ const TARGETS: [Row; 10] = [
     Row { name: "abvalue", target: Target::AbValue, keys: Keys::Any, personal: true },
     // What a fragment holds is its own application's to say: it may be one visitor's.
     Row { name: "include", target: Target::Include, keys: Keys::Uris, personal: true },
+    Row { name: "source", target: Target::Source, keys: Keys::Named, personal: true },
 ];
 
 impl Target {
@@ -84,16 +91,21 @@ impl Target {
         self.row().is_none_or(|row| row.personal)
     }
 
+    /// Whether a tag means one of Twice's own values by this name, or a command: no source can have it.
+    pub fn is_built_in(name: &[u8]) -> bool {
+        Target::parse(name).is_some() || parse::is_command(name)
+    }
+
     /// The target of this name.
     pub(super) fn parse(name: &[u8]) -> Option<Target> {
-        let has_values = |row: &&Row| !matches!(row.keys, Keys::Uris);
+        let has_values = |row: &&Row| !matches!(row.keys, Keys::Uris | Keys::Named);
         TARGETS.iter().filter(has_values).find(|row| row.name.as_bytes() == name).map(|row| row.target)
     }
 
     /// The key as it is stored, or `None` if the target has no such key.
     pub(super) fn key(self, key: &[u8]) -> Option<Vec<u8>> {
         match self.row()?.keys {
-            Keys::Any | Keys::Uris => Some(key.to_vec()),
+            Keys::Any | Keys::Uris | Keys::Named => Some(key.to_vec()),
             Keys::Lower => Some(key.to_ascii_lowercase()),
             Keys::Of(keys) => keys.contains(&key).then(|| key.to_vec()),
         }
@@ -127,6 +139,25 @@ pub struct Slot<'a> {
     pub hash: u64,
     /// How many tags of the page use it.
     pub uses: u32,
+}
+
+impl<'a> Slot<'a> {
+    /// The source that has the value, and the key as the tag has it.
+    pub fn source(&self) -> Option<(&'a [u8], &'a [u8])> {
+        if self.target == Target::Source { split_source_key(self.key) } else { None }
+    }
+}
+
+/// How a source and a key of a tag stand in a stored page. No source has a space in its name.
+pub(super) fn source_key(name: &[u8], key: &[u8]) -> Vec<u8> {
+    [name, b" ", key].concat()
+}
+
+/// The source's name and the tag's key, of what stands in a stored page.
+pub(super) fn split_source_key(stored: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = stored.iter().position(|&byte| byte == b' ')?;
+    let (name, key) = stored.split_at(space);
+    Some((name, key.get(1..)?))
 }
 
 /// The slots of a stored page, in the order of their numbers. Reading allocates nothing.
@@ -225,6 +256,10 @@ impl SlotTable {
     /// How many different fragments are included.
     pub(super) fn includes(&self) -> usize {
         self.includes
+    }
+
+    pub(super) fn asks_sources(&self) -> bool {
+        self.slots.iter().any(|slot| slot.target == Target::Source)
     }
 
     pub(super) fn personal(&self) -> bool {

@@ -5,13 +5,12 @@ use twice_core::ring::{Distribution, Hash, Live, MAX_SERVERS, Ring, Server};
 
 /// Different names, any weights of a site.
 fn any_servers() -> impl Strategy<Value = Vec<Server>> {
-    prop::collection::btree_map("[a-z0-9.:-]{1,20}", 1u32..200, 1..9).prop_map(|servers| {
-        servers.into_iter().map(|(name, weight)| Server { name: name.into_bytes(), weight }).collect()
-    })
+    prop::collection::btree_map("[a-z0-9.:-]{1,20}", 1u32..200, 1..9)
+        .prop_map(|servers| servers.into_iter().map(|(name, weight)| Server { name, weight }).collect())
 }
 
 fn any_hash() -> impl Strategy<Value = Hash> {
-    prop::sample::select(Hash::ALL)
+    prop::sample::select(&Hash::ALL[..])
 }
 
 fn any_distribution() -> impl Strategy<Value = Distribution> {
@@ -95,10 +94,8 @@ proptest! {
 #[test]
 fn modula_is_the_remainder_among_all_weights() {
     let weights = [3, 1, 4, 1, 5];
-    let servers: Vec<_> = (0..)
-        .zip(weights)
-        .map(|(number, weight)| Server { name: format!("s{number}").into_bytes(), weight })
-        .collect();
+    let servers: Vec<_> =
+        (0..).zip(weights).map(|(number, weight)| Server { name: format!("s{number}"), weight }).collect();
     let list: Vec<usize> = (0..weights.len()).flat_map(|n| vec![n; weights[n] as usize]).collect();
     let mut ring = Ring::new(&servers, Distribution::Modula, Hash::Fnv1a64, None).unwrap();
     for number in 0..1000 {
@@ -111,8 +108,7 @@ fn modula_is_the_remainder_among_all_weights() {
 /// When a server goes, ketama's other keys stay.
 #[test]
 fn only_the_keys_of_a_lost_server_move() {
-    let servers: Vec<_> =
-        (0..5).map(|number| Server { name: format!("s{number}").into_bytes(), weight: 1 }).collect();
+    let servers: Vec<_> = (0..5).map(|number| Server { name: format!("s{number}"), weight: 1 }).collect();
     let mut ring = Ring::new(&servers, Distribution::Ketama, Hash::Md5, None).unwrap();
     let mut shares = [0; 5];
     let keys: Vec<_> = (0..5000).map(|number| format!("key{number}")).collect();
@@ -134,7 +130,7 @@ fn only_the_keys_of_a_lost_server_move() {
 #[test]
 fn random_gives_each_live_server_the_same() {
     let servers: Vec<_> =
-        (1..5).map(|number| Server { name: format!("s{number}").into_bytes(), weight: number }).collect();
+        (1..5).map(|number| Server { name: format!("s{number}"), weight: number }).collect();
     let mut ring = Ring::new(&servers, Distribution::Random, Hash::Md5, None).unwrap();
     let mut live = Live::all(4);
     let mut seen = |live: &Live| {

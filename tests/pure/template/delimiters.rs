@@ -50,7 +50,7 @@ fn strings() {
 
 fn by_regex(pattern: &str, limits: Limits, pieces: &[&[u8]]) -> Compiler {
     let delimiters = Arc::new(Delimiters::regex(pattern).unwrap());
-    let mut compiler = Compiler::new(delimiters, Escape::Html, limits);
+    let mut compiler = Compiler::new(delimiters, Escape::Html, limits, rig::sources());
     for piece in pieces {
         compiler.feed(piece);
     }

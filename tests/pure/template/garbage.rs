@@ -6,7 +6,7 @@ use twice_core::template::*;
 
 fn run_any(code: &[u8], literals: &[u8], limits: &Limits) -> Result<(Vec<u8>, bool), Corrupt> {
     let visitor = Visitor(vec![b"<one>".to_vec(), Vec::new(), b"0".to_vec(), b" ".to_vec()]);
-    let mut printed = Printed { literals, bytes: Vec::new() };
+    let mut printed = Printed { literals, bytes: Vec::new(), changes: Vec::new() };
     let mut state = State::new(limits);
     let result = run(code, literals.len(), &mut state, &visitor, &mut printed);
     // Text is used up once, each operation prints at most a value's worth.

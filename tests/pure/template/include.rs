@@ -22,7 +22,7 @@ impl Values for Visitor {
         self.fragments.get(&slot).map(Vec::as_slice)
     }
 
-    fn is_pending(&self, slot: usize) -> bool {
+    fn awaits_fragment(&self, slot: usize) -> bool {
         self.pending.contains(&slot)
     }
 }
@@ -42,7 +42,7 @@ fn printed(page: &str, fragments: &[(&str, &str)], limits: &Limits) -> (String, 
             .collect(),
         pending: Vec::new(),
     };
-    let mut out = Printed { literals: parts.literals, bytes: Vec::new() };
+    let mut out = Printed { literals: parts.literals, bytes: Vec::new(), changes: Vec::new() };
     let mut state = State::new(limits);
     run(parts.code, parts.literals.len(), &mut state, &visitor, &mut out).unwrap();
     (String::from_utf8(out.bytes).unwrap(), state.truncated())
@@ -246,7 +246,7 @@ proptest! {
                     asked.push(slot);
                 }
             }
-            let mut printed = Printed { literals: compiler.literals(), bytes: std::mem::take(&mut bytes) };
+            let mut printed = Printed { literals: compiler.literals(), bytes: std::mem::take(&mut bytes), changes: Vec::new() };
             compiler.run(&mut state, &visitor, &mut printed).unwrap();
             bytes = printed.bytes;
             if compiler.is_behind(&state) {

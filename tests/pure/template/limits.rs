@@ -140,7 +140,7 @@ fn streaming_forgets() {
         compiler
             .feed(format!("some text <& get arg a{} &> and <& if arg b &>this<& end &>", n % 50).as_bytes());
         let visitor = Visitor::new(compiler.slots(), &|_, _| b"value".to_vec());
-        let mut sink = Printed { literals: compiler.literals(), bytes: Vec::new() };
+        let mut sink = Printed { literals: compiler.literals(), bytes: Vec::new(), changes: Vec::new() };
         compiler.run(&mut state, &visitor, &mut sink).unwrap();
         printed += sink.bytes.len();
         compiler.drain(&mut state);
@@ -179,7 +179,7 @@ fn forgetting_what_was_not_run_yet() {
             }
             if runs & 1 << n != 0 || n + 1 == pieces.len() {
                 let visitor = Visitor::new(compiler.slots(), &|_, key| key.repeat(usize::from(key != b"c")));
-                let mut sink = Printed { literals: compiler.literals(), bytes };
+                let mut sink = Printed { literals: compiler.literals(), bytes, changes: Vec::new() };
                 compiler.run(&mut state, &visitor, &mut sink).unwrap();
                 bytes = sink.bytes;
             }
@@ -194,7 +194,7 @@ fn limited(page: &str, value: &[u8], limits: Limits) -> (Vec<u8>, bool) {
     let compiler = Setup::default().compile([page.as_bytes()]);
     let parts = compiler.parts().unwrap();
     let visitor = Visitor(vec![value.to_vec(); 4]);
-    let mut sink = Printed { literals: parts.literals, bytes: Vec::new() };
+    let mut sink = Printed { literals: parts.literals, bytes: Vec::new(), changes: Vec::new() };
     let mut state = State::new(&limits);
     run(parts.code, parts.literals.len(), &mut state, &visitor, &mut sink).unwrap();
     (sink.bytes, state.truncated())

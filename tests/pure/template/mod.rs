@@ -11,3 +11,4 @@ mod language;
 mod limits;
 mod naive;
 mod rig;
+mod sources;

@@ -2,9 +2,13 @@
 
 use super::naive::{self, World};
 use std::sync::Arc;
+use twice_core::source::Change;
 use twice_core::template::*;
 
-/// Looks a value up: target, key (in lower case where case doesn't matter). Empty: missing.
+/// The sources that tags may have as targets.
+pub const SOURCES: [&str; 2] = ["db", "session"];
+
+/// Looks a value up: target (or source), key (in lower case where case doesn't matter). Empty: missing.
 pub type Lookup<'a> = &'a dyn Fn(&str, &[u8]) -> Vec<u8>;
 
 /// The values of one visitor, by slot.
@@ -12,7 +16,11 @@ pub struct Visitor(pub Vec<Vec<u8>>);
 
 impl Visitor {
     pub fn new<'a>(slots: impl Iterator<Item = Slot<'a>>, lookup: Lookup<'_>) -> Self {
-        Visitor(slots.map(|slot| lookup(slot.target.as_str(), slot.key)).collect())
+        let find = |slot: Slot<'a>| match slot.source() {
+            Some((name, key)) => lookup(str::from_utf8(name).unwrap(), key),
+            None => lookup(slot.target.as_str(), slot.key),
+        };
+        Visitor(slots.map(find).collect())
     }
 }
 
@@ -26,10 +34,11 @@ impl Values for Visitor {
     }
 }
 
-/// The page as printed.
+/// The page as printed, and what it changes.
 pub struct Printed<'a> {
     pub literals: &'a [u8],
     pub bytes: Vec<u8>,
+    pub changes: Vec<String>,
 }
 
 impl Sink for Printed<'_> {
@@ -41,6 +50,10 @@ impl Sink for Printed<'_> {
     fn write(&mut self, bytes: &[u8]) {
         assert!(!bytes.is_empty(), "an empty write");
         self.bytes.extend_from_slice(bytes);
+    }
+
+    fn change(&mut self, source: &[u8], key: &[u8], change: Change) {
+        self.changes.push(format!("{change:?} {} {}", source.escape_ascii(), key.escape_ascii()));
     }
 }
 
@@ -59,10 +72,14 @@ impl Default for Setup {
     }
 }
 
+pub fn sources() -> Sources {
+    SOURCES.map(Box::from).into()
+}
+
 impl Setup {
     pub fn compiler(&self) -> Compiler {
         let delimiters = Delimiters::strings(&self.open, &self.close).unwrap();
-        Compiler::new(Arc::new(delimiters), self.escape, self.limits)
+        Compiler::new(Arc::new(delimiters), self.escape, self.limits, sources())
     }
 
     pub fn compile<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Compiler {
@@ -80,15 +97,16 @@ impl Setup {
         pieces: impl IntoIterator<Item = &'a [u8]>,
         lookup: Lookup<'_>,
         drain: bool,
-    ) -> (Vec<u8>, Compiler) {
+    ) -> ((Vec<u8>, Vec<String>), Compiler) {
         let mut compiler = self.compiler();
         let mut state = State::new(&self.limits);
-        let mut bytes = Vec::new();
+        let (mut bytes, mut changes) = (Vec::new(), Vec::new());
         let mut step = |compiler: &mut Compiler| {
             let visitor = Visitor::new(compiler.slots(), lookup);
-            let mut printed = Printed { literals: compiler.literals(), bytes: std::mem::take(&mut bytes) };
+            let (so_far, made) = (std::mem::take(&mut bytes), std::mem::take(&mut changes));
+            let mut printed = Printed { literals: compiler.literals(), bytes: so_far, changes: made };
             compiler.run(&mut state, &visitor, &mut printed).unwrap();
-            bytes = printed.bytes;
+            (bytes, changes) = (printed.bytes, printed.changes);
             if drain {
                 compiler.drain(&mut state);
                 assert_eq!(compiler.literals().len(), 0);
@@ -100,13 +118,13 @@ impl Setup {
         }
         compiler.finish();
         step(&mut compiler);
-        (bytes, compiler)
+        ((bytes, changes), compiler)
     }
 
     /// Everything that must hold for any page, cut anywhere. Gives the page as printed.
     pub fn check(&self, page: &[u8], cuts: &[usize], lookup: Lookup<'_>) -> Vec<u8> {
         let whole = self.compile([page]);
-        let printed = print(&whole, &self.limits, lookup);
+        let (printed, changes) = print_and_change(&whole, &self.limits, lookup);
         let naive = naive::render(
             page,
             &World {
@@ -115,10 +133,12 @@ impl Setup {
                 escape: self.escape == Escape::Html,
                 tag_max: self.limits.tag_max,
                 slots_max: self.limits.slots_max,
+                sources: &SOURCES,
                 lookup,
             },
         );
         same("the naive model", &naive.bytes, &printed);
+        assert_eq!(naive.changes, changes);
         assert_eq!(naive.errors.len() as u64, whole.error_count(), "{:?} {:?}", naive.errors, whole.errors());
         if naive.errors.len() <= MAX_ERRORS {
             let mut errors: Vec<_> = whole.errors().iter().map(|error| error.kind.as_str()).collect();
@@ -131,10 +151,12 @@ impl Setup {
         let cut = self.compile(pieces.iter().copied());
         same_program(&whole, &cut);
         let (streamed, kept) = self.stream(pieces.iter().copied(), lookup, false);
-        same("streaming", &printed, &streamed);
+        same("streaming", &printed, &streamed.0);
+        assert_eq!(streamed.1, changes);
         same_program(&whole, &kept);
         let (streamed, drained) = self.stream(pieces.iter().copied(), lookup, true);
-        same("streaming and forgetting", &printed, &streamed);
+        same("streaming and forgetting", &printed, &streamed.0);
+        assert_eq!(streamed.1, changes);
         assert_eq!(whole.errors(), drained.errors());
         assert!(drained.parts().is_none());
         printed
@@ -143,15 +165,20 @@ impl Setup {
 
 /// Prints a finished page as a hit does: from what is stored.
 pub fn print(compiler: &Compiler, limits: &Limits, lookup: Lookup<'_>) -> Vec<u8> {
+    print_and_change(compiler, limits, lookup).0
+}
+
+/// The same, and what the page changes.
+pub fn print_and_change(compiler: &Compiler, limits: &Limits, lookup: Lookup<'_>) -> (Vec<u8>, Vec<String>) {
     let parts = compiler.parts().unwrap();
     let slots = Slots::new(parts.slots);
     assert_eq!(slots.clone().collect::<Vec<_>>(), compiler.slots().collect::<Vec<_>>());
     assert_eq!(slots.remaining(), compiler.slots().len());
     let visitor = Visitor::new(slots, lookup);
-    let mut printed = Printed { literals: parts.literals, bytes: Vec::new() };
+    let mut printed = Printed { literals: parts.literals, bytes: Vec::new(), changes: Vec::new() };
     let mut state = State::new(limits);
     run(parts.code, parts.literals.len(), &mut state, &visitor, &mut printed).unwrap();
-    printed.bytes
+    (printed.bytes, printed.changes)
 }
 
 /// The pieces of a page that is cut at these places (taken modulo its length).
@@ -173,7 +200,8 @@ pub fn same_program(a: &Compiler, b: &Compiler) {
     same("literals", a_parts.literals, b_parts.literals);
     same("code", a_parts.code, b_parts.code);
     same("slots", a_parts.slots, b_parts.slots);
-    assert_eq!((a_parts.personal, a_parts.tags), (b_parts.personal, b_parts.tags));
+    let said = |parts: &Parts<'_>| (parts.personal, parts.includes, parts.sources, parts.tags);
+    assert_eq!(said(&a_parts), said(&b_parts));
     assert_eq!(a.errors(), b.errors());
     assert_eq!(a.error_count(), b.error_count());
 }

@@ -13,12 +13,14 @@ pub struct World<'a> {
     pub escape: bool,
     pub tag_max: usize,
     pub slots_max: usize,
+    pub sources: &'a [&'a str],
     pub lookup: &'a dyn Fn(&str, &[u8]) -> Vec<u8>,
 }
 
-/// A page printed, and the names of what is wrong with it, sorted.
+/// A page printed, what it changes, and the names of what is wrong with it, sorted.
 pub struct Page {
     pub bytes: Vec<u8>,
+    pub changes: Vec<String>,
     pub errors: Vec<&'static str>,
 }
 
@@ -31,6 +33,7 @@ enum Node {
     Text(Vec<u8>),
     Include { uri: Vec<u8>, default: Vec<u8> },
     Get { name: (String, Vec<u8>), default: Vec<u8>, filters: Vec<Filter> },
+    Change(String),
     Block { name: Option<(String, Vec<u8>)>, negate: bool, then: Vec<Node>, otherwise: Vec<Node> },
 }
 
@@ -49,12 +52,12 @@ pub fn render(page: &[u8], world: &World<'_>) -> Page {
             nodes.push(Node::Text(whole));
         }
     }
-    let mut bytes = Vec::new();
+    let mut page = Page { bytes: Vec::new(), changes: Vec::new(), errors: Vec::new() };
     for node in &nodes {
-        print(node, world, &mut bytes);
+        print(node, world, &mut page);
     }
     reader.errors.sort();
-    Page { bytes, errors: reader.errors }
+    Page { errors: reader.errors, ..page }
 }
 
 struct Reader<'a> {
@@ -172,6 +175,29 @@ impl Reader<'_> {
                     None => Node::Text(chain(word(3), &filters)),
                 }
             }
+            b"pop" if self.is_source(&name.0) => {
+                all_texts(&word(3), &filters, 8 * whole.len())?;
+                let gone = change("Delete", &name);
+                let name = self.name(name, &mut wrong)?.unwrap();
+                let get = Node::Get { name, default: word(3), filters };
+                Node::Block { name: None, negate: true, then: vec![get, gone], otherwise: Vec::new() }
+            }
+            b"incr" | b"decr" if self.is_source(&name.0) => {
+                let initial = match words.get(3) {
+                    None if words[0] == b"incr" => Some(1),
+                    None => Some(0),
+                    Some(text) => number(text),
+                };
+                let what = if words[0] == b"incr" { "Incr" } else { "Decr" };
+                match initial {
+                    Some(_) if name.1.len() > 1024 => return Err("key too long"),
+                    Some(initial) => change(&format!("{what}({initial})"), &name),
+                    None => {
+                        wrong.push("initial value is no number");
+                        Node::Text(Vec::new())
+                    }
+                }
+            }
             b"pop" => {
                 chain_bounded(word(3), &filters, 8 * whole.len())?;
                 wrong.push(if known(&name.0) { "target is not a source" } else { "unknown target" });
@@ -267,13 +293,17 @@ impl Reader<'_> {
         Node::Include { uri, default }
     }
 
+    fn is_source(&self, target: &str) -> bool {
+        self.world.sources.contains(&target)
+    }
+
     /// The value's name as it is looked up, `None` if it can't be there.
     fn name(
         &mut self,
         (target, key): (String, Vec<u8>),
         wrong: &mut Vec<&'static str>,
     ) -> Result<Option<(String, Vec<u8>)>, &'static str> {
-        if !known(&target) {
+        if !known(&target) && !self.is_source(&target) {
             wrong.push("unknown target");
             return Ok(None);
         }
@@ -301,6 +331,22 @@ impl Reader<'_> {
         self.slots.insert(name.clone());
         Ok(Some(name))
     }
+}
+
+/// A decimal number that fits 64 bits.
+fn number(text: &[u8]) -> Option<u64> {
+    let mut number = 0u64;
+    for digit in text {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+    }
+    (!text.is_empty()).then_some(number)
+}
+
+fn change(what: &str, (source, key): &(String, Vec<u8>)) -> Node {
+    Node::Change(format!("{what} {source} {}", key.escape_ascii()))
 }
 
 /// A path from the root, of visible characters, that goes nowhere up.
@@ -334,8 +380,10 @@ fn known(target: &str) -> bool {
     ["cookie", "header", "arg", "var", "lang", "geo", "ip", "page", "abvalue"].contains(&target)
 }
 
-fn print(node: &Node, world: &World<'_>, out: &mut Vec<u8>) {
+fn print(node: &Node, world: &World<'_>, page: &mut Page) {
+    let out = &mut page.bytes;
     match node {
+        Node::Change(change) => page.changes.push(change.clone()),
         Node::Text(text) => out.extend(text),
         Node::Include { uri, default } => {
             let fragment = (world.lookup)("include", uri);
@@ -364,7 +412,7 @@ fn print(node: &Node, world: &World<'_>, out: &mut Vec<u8>) {
             let value = name.as_ref().map_or(Vec::new(), |name| (world.lookup)(&name.0, &name.1));
             let is = !value.is_empty() && value != b"0";
             for node in if is != *negate { then } else { otherwise } {
-                print(node, world, out);
+                print(node, world, page);
             }
         }
     }

@@ -1,0 +1,414 @@
+//! What becomes of each tag: operations, slots and literals, or the tag's own text and an error.
+//!
+//! ```text
+//!   literals  [........................|~~~~~~~~~~]
+//!                                      ^ flushed   the rest is text that waits for more of it, so that
+//!                                                  neighbours become one TEXT however the body is cut
+//! ```
+//!
+//! Invariants: every byte of `literals` belongs to exactly one operation, in order (or waits behind
+//! `flushed`); blocks are balanced when the page is finished; code, literals and slots are at most
+//! [`MAX_TEXT_GROWTH`] + 1 times the body and a constant.
+
+use super::error::{ErrorKind, Errors, excerpt};
+use super::filter::{Filter, Step, author};
+use super::include::{self, MAX_INCLUDES};
+use super::parse::{self, Command, Filters, MAX_KEY, Name, Tag};
+use super::program::*;
+use super::scan::Found;
+use super::slot::{SlotTable, Target, source_key};
+use super::{Escape, Sources};
+use crate::source::Change;
+
+/// Deepest nesting of blocks.
+const MAX_DEPTH: usize = 16;
+
+/// What the texts of a tag may be together after their filters, as a multiple of the tag's length. One
+/// filter makes six bytes of one at most; only rows of filters that escape each other's output get here.
+const MAX_TEXT_GROWTH: usize = 8;
+
+/// The page so far.
+#[derive(Debug)]
+pub(super) struct Builder {
+    escape: Escape,
+    slots_max: usize,
+    sources: Sources,
+    pub(super) code: Vec<u8>,
+    pub(super) literals: Vec<u8>,
+    /// The literals before this belong to operations in `code`.
+    pub(super) flushed: usize,
+    pub(super) slots: SlotTable,
+    /// It changes something at a source.
+    pub(super) changes: bool,
+    blocks: Vec<Block>,
+    /// Blocks opened beyond [`MAX_DEPTH`] and left as text: as many ends are text, too.
+    too_deep: u64,
+    /// Line of the next byte.
+    line: usize,
+    pub(super) tags: u32,
+    pub(super) errors: Errors,
+}
+
+/// An open block, and what to say if it stays open.
+#[derive(Debug)]
+struct Block {
+    has_else: bool,
+    line: usize,
+    tag: String,
+}
+
+/// What a target and key are to a program.
+enum Value {
+    Slot(usize),
+    /// Known to be missing, and why.
+    Missing(ErrorKind),
+}
+
+impl Found for Builder {
+    fn text(&mut self, text: &[u8]) {
+        self.literals.extend_from_slice(text);
+        self.line += memchr::memchr_iter(b'\n', text).count();
+    }
+
+    fn tag(&mut self, whole: &[u8], inside: &[u8]) {
+        match parse::parse(inside).and_then(|tag| self.compile(tag, whole)) {
+            Ok(false) => self.text(whole),
+            Ok(true) => {
+                self.tags = self.tags.saturating_add(1);
+                self.line += memchr::memchr_iter(b'\n', whole).count();
+            }
+            Err(kind) => {
+                self.wrong(kind, whole);
+                self.text(whole);
+            }
+        }
+    }
+
+    fn wrong(&mut self, kind: ErrorKind, text: &[u8]) {
+        self.errors.push(kind, self.line, text);
+    }
+}
+
+impl Builder {
+    pub(super) fn new(escape: Escape, slots_max: usize, sources: Sources) -> Self {
+        Builder {
+            escape,
+            slots_max,
+            sources,
+            code: Vec::new(),
+            literals: Vec::new(),
+            flushed: 0,
+            slots: SlotTable::default(),
+            changes: false,
+            blocks: Vec::new(),
+            too_deep: 0,
+            line: 1,
+            tags: 0,
+            errors: Errors::default(),
+        }
+    }
+
+    /// An error, or false, means that the tag is left as text; nothing was written then.
+    fn compile(&mut self, tag: Tag<'_>, whole: &[u8]) -> Result<bool, ErrorKind> {
+        let Tag { command, filters } = tag;
+        match command {
+            Command::Get { name, default } => self.get(name, default, &filters, whole)?,
+            Command::Choose { name, negate, then, otherwise } => {
+                self.choose(name, negate, [then, otherwise], &filters, whole)?
+            }
+            Command::Open { name, negate } => self.open(name, negate, whole)?,
+            Command::Else => return self.otherwise(),
+            Command::End => return self.end(),
+            Command::Pop { name, default } => self.pop(name, default, &filters, whole)?,
+            Command::Include { uri } => self.include(uri, &filters, whole),
+            Command::Count { name, down, initial } => self.count(name, down, initial, whole)?,
+        }
+        for kind in filters.wrong {
+            self.note(kind, whole);
+        }
+        Ok(true)
+    }
+
+    fn note(&mut self, kind: ErrorKind, whole: &[u8]) {
+        self.errors.push(kind, self.line, whole);
+    }
+
+    fn get(
+        &mut self,
+        name: Name<'_>,
+        default: &[u8],
+        filters: &Filters<'_>,
+        whole: &[u8],
+    ) -> Result<(), ErrorKind> {
+        let mut room = whole.len() * MAX_TEXT_GROWTH;
+        let mut missing = author(default, &filters.steps, room)?;
+        room -= missing.len();
+        // What a value goes through; behind `missing`, the texts of its `default` steps.
+        let mut chain = Vec::new();
+        let mut texts = Vec::new();
+        let mut empties = false;
+        let mut rest = filters.steps.as_slice();
+        while let Some((step, after)) = rest.split_first() {
+            rest = after;
+            match *step {
+                Step::Map(filter) => {
+                    empties |= filter.empties();
+                    Step::Map(filter).encode(&mut chain);
+                }
+                // The value isn't empty here.
+                Step::Default(_) if !empties => (),
+                Step::Default(text) => {
+                    let text = author(text, rest, room)?;
+                    room -= text.len();
+                    Step::Default(text.len()).encode(&mut chain);
+                    texts.extend_from_slice(&text);
+                }
+            }
+        }
+        if self.escape == Escape::Html && !filters.escaped {
+            Step::Map(Filter::Html).encode(&mut chain);
+        }
+        let slot = match self.value(name)? {
+            Value::Slot(slot) => slot,
+            Value::Missing(kind) => {
+                self.note(kind, whole);
+                self.literals.append(&mut missing);
+                return Ok(());
+            }
+        };
+        self.flush();
+        let mut html = Vec::new();
+        Step::Map(Filter::Html).encode(&mut html);
+        if chain == html {
+            put_op(&mut self.code, if missing.is_empty() { HTML } else { HTML2 }, slot);
+        } else {
+            put_op(&mut self.code, GET, slot);
+            put_varint(&mut self.code, chain.len());
+            self.code.append(&mut chain);
+        }
+        if chain != html || !missing.is_empty() {
+            put_varint(&mut self.code, missing.len());
+        }
+        self.literals.append(&mut missing);
+        self.literals.append(&mut texts);
+        self.flushed = self.literals.len();
+        Ok(())
+    }
+
+    /// As `get`; then the key is gone at its source.
+    fn pop(
+        &mut self,
+        name: Name<'_>,
+        default: &[u8],
+        filters: &Filters<'_>,
+        whole: &[u8],
+    ) -> Result<(), ErrorKind> {
+        match self.find(name) {
+            Ok(Target::Source) => {
+                self.get(name, default, filters, whole)?;
+                self.change(name, Change::Delete);
+            }
+            found => {
+                let text = author(default, &filters.steps, whole.len() * MAX_TEXT_GROWTH)?;
+                self.note(found.err().unwrap_or(ErrorKind::NotASource), whole);
+                self.literals.extend_from_slice(&text);
+            }
+        }
+        Ok(())
+    }
+
+    /// `incr` and `decr`: they print nothing, not even when they are wrong.
+    fn count(
+        &mut self,
+        name: Name<'_>,
+        down: bool,
+        initial: Option<&[u8]>,
+        whole: &[u8],
+    ) -> Result<(), ErrorKind> {
+        match self.find(name) {
+            Ok(Target::Source) => match (initial.map(number), down) {
+                (Some(None), _) => self.note(ErrorKind::BadInitial, whole),
+                _ if name.key.len() > MAX_KEY => return Err(ErrorKind::KeyTooLong),
+                // What was never counted has now been seen once, and can't be less than nothing.
+                (initial, false) => self.change(name, Change::Incr(initial.flatten().unwrap_or(1))),
+                (initial, true) => self.change(name, Change::Decr(initial.flatten().unwrap_or(0))),
+            },
+            found => self.note(found.err().unwrap_or(ErrorKind::NotASource), whole),
+        }
+        Ok(())
+    }
+
+    /// Something is to be changed at a source, when the program comes here.
+    fn change(&mut self, name: Name<'_>, change: Change) {
+        self.flush();
+        put_change(&mut self.code, &source_key(name.target, name.key), change);
+        self.changes = true;
+    }
+
+    /// A fragment is markup of its own: nothing is done to it, and its default stands as it was written.
+    fn include(&mut self, uri: &[u8], filters: &Filters<'_>, whole: &[u8]) {
+        if filters.steps.iter().any(|step| matches!(step, Step::Map(_))) {
+            self.note(ErrorKind::FilteredInclude, whole);
+        }
+        let default = filters.steps.iter().find_map(|step| match step {
+            Step::Default(text) => Some(*text),
+            Step::Map(_) => None,
+        });
+        let default = default.unwrap_or_default();
+        match include::check(uri).and_then(|()| self.fragment(uri)) {
+            Ok(slot) => {
+                self.flush();
+                put_op(&mut self.code, INCLUDE, slot);
+                put_varint(&mut self.code, default.len());
+                self.literals.extend_from_slice(default);
+                self.flushed = self.literals.len();
+            }
+            Err(kind) => {
+                self.note(kind, whole);
+                self.literals.extend_from_slice(default);
+            }
+        }
+    }
+
+    /// Finds or makes the slot of a fragment.
+    fn fragment(&mut self, uri: &[u8]) -> Result<usize, ErrorKind> {
+        let slots = &mut self.slots;
+        slots.number(Target::Include, uri, self.slots_max).ok_or(if slots.includes() < MAX_INCLUDES {
+            ErrorKind::TooManyValues
+        } else {
+            ErrorKind::TooManyIncludes
+        })
+    }
+
+    /// `if` and `unless` with texts: a small block.
+    fn choose(
+        &mut self,
+        name: Name<'_>,
+        negate: bool,
+        [then, otherwise]: [&[u8]; 2],
+        filters: &Filters<'_>,
+        whole: &[u8],
+    ) -> Result<(), ErrorKind> {
+        let room = whole.len() * MAX_TEXT_GROWTH;
+        let then = author(then, &filters.steps, room)?;
+        let otherwise = author(otherwise, &filters.steps, room - then.len())?;
+        match self.value(name)? {
+            Value::Slot(slot) => {
+                self.flush();
+                put_op(&mut self.code, if negate { UNLESS } else { IF }, slot);
+                self.literals.extend_from_slice(&then);
+                self.flush();
+                if !otherwise.is_empty() {
+                    put_op(&mut self.code, MARK, ELSE);
+                    self.literals.extend_from_slice(&otherwise);
+                    self.flush();
+                }
+                put_op(&mut self.code, MARK, END);
+            }
+            Value::Missing(kind) => {
+                self.note(kind, whole);
+                self.literals.extend_from_slice(if negate { &then } else { &otherwise });
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, name: Name<'_>, negate: bool, whole: &[u8]) -> Result<(), ErrorKind> {
+        if self.blocks.len() >= MAX_DEPTH {
+            self.too_deep += 1;
+            return Err(ErrorKind::TooDeep);
+        }
+        // Were this tag left as text its end would close another block: it opens one that is always or
+        // never taken instead.
+        let (kind, operand) = match self.value(name).unwrap_or_else(Value::Missing) {
+            Value::Slot(slot) => (if negate { UNLESS } else { IF }, slot),
+            Value::Missing(kind) => {
+                self.note(kind, whole);
+                (MARK, if negate { ALWAYS } else { NEVER })
+            }
+        };
+        self.flush();
+        put_op(&mut self.code, kind, operand);
+        self.blocks.push(Block { has_else: false, line: self.line, tag: excerpt(whole) });
+        Ok(())
+    }
+
+    fn otherwise(&mut self) -> Result<bool, ErrorKind> {
+        if self.too_deep > 0 {
+            return Ok(false);
+        }
+        let block = self.blocks.last_mut().ok_or(ErrorKind::StrayElse)?;
+        if block.has_else {
+            return Err(ErrorKind::SecondElse);
+        }
+        block.has_else = true;
+        self.flush();
+        put_op(&mut self.code, MARK, ELSE);
+        Ok(true)
+    }
+
+    fn end(&mut self) -> Result<bool, ErrorKind> {
+        if let Some(less) = self.too_deep.checked_sub(1) {
+            self.too_deep = less;
+            return Ok(false);
+        }
+        self.blocks.pop().ok_or(ErrorKind::StrayEnd)?;
+        self.flush();
+        put_op(&mut self.code, MARK, END);
+        Ok(true)
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.flush();
+        for block in std::mem::take(&mut self.blocks) {
+            put_op(&mut self.code, MARK, END);
+            self.errors.push_excerpt(ErrorKind::BlockWithoutEnd, block.line, block.tag);
+        }
+    }
+
+    /// What a tag's target is.
+    fn find(&self, name: Name<'_>) -> Result<Target, ErrorKind> {
+        let is_source = || self.sources.iter().any(|source| source.as_bytes() == name.target);
+        match Target::parse(name.target) {
+            Some(target) => Ok(target),
+            None if is_source() => Ok(Target::Source),
+            None => Err(ErrorKind::UnknownTarget),
+        }
+    }
+
+    /// Finds or makes the slot of a value.
+    fn value(&mut self, name: Name<'_>) -> Result<Value, ErrorKind> {
+        let target = match self.find(name) {
+            Ok(target) => target,
+            Err(kind) => return Ok(Value::Missing(kind)),
+        };
+        if name.key.len() > MAX_KEY {
+            return Err(ErrorKind::KeyTooLong);
+        }
+        let key = match target {
+            Target::Source => Some(source_key(name.target, name.key)),
+            _ => target.key(name.key),
+        };
+        let Some(key) = key else {
+            return Ok(Value::Missing(ErrorKind::UnknownKey));
+        };
+        let number = self.slots.number(target, &key, self.slots_max);
+        Ok(Value::Slot(number.ok_or(ErrorKind::TooManyValues)?))
+    }
+
+    /// Makes the waiting literals an operation.
+    fn flush(&mut self) {
+        let len = self.literals.len() - self.flushed;
+        if len > 0 {
+            put_op(&mut self.code, TEXT, len);
+            self.flushed = self.literals.len();
+        }
+    }
+}
+
+/// A decimal number.
+fn number(text: &[u8]) -> Option<u64> {
+    // Rust's own parser would take a sign, too.
+    let digits = text.iter().all(u8::is_ascii_digit);
+    str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
+}

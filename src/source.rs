@@ -1,0 +1,192 @@
+//! Sources: where the values of tags come from that are neither the visitor's nor the page's.
+//!
+//! ```text
+//!  a page's slots --> asked --> fetches --- remembered? ------------> shm/elements
+//!                       ^         |  one fetch for each key          (all workers)
+//!                       |         v
+//!                       '---- memcached, http, local
+//! ```
+//!
+//! A [`Source`] is what its directive says. It lives as long as its configuration.
+
+pub mod asked;
+pub mod fetches;
+pub mod http;
+pub mod keys;
+pub mod memcached;
+mod records;
+
+use ngx::ffi::{sockaddr, socklen_t};
+use twice_core::ring::{self, Distribution, Hash, Ring};
+use twice_core::source::key::Template;
+use twice_core::source::{Change, Failure};
+
+use crate::conf::MainConf;
+use crate::shm::{self, Zone};
+use crate::sys::Request;
+
+use memcached::Pool;
+
+/// stub
+#[derive(Clone, Copy)]
+pub enum Stat {
+    /// x
+    Requests,
+    /// x
+    Hits,
+    /// x
+    Misses,
+    /// x
+    Remembered,
+    /// x
+    Writes,
+    /// x
+    LostWrites,
+    /// x
+    Failed,
+}
+impl Stat {
+    /// x
+    pub fn of(_: Failure) -> Self {
+        Stat::Failed
+    }
+}
+impl Source {
+    /// x
+    pub fn count(&self, _: Stat) {}
+}
+
+/// A `twice_source`.
+pub struct Source {
+    /// Its name, which is a target of tags.
+    pub name: String,
+    /// Its place among the sources of the configuration.
+    pub number: usize,
+    /// What its values are found by.
+    pub key: Key,
+    /// What its values are.
+    pub format: Format,
+    /// How long a value is remembered, milliseconds; 0: not at all.
+    pub ttl_ms: u64,
+    /// What a page waits for it at most, milliseconds.
+    pub timeout_ms: u64,
+    /// Where it asks.
+    pub kind: Kind,
+}
+
+/// `key=`.
+pub struct Key {
+    /// Its parts.
+    pub template: Template,
+    /// nginx's numbers of its variables, in their order.
+    pub variables: Vec<usize>,
+}
+
+impl Default for Key {
+    /// The tag's own.
+    fn default() -> Self {
+        Self { template: Template::tag_key(), variables: Vec::new() }
+    }
+}
+
+/// `format=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A value is what the tag prints.
+    Text,
+    /// A value is a record in JSON, and the tag's key a path in it.
+    Json,
+}
+
+/// A source's type.
+pub enum Kind {
+    /// Counters in the zone of the location.
+    Local,
+    /// A sub-request for this URI.
+    Http {
+        /// Of this server.
+        uri: String,
+    },
+    /// memcached servers.
+    Memcached(Pool),
+}
+
+/// A pool of memcached servers, as it is configured. Named as in twemproxy's file.
+#[derive(Clone)]
+pub struct Settings {
+    /// At least one, each with a name of its own.
+    pub servers: Vec<Server>,
+    /// Of each worker, to each server.
+    pub connections: u64,
+    pub hash: Hash,
+    pub distribution: Distribution,
+    pub hash_tag: Option<[u8; 2]>,
+    pub auto_eject_hosts: bool,
+    pub server_failure_limit: u64,
+    pub server_retry_timeout_ms: u64,
+    pub preconnect: bool,
+}
+
+impl Settings {
+    /// Which of the servers has a key; by their numbers in `servers`.
+    pub fn ring(&self) -> Result<Ring, ring::Error> {
+        let as_placed = |server: &Server| ring::Server { name: server.name.clone(), weight: server.weight };
+        let servers: Vec<_> = self.servers.iter().map(as_placed).collect();
+        Ring::new(&servers, self.distribution, self.hash, self.hash_tag)
+    }
+}
+
+/// A memcached server.
+#[derive(Clone)]
+pub struct Server {
+    /// What it is called where keys are placed.
+    pub name: String,
+    /// As its directive has it.
+    pub label: String,
+    pub weight: u32,
+    /// Lives as long as the configuration.
+    pub sockaddr: *mut sockaddr,
+    pub socklen: socklen_t,
+}
+
+impl Source {
+    /// One that remembers nothing.
+    pub fn new(name: &str, key: Key, kind: Kind) -> Self {
+        Self { name: name.to_owned(), number: 0, key, format: Format::Text, ttl_ms: 0, timeout_ms: 0, kind }
+    }
+}
+
+/// The source of a name.
+pub fn by_name<'a>(main: &'a MainConf, name: &[u8]) -> Option<&'a Source> {
+    main.sources.iter().find(|source| source.name.as_bytes() == name)
+}
+
+/// Changes something at a source. Nobody waits for it: what is lost is counted.
+pub fn write(request: Request<'_>, zone: &Zone, source: &Source, tag_key: &[u8], change: Change) {
+    let id = match keys::id_of(request, source, tag_key) {
+        Ok(Some(id)) => id,
+        // Whoever is nobody has nothing that could be changed.
+        Ok(None) => return,
+        Err(why) => {
+            source.count(Stat::of(why));
+            return source.count(Stat::LostWrites);
+        }
+    };
+    source.count(Stat::Writes);
+    match &source.kind {
+        Kind::Local => {
+            if zone.local_change(id, change, shm::now_ms()).is_none() {
+                source.count(Stat::LostWrites);
+            }
+        }
+        Kind::Memcached(pool) => {
+            if source.ttl_ms > 0 {
+                // The next page shows it, although it is not asked for anew.
+                zone.change_element(id, change, shm::now_ms());
+            }
+            pool.change(id.get(source.name.len() + 1..).unwrap_or_default(), change);
+        }
+        // It answers questions only.
+        Kind::Http { .. } => source.count(Stat::LostWrites),
+    }
+}

@@ -1,0 +1,479 @@
+//! The values that this worker is asking its sources for.
+//!
+//! ```text
+//!  ask --- remembered, local -------------------------> given at once
+//!   |----- asked for by this worker already ----------> one more waiter
+//!   |----- asked for by another worker (its lease) ---> parked: woken through the channel, looks again
+//!   '----- nobody asks: lease --> memcached, http ----> answered: remembered, lease ended, waiters told
+//! ```
+//!
+//! Invariants
+//! - A page that was told [`Given::Later`] hears of it by [`Asked::came`] exactly once, from an event of its own, unless it
+//!   calls [`forget`] before. It need not wait: its own deadline ends its patience, and the fetch goes on for others.
+//! - A ticket names one fetch for good. Whoever asks a source for it answers once; what comes for a ticket that is gone
+//!   is dropped.
+//! - Every lease that is taken here is ended here, or released with this process's slot.
+//! - Nothing is borrowed across a call that could come back here.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ptr;
+
+use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_msec_t};
+use twice_core::board::flights::{self, Lease};
+use twice_core::source::{Answer, Failure};
+
+use super::asked::Asked;
+use super::{Format, Kind, Source, Stat, http, keys, records};
+use crate::channel;
+use crate::guard::guarded;
+use crate::shm::{self, Zone};
+use crate::sys::{self, Request, Timer};
+
+/// Most fetches of a worker at once.
+const MOST: usize = 16 << 10;
+
+/// How often a worker looks at fetches of others that its pages wait for.
+const LOOK_MS: ngx_msec_t = 100;
+
+/// A fetch that takes so much longer than its source's timeout is another's to overtake.
+const OVERTAKE_MS: u64 = 1000;
+
+/// A page that waits for a value, and where it wants it.
+#[derive(Clone, Copy)]
+pub struct Waiter {
+    /// In the pool of its request.
+    pub page: *mut Asked,
+    /// The slot of the page's program.
+    pub slot: usize,
+}
+
+/// What is known of a value when it is asked for.
+pub enum Given<'a> {
+    /// It is this, in the request's pool.
+    Value(&'a [u8]),
+    /// There is none.
+    Missing,
+    /// It can't be had.
+    Failed(Failure),
+    /// It is asked for: [`Asked::came`] will tell.
+    Later,
+}
+
+/// Who asks the source.
+enum State {
+    /// This worker.
+    Ours,
+    /// Another one: the fetch of this generation.
+    Elsewhere(u64),
+    /// Nobody any more: the request that asked is gone. It is asked for another one.
+    Orphaned,
+}
+
+/// A value that is being asked for.
+struct Fetch {
+    source: *const Source,
+    zone: *const Zone,
+    /// Name of the source, 0, key.
+    id: Box<[u8]>,
+    hash: u64,
+    lease: Option<Lease>,
+    state: State,
+    waiters: Vec<Waiting>,
+}
+
+struct Waiting {
+    waiter: Waiter,
+    /// Of a record: the tag's key.
+    path: Box<[u8]>,
+}
+
+#[derive(Default)]
+struct Table {
+    fetches: HashMap<u64, Fetch>,
+    /// Those of sources that remember, by zone and hash.
+    joined: HashMap<(*const Zone, u64), u64>,
+    /// What each page waits for.
+    pages: HashMap<*mut Asked, Vec<u64>>,
+    last: u64,
+}
+
+thread_local! {
+    static TABLE: RefCell<Table> = RefCell::default();
+}
+
+/// Looks at what other workers fetch.
+static LOOK: Timer = Timer::new();
+
+/// Asks again for what a request left behind that is gone.
+static AGAIN: Timer = Timer::new();
+
+/// Prepares a worker.
+///
+/// # Safety
+/// Called once in init_process, with its cycle.
+pub unsafe fn init_process(cycle: *mut ngx_cycle_t) {
+    // SAFETY: the caller's promise; the handlers renew the log.
+    unsafe {
+        LOOK.prepare((*cycle).log, tick, true);
+        AGAIN.prepare((*cycle).log, again, true);
+    }
+}
+
+impl Table {
+    fn add(&mut self, fetch: Fetch) -> u64 {
+        self.last += 1;
+        if fetch.remembers() {
+            self.joined.insert((fetch.zone, fetch.hash), self.last);
+        }
+        self.fetches.insert(self.last, fetch);
+        self.last
+    }
+
+    fn wait(&mut self, ticket: u64, waiter: Waiter, path: Box<[u8]>) {
+        if let Some(fetch) = self.fetches.get_mut(&ticket) {
+            fetch.waiters.push(Waiting { waiter, path });
+            self.pages.entry(waiter.page).or_default().push(ticket);
+        }
+    }
+
+    fn remove(&mut self, ticket: u64) -> Option<Fetch> {
+        let fetch = self.fetches.remove(&ticket)?;
+        if self.joined.get(&(fetch.zone, fetch.hash)) == Some(&ticket) {
+            self.joined.remove(&(fetch.zone, fetch.hash));
+        }
+        for waiting in &fetch.waiters {
+            if let Some(tickets) = self.pages.get_mut(&waiting.waiter.page) {
+                tickets.retain(|other| *other != ticket);
+                if tickets.is_empty() {
+                    self.pages.remove(&waiting.waiter.page);
+                }
+            }
+        }
+        Some(fetch)
+    }
+}
+
+impl Fetch {
+    fn source(&self) -> &Source {
+        // SAFETY: sources live as long as their configuration, which outlives the requests that asked, and with them
+        // the connections of memcached's clients.
+        unsafe { &*self.source }
+    }
+
+    fn zone(&self) -> &Zone {
+        // SAFETY: as above.
+        unsafe { &*self.zone }
+    }
+
+    fn remembers(&self) -> bool {
+        self.source().ttl_ms > 0
+    }
+
+    /// The key at the source.
+    fn key(&self) -> &[u8] {
+        self.id.get(self.source().name.len() + 1..).unwrap_or_default()
+    }
+}
+
+/// Asks for the value that a tag of this key prints. `waiter`: who is told where it can't be said at once.
+pub fn ask<'a>(
+    request: Request<'a>,
+    zone: &Zone,
+    source: &Source,
+    tag_key: &[u8],
+    waiter: Waiter,
+) -> Given<'a> {
+    source.count(Stat::Requests);
+    let id = match keys::id_of(request, source, tag_key) {
+        Ok(Some(id)) => id,
+        Ok(None) => return Given::Missing,
+        Err(why) => return failed(source, why),
+    };
+    let given = match &source.kind {
+        Kind::Local => local(request, zone, id),
+        Kind::Http { .. } | Kind::Memcached(_) => {
+            remembered_or_fetched(request, zone, source, id, tag_key, waiter)
+        }
+    };
+    match given {
+        Given::Value(_) => source.count(Stat::Hits),
+        Given::Missing => source.count(Stat::Misses),
+        Given::Failed(_) | Given::Later => {}
+    }
+    given
+}
+
+fn failed<'a>(source: &Source, why: Failure) -> Given<'a> {
+    source.count(Stat::of(why));
+    Given::Failed(why)
+}
+
+fn local<'a>(request: Request<'a>, zone: &Zone, id: &[u8]) -> Given<'a> {
+    match zone.local_get(id, shm::now_ms()) {
+        // Out of memory is the request's own end, soon.
+        Some(number) => sys::decimal(request, number).map_or(Given::Failed(Failure::Busy), Given::Value),
+        None => Given::Missing,
+    }
+}
+
+fn remembered_or_fetched<'a>(
+    request: Request<'a>,
+    zone: &Zone,
+    source: &Source,
+    id: &'a [u8],
+    tag_key: &[u8],
+    waiter: Waiter,
+) -> Given<'a> {
+    let hash = zone.element_hash(id);
+    let now = shm::now_ms();
+    if source.ttl_ms > 0
+        && let Some(element) = zone.element(request, hash, id, now)
+    {
+        source.count(Stat::Remembered);
+        return match element.value {
+            Some(raw) => given(request, source, id, raw, tag_key),
+            None => Given::Missing,
+        };
+    }
+    let path: Box<[u8]> = match source.format {
+        Format::Text => Box::default(),
+        Format::Json => tag_key.into(),
+    };
+    let joined = TABLE.with_borrow_mut(|table| {
+        let ticket = *table.joined.get(&(ptr::from_ref(zone), hash))?;
+        // Another key of the same hash is fetched by itself.
+        let same = table.fetches.get(&ticket).is_some_and(|fetch| *fetch.id == *id);
+        same.then(|| table.wait(ticket, waiter, path.clone()))
+    });
+    if joined.is_some() {
+        return Given::Later;
+    }
+    if TABLE.with_borrow(|table| table.fetches.len()) >= MOST {
+        return failed(source, Failure::Busy);
+    }
+    let fetch =
+        Fetch { source, zone, id: id.into(), hash, lease: None, state: State::Ours, waiters: Vec::new() };
+    let ticket = TABLE.with_borrow_mut(|table| {
+        let ticket = table.add(fetch);
+        table.wait(ticket, waiter, path);
+        ticket
+    });
+    match begin(request, ticket) {
+        Ok(()) => Given::Later,
+        Err(why) => {
+            end(ticket, Answer::Failed(why), |_, _| ());
+            Given::Failed(why)
+        }
+    }
+}
+
+/// What a tag prints of a value that is there.
+fn given<'a>(request: Request<'a>, source: &Source, id: &[u8], raw: &'a [u8], path: &[u8]) -> Given<'a> {
+    match source.format {
+        Format::Text => Given::Value(raw),
+        Format::Json => {
+            let text = records::parsed(id, raw).and_then(|record| request.copy(&record.text_at(path)?));
+            text.map_or(Given::Missing, Given::Value)
+        }
+    }
+}
+
+/// Takes the lease of a fetch, and asks its source in the name of a request; or parks it, if another worker does.
+fn begin(request: Request<'_>, ticket: u64) -> Result<(), Failure> {
+    let known = TABLE.with_borrow(|table| {
+        let fetch = table.fetches.get(&ticket)?;
+        Some((fetch.source, fetch.zone, fetch.hash, fetch.key().to_vec()))
+    });
+    let Some((source, zone, hash, key)) = known else { return Ok(()) };
+    // SAFETY: as in `Fetch`.
+    let (source, zone) = unsafe { (&*source, &*zone) };
+    let mut lease = None;
+    if source.ttl_ms > 0 {
+        match zone.claim_element(hash, shm::now_ms(), source.timeout_ms + OVERTAKE_MS, channel::mine()) {
+            Some(flights::Asked::Fetch(taken)) => lease = Some(taken),
+            Some(flights::Asked::Wait(generation)) => {
+                set_state(ticket, State::Elsewhere(generation));
+                LOOK.arm(LOOK_MS);
+                return Ok(());
+            }
+            Some(flights::Asked::Alone(_)) | None => {}
+        }
+    }
+    TABLE.with_borrow_mut(|table| {
+        if let Some(fetch) = table.fetches.get_mut(&ticket) {
+            fetch.lease = lease;
+            fetch.state = State::Ours;
+        }
+    });
+    match &source.kind {
+        Kind::Local => Ok(()),
+        Kind::Http { uri } => http::get(request, source, uri, ticket),
+        Kind::Memcached(pool) => pool.get(&key, ticket),
+    }
+}
+
+fn set_state(ticket: u64, state: State) {
+    TABLE.with_borrow_mut(|table| {
+        if let Some(fetch) = table.fetches.get_mut(&ticket) {
+            fetch.state = state;
+        }
+    });
+}
+
+/// A source has answered. Called by what [`begin`] asked, from an event, never from within that call.
+pub fn answered(ticket: u64, answer: Answer<'_>) {
+    end(ticket, answer, |waiting, answer| {
+        // SAFETY: a page that waits has not said `forget`, which it does before it goes.
+        unsafe { Asked::came(waiting.waiter.page, waiting.waiter.slot, answer) };
+    });
+}
+
+/// A request is gone that had asked in everybody's name: somebody else's is to ask again, if there is one.
+pub fn orphaned(ticket: u64) {
+    set_state(ticket, State::Orphaned);
+    AGAIN.arm(0);
+}
+
+/// Ends a fetch: what came is remembered, its lease given back, its waiters told.
+fn end(ticket: u64, answer: Answer<'_>, tell: impl Fn(&Waiting, Answer<'_>)) {
+    let Some(fetch) = TABLE.with_borrow_mut(|table| table.remove(ticket)) else { return };
+    let source = fetch.source();
+    // A record that can't be read is as good as none, but not for long.
+    let record = match (source.format, answer) {
+        (Format::Json, Answer::Value(raw)) => records::parsed(&fetch.id, raw),
+        _ => None,
+    };
+    let broken = source.format == Format::Json && record.is_none() && matches!(answer, Answer::Value(_));
+    if broken {
+        records::tell_broken(source);
+    }
+    if let Some(lease) = fetch.lease {
+        let what = match answer {
+            Answer::Value(_) if broken => None,
+            Answer::Value(raw) => Some(Some(raw)),
+            Answer::Missing => Some(None),
+            Answer::Failed(_) => None,
+        };
+        let channels =
+            fetch.zone().end_element(fetch.hash, &fetch.id, what, source.ttl_ms, lease, shm::now_ms());
+        channel::wake(channels);
+    }
+    source.count(match answer {
+        Answer::Value(_) if !broken => Stat::Hits,
+        Answer::Value(_) | Answer::Missing => Stat::Misses,
+        Answer::Failed(why) => Stat::of(why),
+    });
+    for waiting in &fetch.waiters {
+        match (&record, answer) {
+            (Some(record), _) => {
+                let text = record.text_at(&waiting.path);
+                tell(waiting, text.as_deref().map_or(Answer::Missing, Answer::Value));
+            }
+            (None, Answer::Value(_)) if broken => tell(waiting, Answer::Missing),
+            (None, answer) => tell(waiting, answer),
+        }
+    }
+}
+
+/// A page waits no more for anything.
+pub fn forget(page: *mut Asked) {
+    TABLE.with_borrow_mut(|table| {
+        for ticket in table.pages.remove(&page).unwrap_or_default() {
+            if let Some(fetch) = table.fetches.get_mut(&ticket) {
+                fetch.waiters.retain(|waiting| waiting.waiter.page != page);
+            }
+        }
+    });
+}
+
+/// This process's channel was written to: another worker's fetch is over.
+pub fn woken() {
+    look(false);
+}
+
+unsafe extern "C" fn tick(event: *mut ngx_event_t) {
+    guarded((), || look(true));
+    // SAFETY: the event of our timer, which is not set any more; nginx's running cycle.
+    unsafe {
+        (*event).log = (*ngx_cycle).log;
+        if TABLE.with_borrow(|table| {
+            table.fetches.values().any(|fetch| matches!(fetch.state, State::Elsewhere(_)))
+        }) {
+            ngx_add_timer(event, LOOK_MS);
+        }
+    }
+}
+
+unsafe extern "C" fn again(event: *mut ngx_event_t) {
+    // SAFETY: as above.
+    unsafe { (*event).log = (*ngx_cycle).log };
+    guarded((), || {
+        for ticket in those(|state| matches!(state, State::Orphaned)) {
+            ask_again(ticket);
+        }
+    });
+}
+
+fn those(wanted: impl Fn(&State) -> bool) -> Vec<u64> {
+    TABLE.with_borrow(|table| {
+        table.fetches.iter().filter(|(_, fetch)| wanted(&fetch.state)).map(|(ticket, _)| *ticket).collect()
+    })
+}
+
+/// Looks whether fetches of others are over. `closely`: also whether who fetches is still there.
+fn look(closely: bool) {
+    let Some(channel) = channel::mine() else { return };
+    for ticket in those(|state| matches!(state, State::Elsewhere(_))) {
+        let known = TABLE.with_borrow(|table| {
+            let fetch = table.fetches.get(&ticket)?;
+            let State::Elsewhere(generation) = fetch.state else { return None };
+            Some((fetch.zone, fetch.hash, generation))
+        });
+        let Some((zone, hash, generation)) = known else { continue };
+        // SAFETY: as in `Fetch`.
+        let zone = unsafe { &*zone };
+        match zone.watch_element(hash, generation, channel) {
+            Some(watched) if closely && shm::is_gone(watched.pid) => {
+                // Ourselves among those that are woken: we come back here.
+                channel::wake(zone.give_up_element(hash, generation));
+            }
+            Some(_) => {}
+            None => found_or_ask_again(ticket),
+        }
+    }
+}
+
+/// Another worker's fetch is over: what it brought is there for all, or it brought nothing.
+fn found_or_ask_again(ticket: u64) {
+    let Some((request, zone, hash, id)) = first_waiter(ticket) else {
+        // Nobody waits any more.
+        end(ticket, Answer::Missing, |_, _| ());
+        return;
+    };
+    match zone.element(request, hash, &id, shm::now_ms()) {
+        Some(element) => answered(ticket, element.value.map_or(Answer::Missing, Answer::Value)),
+        None => ask_again(ticket),
+    }
+}
+
+fn ask_again(ticket: u64) {
+    let Some((request, ..)) = first_waiter(ticket) else {
+        end(ticket, Answer::Failed(Failure::Closed), |_, _| ());
+        return;
+    };
+    if let Err(why) = begin(request, ticket) {
+        answered(ticket, Answer::Failed(why));
+    }
+    sys::run_posted(request);
+}
+
+/// In whose name a fetch can be asked for, and what it is.
+fn first_waiter<'a>(ticket: u64) -> Option<(Request<'a>, &'a Zone, u64, Box<[u8]>)> {
+    TABLE.with_borrow(|table| {
+        let fetch = table.fetches.get(&ticket)?;
+        let page = fetch.waiters.first()?.waiter.page;
+        // SAFETY: a page that waits has a live request; zones as in `Fetch`.
+        unsafe { Some((Asked::request(page), &*fetch.zone, fetch.hash, fetch.id.clone())) }
+    })
+}

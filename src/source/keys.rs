@@ -1,0 +1,42 @@
+//! The key of a tag at its source, with what the request says of its variables.
+
+use std::slice;
+
+use ngx::ffi::{ngx_http_get_indexed_variable, ngx_uint_t};
+use twice_core::source::Failure;
+use twice_core::source::key::Unfilled;
+
+use super::Source;
+use crate::sys::Request;
+
+/// What an element is remembered by: the source's name, 0, its key. In the request's pool. None: a variable of the key
+/// is empty, so that there is no value.
+pub fn id_of<'a>(request: Request<'a>, source: &Source, tag_key: &[u8]) -> Result<Option<&'a [u8]>, Failure> {
+    let variables = &source.key.variables;
+    let value = |number: usize| variables.get(number).and_then(|index| variable(request, *index));
+    match source.key.template.fill(tag_key, value) {
+        Ok(key) => id(request, source, key.as_bytes()).map(Some).ok_or(Failure::Busy),
+        Err(Unfilled::Missing) => Ok(None),
+        Err(Unfilled::Bad(_)) => Err(Failure::BadKey),
+    }
+}
+
+/// The same of a key that is known.
+pub fn id<'a>(request: Request<'a>, source: &Source, key: &[u8]) -> Option<&'a [u8]> {
+    request.join(source.name.len() + 1 + key.len(), |put| {
+        put(source.name.as_bytes());
+        put(&[0]);
+        put(key);
+    })
+}
+
+fn variable(request: Request<'_>, index: usize) -> Option<&[u8]> {
+    // SAFETY: a number that nginx gave for a variable of this configuration; its value lives in the request's pool.
+    unsafe {
+        let value = ngx_http_get_indexed_variable(request.raw(), index as ngx_uint_t).as_ref()?;
+        if value.not_found() != 0 || value.valid() == 0 || value.data.is_null() {
+            return None;
+        }
+        Some(slice::from_raw_parts(value.data, value.len() as usize))
+    }
+}
