@@ -18,7 +18,7 @@ mod records;
 
 use ngx::ffi::{sockaddr, socklen_t};
 use twice_core::elements::SmallValue;
-use twice_core::ring::{Distribution, Hash};
+use twice_core::ring::{self, Distribution, Hash, Ring};
 use twice_core::source::key::Template;
 use twice_core::source::{Change, Failure};
 
@@ -113,6 +113,7 @@ pub enum Kind {
 }
 
 /// A pool of memcached servers, as it is configured. Named as in twemproxy's file.
+#[derive(Clone)]
 pub struct Settings {
     /// At least one, each with a name of its own.
     pub servers: Vec<Server>,
@@ -127,7 +128,17 @@ pub struct Settings {
     pub preconnect: bool,
 }
 
+impl Settings {
+    /// Which of the servers has a key; by their numbers in `servers`.
+    pub fn ring(&self) -> Result<Ring, ring::Error> {
+        let as_placed = |server: &Server| ring::Server { name: server.name.clone(), weight: server.weight };
+        let servers: Vec<_> = self.servers.iter().map(as_placed).collect();
+        Ring::new(&servers, self.distribution, self.hash, self.hash_tag)
+    }
+}
+
 /// A memcached server.
+#[derive(Clone)]
 pub struct Server {
     /// What it is called where keys are placed.
     pub name: String,

@@ -16,6 +16,7 @@ mod outcome;
 mod page;
 mod policy;
 mod purge;
+mod ring;
 mod snapshot;
 mod status;
 mod store;
