@@ -31,7 +31,7 @@ use twice_core::elements::MAX_ELEMENT;
 use twice_core::local::MAX_ID;
 use twice_core::shares::{Parts, Shares, TooFew};
 use twice_core::store::{
-    DeadSlot, Held, Options, Pin, Policy, Region, Section, Slot, Stats, Store, TooSmall,
+    Damage, DeadSlot, Held, Options, Pin, Policy, Region, Section, Slot, Stats, Store, TooSmall,
 };
 
 #[allow(unused_imports, reason = "for sources")]
@@ -229,6 +229,11 @@ impl Zone {
             woken
         });
         woken.unwrap_or_default()
+    }
+
+    /// Looks at everything in the stores beside the pages'.
+    pub fn check_others(&self) -> Result<(), Damage> {
+        self.others().try_for_each(|(store, lock)| store.with(lock, |section| section.check()).map(drop))
     }
 
     /// The figures of the stores beside the pages': remembered values, local counters. All 0 where there is none.

@@ -13,7 +13,7 @@
 //!   saved one comes: then what happened since is put on top of that.
 
 use crate::source::Change;
-use crate::store::{Entry, Held, Meta, RawLock, Section, Slot, Store};
+use crate::store::{Entry, Held, Hit, Looked, Meta, RawLock, Section, Slot, Store};
 
 /// Largest id of a counter.
 pub const MAX_ID: usize = 1 << 10;
@@ -65,12 +65,12 @@ fn step(change: Change) -> impl Fn(u64) -> u64 {
 impl<'z, L: RawLock> Locals<'z, L> {
     /// A counter's value.
     pub fn get(&self, id: &[u8], now_ms: u64) -> Option<u64> {
-        let found = self.on(id, now_ms, |held| Some(self.store.word(held)));
-        // What could not be found without the lock may be there.
-        found.or_else(|| {
-            let hash = self.store.hash(id);
-            self.with(|section| section.lookup(hash, id, now_ms)).map(|found| found.seen)
-        })
+        let hash = self.store.hash(id);
+        match self.store.find(self.slot, hash, id, now_ms) {
+            Looked::Hit(hit) => self.use_hit(hit, now_ms, |held| Some(self.store.word(held))),
+            Looked::Nothing => None,
+            Looked::Unknown => self.with(|section| section.lookup(hash, id, now_ms)).map(|found| found.seen),
+        }
     }
 
     /// Changes a counter, or makes it. Back comes its value; after [`Change::Delete`] that of before. `None`: there was
@@ -81,8 +81,11 @@ impl<'z, L: RawLock> Locals<'z, L> {
             Change::Decr(first) => (first, origin::DECR),
             Change::Delete => return self.delete(id),
         };
-        self.on(id, now_ms, |held| self.store.change_word(held, step(change))).or_else(|| {
-            let hash = self.store.hash(id);
+        let hash = self.store.hash(id);
+        let hit = self.store.get(self.slot, hash, id, now_ms);
+        let changed =
+            hit.and_then(|hit| self.use_hit(hit, now_ms, |held| self.store.change_word(held, step(change))));
+        changed.or_else(|| {
             self.with(|section| {
                 if let Some(found) = section.lookup(hash, id, now_ms) {
                     return section.change_word(found.entry, step(change));
@@ -98,6 +101,17 @@ impl<'z, L: RawLock> Locals<'z, L> {
     pub fn delete(&self, id: &[u8]) -> Option<u64> {
         let hash = self.store.hash(id);
         self.with(|section| section.peek(hash, id).and_then(|found| section.take(found.entry)))
+    }
+
+    /// Hands a listed counter to `read`, for its id; back comes its value, and when it was used last.
+    pub fn read(&self, entry: Entry, read: impl FnOnce(Held<'_>)) -> Option<(u64, u64)> {
+        let (held, last_used_ms) = self.with(|section| {
+            let (_, last_used_ms, _) = section.about(entry)?;
+            Some((section.hold(self.slot, entry)?, last_used_ms))
+        })?;
+        let value = self.store.word(&held);
+        read(held);
+        Some((value, last_used_ms))
     }
 
     /// Puts a saved counter back. One that was made since then goes on from it.
@@ -127,8 +141,7 @@ impl<'z, L: RawLock> Locals<'z, L> {
     }
 
     /// Does something with a counter without the lock, and sees to the order of use.
-    fn on<T>(&self, id: &[u8], now_ms: u64, work: impl FnOnce(&Held<'_>) -> Option<T>) -> Option<T> {
-        let hit = self.store.get(self.slot, self.store.hash(id), id, now_ms)?;
+    fn use_hit<T>(&self, hit: Hit<'_>, now_ms: u64, work: impl FnOnce(&Held<'_>) -> Option<T>) -> Option<T> {
         let done = work(&hit.held);
         let is_due = hit.touch && hit.unused_ms >= TOUCH_EVERY_MS;
         let entry: Entry = hit.found.entry;

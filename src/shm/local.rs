@@ -1,8 +1,9 @@
 //! A zone's local counters: `twice_core::local`, with what is counted of them.
 
 use twice_core::board::Counter;
-use twice_core::local::Locals;
+use twice_core::local::{Locals, Restored};
 use twice_core::source::Change;
+use twice_core::store::{Entry, Held, Section};
 
 use super::{ShmLock, Zone};
 
@@ -15,6 +16,23 @@ impl Zone {
     pub(super) fn locals(&self) -> Option<Locals<'_, ShmLock>> {
         let (_, lock) = self.store.as_ref()?;
         Some(Locals { store: self.local.as_ref()?, lock, slot: &self.slot })
+    }
+
+    /// Does something with the counters under the zone's lock.
+    pub fn with_local<'s, T>(&'s self, work: impl FnOnce(&mut Section<'s>) -> T) -> Option<T> {
+        let (_, lock) = self.store.as_ref()?;
+        Some(self.local.as_ref()?.with(lock, work))
+    }
+
+    /// Adds a listed counter's id to `id`, and tells its value and when it was used last; none: it is gone.
+    pub fn local_read(&self, entry: Entry, id: &mut Vec<u8>) -> Option<(u64, u64)> {
+        let read = |held: Held<'_>| held.page().key().for_each(|piece| id.extend_from_slice(piece));
+        self.locals()?.read(entry, read)
+    }
+
+    /// Puts a saved counter back.
+    pub fn local_restore(&self, id: &[u8], value: u64, last_used_ms: u64, now_ms: u64) -> Restored {
+        self.locals().map_or(Restored::NoRoom, |locals| locals.restore(id, value, last_used_ms, now_ms))
     }
 
     /// A counter's value.

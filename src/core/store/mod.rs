@@ -70,7 +70,7 @@ mod word;
 pub use check::{Account, Damage, Flaw};
 pub use entry::{Entry, Found, Meta};
 pub use fill::{Reservation, ReserveError, WriteError};
-pub use find::Hit;
+pub use find::{Hit, Looked};
 pub use handle::{AttachError, Options, Store};
 pub use hold::{Held, Page, Pin, Segments};
 pub use layout::{Geometry, TooSmall, UNIT};
