@@ -10,6 +10,7 @@
 //! A [`Source`] is what its directive says. It lives as long as its configuration.
 
 pub mod asked;
+pub mod changes;
 pub mod fetches;
 pub mod http;
 pub mod keys;

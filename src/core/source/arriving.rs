@@ -111,6 +111,11 @@ impl Arriving {
         self.expected > 0 && self.part(slot).is_some_and(|part| matches!(part.state, State::Expected))
     }
 
+    /// Whether any did not come in its time.
+    pub fn any_late(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part.state, State::Failed(Failure::Timeout)))
+    }
+
     /// The value of a slot, if one came.
     pub fn value(&self, slot: usize) -> Option<&[u8]> {
         match &self.part(slot)?.state {
