@@ -16,9 +16,11 @@
 //!   outstanding by [`parse::MAX_COMMANDS`] and [`parse::MAX_KEY_BYTES`].
 //! - After a [`Violation`] replies and commands are out of step: nothing more is read, and the connection has to go.
 
+pub mod change;
 pub mod encode;
 mod keys;
 pub mod parse;
+pub mod turn;
 
 pub use keys::{Keys, MAX_KEYS, MAX_LINE, Pushed};
 pub use parse::{Event, Expected, Parser, Refusal, Reply, Violation, Wrong};

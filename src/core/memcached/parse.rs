@@ -314,7 +314,7 @@ impl<N> Parser<N> {
     }
 
     /// Reads on; `input` goes on behind what was read. None: all of it was read, and nothing is whole.
-    pub fn next<'a>(&'a mut self, input: &mut &'a [u8]) -> Result<Option<Event<'a, N>>, Violation> {
+    pub fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8]) -> Result<Option<Event<'s, N>>, Violation> {
         if let Some(violation) = &self.broken {
             return Err(violation.clone());
         }

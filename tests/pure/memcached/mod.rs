@@ -1,0 +1,7 @@
+//! memcached's text protocol.
+
+mod asking;
+mod commands;
+mod naive;
+mod pieces;
+mod replies;

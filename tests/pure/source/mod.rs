@@ -1,0 +1,4 @@
+//! What sources are asked by, and what they answer.
+
+mod key;
+mod record;
