@@ -275,7 +275,8 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         if recording {
             at_the_end(request, ctx)?;
         }
-        let recording = Recording::new(conf, max, length, snapshot, verdict.tags);
+        let compiler = verdict.tags.then(|| record::compiler(request, conf, max));
+        let recording = Recording::new(max, length, snapshot, compiler);
         ctx.capture = sys::pool_box_of(request, Capture::new(recording))?;
     }
     if !seen {

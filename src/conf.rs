@@ -513,6 +513,9 @@ unsafe fn check(cf: *mut ngx_conf_t) -> bool {
         );
         return false;
     }
-    // SAFETY: the caller's promise.
-    unsafe { sources::complete(cf, main) }
+    // SAFETY: the http block has been read.
+    unsafe {
+        zones::tell_shares(main);
+        sources::complete(cf, main)
+    }
 }

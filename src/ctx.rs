@@ -13,6 +13,7 @@ use crate::deliver::{Taken, Waiting};
 use crate::flight::Flight;
 use crate::refresh::{Claim, Refresh};
 use crate::shm::Zone;
+use crate::source::changes::Changes;
 use crate::stand_in::StandIn;
 use crate::sys::Request;
 use crate::wait::Waiter;
@@ -52,8 +53,10 @@ pub struct Ctx {
     pub zone: *const Zone,
     /// The page to be served, held until it is rendered.
     pub held: Option<Taken>,
-    /// The page that waits for its fragments, in the request's pool; null if none does.
+    /// The page that waits for its values or fragments, in the request's pool; null if none does.
     pub waiting: *mut Waiting,
+    /// What the answer changes at sources, until it is on its way.
+    pub changes: Changes,
     /// When the page that is served was stored, milliseconds since the epoch; 0 if none is.
     pub created_ms: u64,
     /// When its lifetime ends, or that of the page just stored.
@@ -129,6 +132,7 @@ impl Ctx {
             zone,
             held: None,
             waiting: ptr::null_mut(),
+            changes: Changes::default(),
             created_ms: 0,
             expires_ms: 0,
             began: zone.board().map_or(0, Board::latest),

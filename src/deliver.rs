@@ -8,7 +8,7 @@
 //! - The body is one joined buffer, but for large runs that go out on their own.
 
 mod body;
-mod included;
+mod waiting;
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -23,10 +23,10 @@ use ngx::ngx_log_error;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::{FIXED, Fixed, View};
 use twice_core::store::{Found, Held, Hit, Meta, Page, Pin, Segments};
-use twice_core::template::{Limits, Sink, Slots, State, run};
+use twice_core::template::{Limits, Sink, Slots, State, Values, run};
 
 use body::Body;
-pub use included::{Rest, Waiting, rest};
+pub use waiting::{Rest, Waiting, rest};
 
 use crate::answer;
 use crate::ctx;
@@ -34,8 +34,9 @@ use crate::guard::guarded;
 use crate::purge;
 use crate::refresh;
 use crate::shm::{self, Zone};
+use crate::source::changes;
 use crate::sys::{self, DONE, Request};
-use crate::values::{self, Resolved, Resolver};
+use crate::values::{self, Ask, Resolver};
 
 /// A literal run of this length is sent from shared memory instead of being copied: a buffer of its own
 /// costs about what copying 8 KB costs (nginx's chain, one more iovec, the pin).
@@ -67,7 +68,7 @@ pub fn find(
     let store = zone.store()?;
     let latest = zone.board()?.latest();
     let (mut found, held, touch) = match store.get(zone.slot(), hash, key, now_ms) {
-        Some(Hit { held, found, touch }) => (found, Some(held), touch),
+        Some(Hit { held, found, touch, .. }) => (found, Some(held), touch),
         None => zone.with(|section| {
             let found = section.lookup(hash, key, now_ms)?;
             Some((found, section.hold(zone.slot(), found.entry), false))
@@ -123,7 +124,7 @@ pub unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_
 /// A page on its way.
 pub enum Rendered {
     Whole(*mut ngx_chain_t),
-    /// It waits for fragments.
+    /// It waits for values or fragments.
     Later,
 }
 
@@ -145,6 +146,7 @@ fn send_and_renew(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: in the request's pool.
     let rc = unsafe { answer::send_chain(request, chain) };
     // The answer is on its way: nobody waits for what comes now.
+    changes::make(request);
     refresh::start(request);
     rc
 }
@@ -158,7 +160,7 @@ pub enum Way {
     StandIn(Option<u16>),
 }
 
-/// Fills in the response's header, and gives the body of a page that was found. One that waits for fragments has its
+/// Fills in the response's header, and gives the body of a page that was found. One that waits for something has its
 /// header later, too, unless it stands in: then that is on its way already, and [`rest`] gives the body.
 pub fn body(request: Request<'_>, zone: &Zone, taken: Taken, way: Way) -> Option<Rendered> {
     let rendered = match taken {
@@ -225,8 +227,8 @@ fn render(
         return None;
     }
     let fixed = Fixed::parse(&fixed)?;
-    if fixed.includes() {
-        return included::begin(request, way, fixed, page, tag, pin);
+    if fixed.includes() || fixed.sources() {
+        return waiting::begin(request, way, fixed, page, tag, pin);
     }
     let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
     header(request, way, &fixed, &View::parse(&fixed, head)?)?;
@@ -235,12 +237,17 @@ fn render(
     if fixed.tagged() {
         let prefix = in_one_piece(request, page, fixed.prefix_len())?;
         let (slots, code) = fixed.program(prefix)?;
-        let (values, room) = Resolver::new(request).all(Slots::new(slots))?;
+        let (values, room) = Resolver::new(request, Ask::Nothing).all(Slots::new(slots))?;
         body = print(request, &fixed, code, &values, body, tag, room)?;
     } else {
         body.reserve(if pin.is_some() { joined(tag) } else { fixed.literals_len() })?;
         body.literal(0, fixed.literals_len());
     }
+    finish(request, body)
+}
+
+/// A body that is complete.
+fn finish(request: Request<'_>, body: Body<'_, '_>) -> Option<Rendered> {
     let (chain, len) = body.finish()?;
     set_length(request, Some(len))?;
     Some(Rendered::Whole(chain))
@@ -252,12 +259,12 @@ fn joined(tag: u64) -> usize {
 }
 
 /// Runs a page's program. `room`: bytes that the values print before filters.
-#[inline(always)]
+#[inline]
 fn print<'a, 'p>(
     request: Request<'a>,
     fixed: &Fixed,
     code: &[u8],
-    values: &Resolved<'_>,
+    values: &impl Values,
     mut body: Body<'a, 'p>,
     tag: u64,
     room: usize,

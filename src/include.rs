@@ -341,7 +341,7 @@ impl Includes {
     pub fn answer(&self) -> Answer<'_> {
         let Some(part) = self.parts.first() else { return Answer::Failed(SourceFailure::Refused) };
         match (part.fragment.bytes(), part.fragment.failure()) {
-            (Some(bytes), _) if bytes.is_empty() => Answer::Missing,
+            (Some([]), _) => Answer::Missing,
             (Some(bytes), _) => Answer::Value(bytes),
             (None, Some(why)) => why.of_source().map_or(Answer::Missing, Answer::Failed),
             (None, None) => Answer::Failed(SourceFailure::Timeout),

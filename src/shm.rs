@@ -1,14 +1,19 @@
 //! The one place where a zone's memory becomes a store.
 //!
-//! The zone's slab pool keeps nothing but one large piece, the store's region, and a word that finds
-//! it again after a reload (`shpool->data`). The store's lock is the slab pool's mutex, which is freed when
-//! the worker that held it dies (`lock`); the store then finds its dirty word set and rebuilds itself.
+//! The zone's slab pool keeps nothing but a board, one large piece, and a word that finds both again after a
+//! reload (`shpool->data`). In the large piece lie the store of pages, that of remembered values and that of local
+//! counters (`twice_core::shares`). All have one lock, the slab pool's mutex, which is freed when the worker that held it
+//! dies (`lock`); the store that it was changing then finds its dirty word set and rebuilds itself.
+//!
+//! A process has the same slot in all three. Only pages are pinned: a slot knows the free pins of one store.
 //!
 //! Lifetimes: a [`Zone`] is made when the configuration names it and lives as long as that
 //! configuration's cycle, which outlives every request that runs under it.
 
 mod elements;
 mod emptied;
+mod layout;
+mod local;
 mod lock;
 
 use std::ffi::c_void;
@@ -21,11 +26,17 @@ use ngx::ffi::{
 };
 use ngx::ngx_log_error;
 use twice_core::board::flights::{Channels, Flights, Owner};
-use twice_core::board::{Board, Counter, Plan};
+use twice_core::board::{Board, Counter};
+use twice_core::elements::MAX_ELEMENT;
+use twice_core::local::MAX_ID;
+use twice_core::shares::{Parts, Shares, TooFew};
 use twice_core::store::{
-    DeadSlot, Geometry, Held, Options, Pin, Policy, Region, Section, Slot, Store, TooSmall,
+    Damage, DeadSlot, Held, Options, Pin, Policy, Region, Section, Slot, Stats, Store, TooSmall,
 };
 
+#[allow(unused_imports, reason = "for sources")]
+pub use self::elements::Element;
+pub use self::layout::{Misfit, geometry, tag};
 use self::lock::ShmLock;
 use crate::channel;
 use crate::guard::guarded;
@@ -40,47 +51,26 @@ pub const DEFAULT_MAX_OBJECT: usize = 1 << 20;
 /// What a page may take besides a body of `max_object`: its key, its header lines, its program.
 pub const PAGE_EXTRA: usize = 64 << 10;
 
-/// Bytes of a zone that are nginx's own: the slab pool with its page table, and one page for alignment.
-fn slab_overhead(size: usize) -> usize {
-    let page = page_size();
-    let table = size / page * 16;
-    (mem::size_of::<ngx_slab_pool_t>() + 16 * 64 + table).next_multiple_of(page) + 2 * page
-}
-
-fn page_size() -> usize {
-    // SAFETY: set once, before any configuration is read.
-    unsafe { ngx::ffi::ngx_pagesize }
-}
-
-/// How a zone of `size` bytes would be divided; the error is the least size that would do.
-pub fn geometry(size: usize) -> Result<Geometry, usize> {
-    let room = size.saturating_sub(slab_overhead(size) + board_bytes(size));
-    Geometry::for_len(room, NGX_MAX_PROCESSES).map_err(|TooSmall { least }| {
-        let all = |size| least + slab_overhead(size) + board_bytes(size);
-        all(all(all(least))).next_multiple_of(page_size())
-    })
-}
-
-/// Bytes that a zone's board takes: whole pages of nginx's slab pool.
-fn board_bytes(size: usize) -> usize {
-    Plan::for_zone(size).bytes().next_multiple_of(page_size())
-}
-
 /// A `twice_zone`.
 pub struct Zone {
     name: String,
     max_object: usize,
     inactive_ms: u64,
     policy: Policy,
+    shares: Shares,
     snapshot: Option<Snapshot>,
     store: Option<(Store, ShmLock)>,
+    /// Remembered values, where the zone has room for such; under the same lock.
+    elements: Option<Store>,
+    /// Local counters, likewise.
+    local: Option<Store>,
     board: Option<Board>,
     slot: Slot,
 }
 
 impl Zone {
     /// A zone whose memory is not there yet.
-    pub fn new(name: &str, max_object: usize, inactive_ms: u64, policy: Policy) -> Self {
+    pub fn new(name: &str, max_object: usize, inactive_ms: u64, policy: Policy, shares: Shares) -> Self {
         // SAFETY: slot 0 until `init_process` sets this process's own; nothing is stored before that.
         let slot = unsafe { Slot::new(0) };
         Self {
@@ -88,8 +78,11 @@ impl Zone {
             max_object,
             inactive_ms,
             policy,
+            shares,
             snapshot: None,
             store: None,
+            elements: None,
+            local: None,
             board: None,
             slot,
         }
@@ -108,6 +101,11 @@ impl Zone {
     /// The file that keeps its pages.
     pub fn snapshot(&self) -> Option<&Snapshot> {
         self.snapshot.as_ref()
+    }
+
+    /// What of it is not the pages'.
+    pub fn shares(&self) -> Shares {
+        self.shares
     }
 
     /// Largest body and page that is stored.
@@ -168,7 +166,83 @@ impl Zone {
 
     /// Ends the fetches of a slot whose process is no more. The section is this zone's.
     pub fn give_up_all(&self, section: &Section<'_>, slot: u32) -> Channels {
-        self.board.map(|board| board.flights(section).give_up_all(slot)).unwrap_or_default()
+        let Some(board) = self.board else { return Channels::default() };
+        let elements = board.element_flights(section).map(|mut flights| flights.give_up_all(slot));
+        board.flights(section).give_up_all(slot).and(elements.unwrap_or_default())
+    }
+
+    /// The stores beside the pages'.
+    fn others(&self) -> impl Iterator<Item = (&Store, &ShmLock)> {
+        let lock = self.store.as_ref().map(|(_, lock)| lock);
+        [&self.elements, &self.local]
+            .into_iter()
+            .flatten()
+            .zip(std::iter::repeat(lock))
+            .filter_map(|(s, l)| Some((s, l?)))
+    }
+
+    /// Takes back what processes held that are no more, as `is_gone` tells. Back come those who wait for them.
+    pub fn sweep(&self, is_gone: impl Fn(u32) -> bool) -> Channels {
+        // A number that another program has by now counts as alive, until later.
+        let release = |section: &mut Section<'_>, number| {
+            // SAFETY: the process has ended. A new one in its slot would have said so under this lock.
+            section.release_slot(&unsafe { DeadSlot::new(number) });
+        };
+        for (store, lock) in self.others() {
+            store.with(lock, |section| {
+                for (number, _) in section.claims().filter(|(_, pid)| is_gone(*pid)) {
+                    release(section, number);
+                }
+            });
+        }
+        let woken = self.with(|section| {
+            let mut woken = Channels::default();
+            for (number, _) in section.claims().filter(|(_, pid)| is_gone(*pid)) {
+                woken = woken.and(self.give_up_all(section, number));
+                release(section, number);
+            }
+            woken
+        });
+        woken.unwrap_or_default()
+    }
+
+    /// Gives this process its slot, and takes back what the one before held there.
+    ///
+    /// # Safety
+    /// nginx gave this process the slot of this number, and nothing was done in the zone yet.
+    unsafe fn enter(&mut self, number: u32) -> Channels {
+        // SAFETY: nginx gives a process slot to one process at a time, and this process is new.
+        let dead = unsafe { DeadSlot::new(number) };
+        // SAFETY: as above; the zone of this cycle is the only user of the number in this process.
+        self.slot = unsafe { Slot::new(number) };
+        for (store, lock) in self.others() {
+            store.with(lock, |section| {
+                section.release_slot(&dead);
+                section.claim_slot(&self.slot, std::process::id());
+            });
+        }
+        let woken = self.with(|section| {
+            // Before the slot is released: should we die in between, somebody will do it again.
+            let woken = self.give_up_all(section, number);
+            section.release_slot(&dead);
+            section.claim_slot(&self.slot, std::process::id());
+            woken
+        });
+        woken.unwrap_or_default()
+    }
+
+    /// Looks at everything in the stores beside the pages'.
+    pub fn check_others(&self) -> Result<(), Damage> {
+        self.others().try_for_each(|(store, lock)| store.with(lock, |section| section.check()).map(drop))
+    }
+
+    /// The figures of the stores beside the pages': remembered values, local counters. All 0 where there is none.
+    pub fn other_stats(&self) -> [Stats; 2] {
+        let lock = self.store.as_ref().map(|(_, lock)| lock);
+        [&self.elements, &self.local].map(|store| match (store, lock) {
+            (Some(store), Some(lock)) => store.with(lock, |section| section.stats()),
+            _ => Stats::default(),
+        })
     }
 
     /// This process, as one that fetches.
@@ -223,20 +297,31 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
         policy: zone.policy,
     };
     // SAFETY: as above.
-    let plan = Plan::for_zone(unsafe { (*shm_zone).shm.size });
+    let size = unsafe { (*shm_zone).shm.size };
+    let too_few = |why: TooFew| format!("{} is too small", why.name);
+    let parts = layout::parts(size, zone.shares).map_err(too_few)?;
+    let plan = layout::plan(size, parts);
     // SAFETY: `data` is ours to use; it holds the region's description once one was made.
     let known = unsafe { (*pool).data.cast::<RegionAt>() };
     if reload && !known.is_null() {
         // SAFETY: written below by the first cycle; the mapping stays at its address on a reload, and
-        // all processes use this store under the slab pool's mutex.
-        let region = unsafe { Region::new((*known).base, (*known).len) };
-        let store = region.and_then(|region| Store::attach(region).ok());
+        // all processes use these stores under the slab pool's mutex.
+        let at = unsafe { known.read() };
+        // SAFETY: as above.
+        let regions = unsafe { at.regions() };
+        let attach = |region: Option<Region>| region.and_then(|region| Store::attach(region).ok());
+        let [store, elements, local] = regions.map(attach);
         // Only stray writes lead here: another build's store has another tag, and so memory of its own. It
         // can't be made anew, as workers of the cycle before are using it and it takes the whole zone. So the
         // reload is refused and the old configuration serves on; another size gives the zone new memory.
+        let whole = at.parts == parts
+            && elements.is_some() == (parts.elements > 0)
+            && local.is_some() == (parts.local > 0);
+        let store = store.filter(|_| whole);
         let store = store.ok_or("holds no store that can be used, allowed is another size or a restart")?;
+        (zone.elements, zone.local) = (elements, local);
         // SAFETY: as above.
-        let board = unsafe { Region::new((*known).board, plan.bytes()) };
+        let board = unsafe { Region::new(at.board, plan.bytes()) };
         let board = board.and_then(|region| Board::attach(region, plan));
         zone.board =
             Some(board.ok_or("holds no board that can be used, allowed is another size or a restart")?);
@@ -248,23 +333,32 @@ unsafe fn map(shm_zone: *mut ngx_shm_zone_t, zone: &mut Zone, reload: bool) -> R
     let (at, board, base, len) = unsafe {
         let at = ngx_slab_alloc(pool, mem::size_of::<RegionAt>()).cast::<RegionAt>();
         let board = ngx_slab_alloc(pool, plan.bytes()).cast::<u8>();
-        let len = (*pool).pfree * page_size();
+        let len = (*pool).pfree * layout::page_size();
         (at, board, ngx_slab_alloc(pool, len).cast::<u8>(), len)
     };
     if at.is_null() || board.is_null() || base.is_null() {
         return Err("its memory could not be taken as one piece".to_owned());
     }
+    let found = RegionAt { base, len, board, parts };
     // SAFETY: the piece is ours alone, and used under the slab pool's mutex.
-    let region = unsafe { Region::new(base, len) }.ok_or("its memory is not aligned")?;
+    let [pages, elements, local] = unsafe { found.regions() };
+    let pages = pages.ok_or("its memory is not aligned, or too small")?;
     // SAFETY: no other process knows the region yet.
-    let store = unsafe { Store::create(region, &options) }.map_err(too_small)?;
+    let store = unsafe { Store::create(pages, &options) }.map_err(too_small)?;
+    let create = |region: Option<Region>, max_page: usize| {
+        let options = Options { max_page, inactive_ms: 0, policy: Policy::Lru, ..options };
+        // SAFETY: as above.
+        region.map(|region| unsafe { Store::create(region, &options) }.map_err(too_small)).transpose()
+    };
+    zone.elements = create(elements, MAX_ELEMENT)?;
+    zone.local = create(local, MAX_ID)?;
     if zone.snapshot.is_none() {
         // Should a later configuration name a file, it must not be loaded over what is here by then.
         store.with(&lock, |section| section.set_saved_ms(now_ms()));
     }
     // SAFETY: `at` is a fresh piece of the right size; slab pieces of this size are aligned to it.
     unsafe {
-        at.write(RegionAt { base, len, board });
+        at.write(found);
         (*pool).data = at.cast();
     }
     zone.store = Some((store, lock));
@@ -283,13 +377,34 @@ fn too_small(why: TooSmall) -> String {
     format!("its memory is too small by {} bytes", why.least)
 }
 
-/// Where the region lies, kept in the zone itself.
+/// Where the stores' regions lie, kept in the zone itself.
+#[derive(Clone, Copy)]
 #[repr(C)]
 struct RegionAt {
     base: *mut u8,
+    /// Of all three.
     len: usize,
     /// The board, as long as its plan for the zone's size says.
     board: *mut u8,
+    parts: Parts,
+}
+
+impl RegionAt {
+    /// The regions of pages, remembered values and local counters. None: the store has no room, or is not wanted.
+    ///
+    /// # Safety
+    /// There are `len` bytes at `base`, and what [`Region::new`] asks for holds.
+    unsafe fn regions(&self) -> [Option<Region>; 3] {
+        let Parts { elements, local } = self.parts;
+        let Some(pages) = self.len.checked_sub(self.parts.sum()) else { return [None; 3] };
+        let mut at = 0;
+        [pages, elements, local].map(|len| {
+            let start = self.base.wrapping_add(at);
+            at += len;
+            // SAFETY: the caller's promise: the three lie one behind the other in the `len` bytes.
+            if len > 0 { unsafe { Region::new(start, len) } } else { None }
+        })
+    }
 }
 
 /// A seed that no visitor can know (hash flooding: oCERT-2011-003).
@@ -331,18 +446,8 @@ pub unsafe fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     for &shm_zone in &conf.zones {
         // SAFETY: the zones of this cycle, whose data are `Zone`s.
         let zone = unsafe { &mut *(*shm_zone).data.cast::<Zone>() };
-        // SAFETY: nginx gives a process slot to one process at a time, and this process is new.
-        let dead = unsafe { DeadSlot::new(number) };
-        // SAFETY: as above; the zone of this cycle is the only user of the number in this process.
-        zone.slot = unsafe { Slot::new(number) };
-        let woken = zone.with(|section| {
-            // Before the slot is released: should we die in between, somebody will do it again.
-            let woken = zone.give_up_all(section, number);
-            section.release_slot(&dead);
-            section.claim_slot(&zone.slot, std::process::id());
-            woken
-        });
-        channel::wake(woken.unwrap_or_default());
+        // SAFETY: this process is new, and has the number.
+        channel::wake(unsafe { zone.enter(number) });
         sweep::sweep(zone);
     }
     if !conf.zones.is_empty() {

@@ -10,6 +10,7 @@
 //! A [`Source`] is what its directive says. It lives as long as its configuration.
 
 pub mod asked;
+pub mod changes;
 pub mod fetches;
 pub mod http;
 pub mod keys;
@@ -17,7 +18,8 @@ pub mod memcached;
 mod records;
 
 use ngx::ffi::{sockaddr, socklen_t};
-use twice_core::ring::{Distribution, Hash};
+use twice_core::elements::SmallValue;
+use twice_core::ring::{self, Distribution, Hash, Ring};
 use twice_core::source::key::Template;
 use twice_core::source::{Change, Failure};
 
@@ -112,6 +114,7 @@ pub enum Kind {
 }
 
 /// A pool of memcached servers, as it is configured. Named as in twemproxy's file.
+#[derive(Clone)]
 pub struct Settings {
     /// At least one, each with a name of its own.
     pub servers: Vec<Server>,
@@ -126,7 +129,17 @@ pub struct Settings {
     pub preconnect: bool,
 }
 
+impl Settings {
+    /// Which of the servers has a key; by their numbers in `servers`.
+    pub fn ring(&self) -> Result<Ring, ring::Error> {
+        let as_placed = |server: &Server| ring::Server { name: server.name.clone(), weight: server.weight };
+        let servers: Vec<_> = self.servers.iter().map(as_placed).collect();
+        Ring::new(&servers, self.distribution, self.hash, self.hash_tag)
+    }
+}
+
 /// A memcached server.
+#[derive(Clone)]
 pub struct Server {
     /// What it is called where keys are placed.
     pub name: String,
@@ -142,6 +155,11 @@ impl Source {
     /// One that remembers nothing.
     pub fn new(name: &str, key: Key, kind: Kind) -> Self {
         Self { name: name.to_owned(), number: 0, key, format: Format::Text, ttl_ms: 0, timeout_ms: 0, kind }
+    }
+
+    /// The key at the source, of what its element is remembered by.
+    pub fn key_of<'a>(&self, id: &'a [u8]) -> &'a [u8] {
+        id.get(self.name.len() + 1..).unwrap_or_default()
     }
 }
 
@@ -170,12 +188,22 @@ pub fn write(request: Request<'_>, zone: &Zone, source: &Source, tag_key: &[u8],
         }
         Kind::Memcached(pool) => {
             if source.ttl_ms > 0 {
-                // The next page shows it, although it is not asked for anew.
-                zone.change_element(id, change, shm::now_ms());
+                change_remembered(zone, id, change);
             }
-            pool.change(id.get(source.name.len() + 1..).unwrap_or_default(), change);
+            pool.change(source.key_of(id), change);
         }
         // It answers questions only.
         Kind::Http { .. } => source.count(Stat::LostWrites),
+    }
+}
+
+/// The next page shows what was changed, although it does not ask for it anew.
+fn change_remembered(zone: &Zone, id: &[u8], change: Change) {
+    let (hash, now) = (zone.element_hash(id), shm::now_ms());
+    let changed = change != Change::Delete
+        && zone.change_element(hash, id, now, |value| SmallValue::of([change.of_text(value)?.as_bytes()]));
+    // What can't be counted, or was remembered as missing, is asked for anew.
+    if !changed && zone.look_at_element(hash, id, now, |_| ()).is_some() {
+        zone.forget_element(hash, id);
     }
 }

@@ -50,7 +50,7 @@ enum Body {
     None,
     /// This one, at the next call of the body filter.
     Ready(*mut ngx_chain_t),
-    /// One that waits for fragments.
+    /// One that waits for values or fragments.
     Waits,
     /// It has left; whatever still comes is dropped.
     Left,

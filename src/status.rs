@@ -38,9 +38,12 @@ pub unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_
 
 fn status_of(zone: &Zone) -> Option<ZoneStatus<'_>> {
     let board = zone.board()?;
+    let [elements, local] = zone.other_stats();
     Some(ZoneStatus {
         name: zone.name(),
         stats: zone.with(|section| section.stats())?,
+        elements,
+        local,
         counters: Counter::ALL.iter().map(|counter| board.figure(*counter)).collect(),
         visitors: board.visitors(shm::now_ms()),
     })

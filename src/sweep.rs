@@ -5,8 +5,6 @@
 //! somebody looks: each new worker does, and each worker now and then.
 
 use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_exiting, ngx_msec_t};
-use twice_core::board::flights::Channels;
-use twice_core::store::DeadSlot;
 
 use crate::channel;
 use crate::guard::guarded;
@@ -51,17 +49,5 @@ unsafe extern "C" fn tick(event: *mut ngx_event_t) {
 
 /// Takes back what the processes held that are no more, and wakes those who wait for them.
 pub fn sweep(zone: &Zone) {
-    let woken = zone.with(|section| {
-        let mut woken = Channels::default();
-        for (number, pid) in section.claims() {
-            // A number that another program has by now counts as alive, until later.
-            if shm::is_gone(pid) {
-                woken = woken.and(zone.give_up_all(section, number));
-                // SAFETY: the process has ended. A new one in its slot would have said so under this lock.
-                section.release_slot(&unsafe { DeadSlot::new(number) });
-            }
-        }
-        woken
-    });
-    channel::wake(woken.unwrap_or_default());
+    channel::wake(zone.sweep(shm::is_gone));
 }

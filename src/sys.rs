@@ -20,6 +20,8 @@ use ngx::ffi::{
     ngx_table_elt_t,
 };
 
+use crate::guard::guarded;
+
 pub use chain::{Chain, content, swallow};
 pub use lines::{
     Lines, forget_cache_control, has_cache_control, know_cache_control, lines, pair, push_copy, push_line,
@@ -82,6 +84,26 @@ pub unsafe fn pool_box<T>(pool: *mut ngx_pool_t, value: T) -> Option<*mut T> {
         (*cleanup).data = data.cast();
     }
     Some(data)
+}
+
+/// As [`pool_box`], in the pool's own memory: for what is made on each hit.
+pub fn pool_value_of<T>(request: Request<'_>, value: T) -> Option<*mut T> {
+    const { assert!(align_of::<T>() <= align_of::<usize>()) };
+    unsafe extern "C" fn drop_it<T>(data: *mut c_void) {
+        // SAFETY: nginx runs a cleanup once, with the data that was written below.
+        guarded((), || unsafe { data.cast::<T>().drop_in_place() });
+    }
+    // SAFETY: a live pool, which gives memory that is aligned to the machine word; the record and its data are ours to fill.
+    unsafe {
+        let cleanup = ngx_pool_cleanup_add(request.pool(), size_of::<T>());
+        if cleanup.is_null() {
+            return None;
+        }
+        let data = (*cleanup).data.cast::<T>();
+        data.write(value);
+        (*cleanup).handler = Some(drop_it::<T>);
+        Some(data)
+    }
 }
 
 /// [`pool_box`] in a request's pool.

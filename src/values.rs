@@ -19,16 +19,16 @@ use crate::include::Includes;
 use crate::language;
 use crate::outward;
 use crate::shm;
+use crate::source::asked::Asked;
 use crate::sys::{self, Request};
 
 /// Cookies that are indexed; a request with more is looked through again for the rest.
 const INDEXED: usize = 24;
 
-/// Values by slot number, in the request's pool.
+/// Values by slot number, in the request's pool: all are there.
 #[derive(Clone, Copy)]
 pub struct Resolved<'a> {
     values: &'a [&'a [u8]],
-    includes: Option<&'a Includes>,
 }
 
 impl Values for Resolved<'_> {
@@ -36,9 +36,33 @@ impl Values for Resolved<'_> {
     fn value(&self, slot: usize) -> Option<&[u8]> {
         self.values.get(slot).copied()
     }
+}
+
+/// The same, and what came later or is on its way.
+#[derive(Clone, Copy)]
+pub struct Coming<'a> {
+    /// Empty where a value was not known at once.
+    pub values: Resolved<'a>,
+    /// Values of sources.
+    pub asked: Option<&'a Asked>,
+    /// Fragments.
+    pub includes: Option<&'a Includes>,
+}
+
+impl Values for Coming<'_> {
+    fn value(&self, slot: usize) -> Option<&[u8]> {
+        match (self.values.value(slot), self.asked) {
+            (None | Some([]), Some(asked)) => asked.value(slot),
+            (value, _) => value,
+        }
+    }
 
     fn fragment(&self, slot: usize) -> Option<&[u8]> {
         self.includes?.fragment(slot)
+    }
+
+    fn awaits_value(&self, slot: usize) -> bool {
+        self.asked.is_some_and(|asked| asked.awaits(slot))
     }
 
     fn awaits_fragment(&self, slot: usize) -> bool {
@@ -49,12 +73,7 @@ impl Values for Resolved<'_> {
 impl<'a> Resolved<'a> {
     /// Values that were found one by one.
     pub fn of(values: &'a [&'a [u8]]) -> Self {
-        Self { values, includes: None }
-    }
-
-    /// The same with the fragments that came.
-    pub fn with(self, includes: &'a Includes) -> Self {
-        Self { includes: Some(includes), ..self }
+        Self { values }
     }
 
     /// The values, to be kept no longer than the request's pool.
@@ -75,17 +94,44 @@ pub fn log_truncated(request: Request<'_>, limits: &Limits) {
     );
 }
 
+/// Whether sources are asked for their values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// No: they count as missing.
+    Nothing,
+    /// Yes, and the page is woken when the last value is there.
+    ForAll,
+    /// Yes, and it is woken for each.
+    ForEach,
+}
+
 /// Finds values. Reads the cookies once, when the first one is asked for.
 pub struct Resolver<'a> {
     request: Request<'a>,
     cookies: [(&'a [u8], &'a [u8]); INDEXED],
     count: Option<usize>,
+    ask: Ask,
+    /// Null as long as no source was asked; in the request's pool.
+    asked: *mut Asked,
 }
 
 impl<'a> Resolver<'a> {
     /// Nothing read yet.
-    pub fn new(request: Request<'a>) -> Self {
-        Self { request, cookies: [(b"", b""); INDEXED], count: None }
+    pub fn new(request: Request<'a>, ask: Ask) -> Self {
+        Self { request, cookies: [(b"", b""); INDEXED], count: None, ask, asked: ptr::null_mut() }
+    }
+
+    /// The same of a page that has asked before, if it did.
+    ///
+    /// # Safety
+    /// `asked` must be null, or what [`Resolver::asked`] gave for this live request.
+    pub unsafe fn resume(request: Request<'a>, ask: Ask, asked: *mut Asked) -> Self {
+        Self { asked, ..Self::new(request, ask) }
+    }
+
+    /// What the page has asked sources for, in the request's pool; null if nothing.
+    pub fn asked(&self) -> *mut Asked {
+        self.asked
     }
 
     /// Resolves all slots, and adds up the bytes that their tags print before filters; none when memory
@@ -95,7 +141,7 @@ impl<'a> Resolver<'a> {
         let place = self.request.alloc_array::<&'a [u8]>(count)?;
         let (mut n, mut bytes) = (0, 0usize);
         for slot in slots.take(count) {
-            let value = self.value(slot);
+            let value = self.value(n, slot);
             bytes = bytes.saturating_add(value.len().saturating_mul(slot.uses as usize));
             // SAFETY: room for `count` slices was allocated, and `n < count`.
             unsafe { place.add(n).write(value) };
@@ -105,8 +151,8 @@ impl<'a> Resolver<'a> {
         Some((Resolved::of(unsafe { slice::from_raw_parts(place, n) }), bytes))
     }
 
-    /// The value of one slot, empty if it is missing.
-    pub fn value(&mut self, slot: Slot<'_>) -> &'a [u8] {
+    /// The value of one slot, empty if it is missing or on its way. Slots come in the order of their numbers.
+    pub fn value(&mut self, number: usize, slot: Slot<'_>) -> &'a [u8] {
         match slot.target {
             Target::Cookie => self.cookie(slot.key),
             Target::Header => self.request.header_in(slot.key),
@@ -119,9 +165,23 @@ impl<'a> Resolver<'a> {
             Target::AbValue => ab::ab_value(self.request, slot.key),
             // A fragment, asked for by a sub-request if the page prints it.
             Target::Include => None,
-            Target::Source => None,
+            Target::Source => self.source(number, slot),
         }
         .unwrap_or_default()
+    }
+
+    fn source(&mut self, number: usize, slot: Slot<'_>) -> Option<&'a [u8]> {
+        if self.ask == Ask::Nothing {
+            return None;
+        }
+        if self.asked.is_null() {
+            self.asked = Asked::of_page(self.request, self.ask == Ask::ForEach)?;
+        }
+        // SAFETY: the zone of the request's location, alive as long as its configuration; what was made for this request.
+        unsafe {
+            let zone = ctx::get(self.request)?.zone.as_ref()?;
+            Some(Asked::ask(self.asked, self.request, zone, number, slot.source()?))
+        }
     }
 
     /// The first cookie of this name.

@@ -24,7 +24,7 @@ use crate::ctx::Ctx;
 use crate::deliver::{self, Taken};
 use crate::shm::Zone;
 use crate::sys::{self, Request};
-use crate::values::Resolver;
+use crate::values::{Ask, Resolver};
 use crate::{language, outward};
 
 /// What the store has for a request.
@@ -111,7 +111,7 @@ pub fn key_of<'a, 'd>(
     dimensions: impl Iterator<Item = Dimension<'d>>,
 ) -> Result<&'a [u8], Reason> {
     let mut values = [Value::Absent; MAX_DIMENSIONS];
-    let mut resolver = Resolver::new(request);
+    let mut resolver = Resolver::new(request, Ask::Nothing);
     let mut count = 0;
     for dimension in dimensions {
         *values.get_mut(count).ok_or(Reason::Failed)? = value_of(request, &mut resolver, dimension)?;

@@ -11,6 +11,7 @@ use ngx::ngx_log_error;
 
 use super::chain::{Next, record_chain, record_silently};
 use crate::guard::guarded;
+use crate::source::changes;
 use crate::sys::{self, ERROR, Request};
 use crate::{ctx, include, leaving, refresh, stand_in};
 
@@ -60,7 +61,11 @@ fn filter_body(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: the chain that nginx passed.
     match guarded(stand_in::Turn::Failed, || unsafe { stand_in::turn(request, chain) }) {
         stand_in::Turn::Through => {}
-        stand_in::Turn::Instead(chain) => return next_body(request, chain),
+        stand_in::Turn::Instead(chain) => {
+            let rc = next_body(request, chain);
+            guarded((), || changes::make(request));
+            return rc;
+        }
         stand_in::Turn::Nothing => return sys::OK,
         stand_in::Turn::Failed => return ERROR,
     }
@@ -86,6 +91,7 @@ fn filter_body(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
             if rendered {
                 // SAFETY: as above, after the next filter has returned.
                 guarded((), || unsafe { (*capture).outgoing.sent(request, out) });
+                guarded((), || changes::make(request));
             }
             rc
         }

@@ -7,8 +7,10 @@
 use std::ptr;
 
 use ngx::ffi::{ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t, ngx_chain_update_chains, ngx_create_temp_buf};
+use twice_core::source::Change;
 use twice_core::template::Sink;
 
+use crate::source::changes;
 use crate::sys::Request;
 
 const PIECE: usize = 16 << 10;
@@ -252,5 +254,9 @@ impl Sink for Writer<'_> {
 
     fn write(&mut self, bytes: &[u8]) {
         self.failed |= self.out.write(self.request, bytes).is_none();
+    }
+
+    fn change(&mut self, source: &[u8], key: &[u8], change: Change) {
+        changes::note(self.request, source, key, change);
     }
 }

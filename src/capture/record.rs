@@ -1,23 +1,25 @@
 //! A body on its way into the store.
 
-use std::sync::Arc;
+use std::ptr;
 
 use ngx::ffi::NGX_LOG_ERR;
 use ngx::ngx_log_error;
 use twice_core::include::Failure;
 use twice_core::outcome::Reason;
+use twice_core::source;
 use twice_core::template::{Compiler, Limits, State};
 
 use super::headers::Snapshot;
 use super::outgoing::Outgoing;
 use super::save;
-use crate::conf::LocConf;
+use crate::conf::{self, LocConf};
 use crate::ctx;
 use crate::flight;
 use crate::include::Includes;
 use crate::shm::PAGE_EXTRA;
+use crate::source::asked::Asked;
 use crate::sys::Request;
-use crate::values::{self, Resolved, Resolver};
+use crate::values::{self, Ask, Coming, Resolved, Resolver};
 
 /// What the body filter keeps for one answer.
 pub struct Capture {
@@ -25,7 +27,7 @@ pub struct Capture {
     pub recording: Recording,
     /// Buffers on their way to the client, where tags are filled.
     pub outgoing: Outgoing,
-    /// Something is held back, because fragments are waited for.
+    /// Something is held back, because values or fragments are waited for.
     pub held: Option<Held>,
 }
 
@@ -40,7 +42,7 @@ pub struct Held {
 pub enum Progress {
     /// As far as there is a page.
     Rendered,
-    /// As far as a fragment that is waited for.
+    /// As far as a value or a fragment that is waited for.
     Waits,
 }
 
@@ -63,12 +65,24 @@ enum Body {
 struct Tagged {
     compiler: Compiler,
     state: State,
-    /// Values of the slots so far, in the request's pool.
+    /// Values of the slots so far, in the request's pool; empty where one is on its way.
     values: Vec<*const [u8]>,
+    /// What sources were asked for, in the request's pool; null as long as none was.
+    asked: *mut Asked,
     /// Looks ahead for fragments, where the page includes any and `state` is behind.
     scout: Option<State>,
     /// The fragments, in the request's pool; null as long as none was needed.
     includes: *mut Includes,
+}
+
+fn limits(max: usize) -> Limits {
+    Limits { regex_buffer: max, ..Limits::default() }
+}
+
+/// For a body of at most `max` bytes with the tags of its location.
+pub fn compiler(request: Request<'_>, conf: &LocConf, max: usize) -> Compiler {
+    let sources = conf::main_of_request(request).source_names.clone();
+    Compiler::new(conf.delimiters().clone(), conf.escape(), limits(max), sources)
 }
 
 /// The recording of one answer.
@@ -84,19 +98,18 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// `length` is nginx's `content_length_n`.
-    pub fn new(conf: &LocConf, max: usize, length: i64, snapshot: Option<Snapshot>, tags: bool) -> Self {
-        let body = if tags {
-            let limits = Limits { regex_buffer: max, ..Limits::default() };
-            Body::Tagged(Box::new(Tagged {
-                compiler: Compiler::new(conf.delimiters().clone(), conf.escape(), limits, Arc::from([])),
-                state: State::new(&limits),
+    /// `length` is nginx's `content_length_n`. `compiler`: where the body has tags.
+    pub fn new(max: usize, length: i64, snapshot: Option<Snapshot>, compiler: Option<Compiler>) -> Self {
+        let body = match compiler {
+            Some(compiler) => Body::Tagged(Box::new(Tagged {
+                compiler,
+                state: State::new(&limits(max)),
                 values: Vec::new(),
+                asked: ptr::null_mut(),
                 scout: None,
-                includes: std::ptr::null_mut(),
-            }))
-        } else {
-            Body::Plain(Vec::new())
+                includes: ptr::null_mut(),
+            })),
+            None => Body::Plain(Vec::new()),
         };
         Self { snapshot, max, length: u64::try_from(length).ok(), seen: 0, body, finished: false }
     }
@@ -193,34 +206,45 @@ impl Recording {
         }
     }
 
-    /// Runs what was compiled so far, with this visitor's values and fragments; none when memory ran out.
+    /// Runs what was compiled so far, with this visitor's values and fragments; none when memory ran out. Sources are asked
+    /// for all values that the page so far has, whatever stands before them.
     pub fn render(&mut self, request: Request<'_>, out: &mut Outgoing) -> Option<Progress> {
         let Body::Tagged(tagged) = &mut self.body else { return Some(Progress::Rendered) };
-        let Tagged { compiler, state, values: found, scout, includes } = &mut **tagged;
+        let Tagged { compiler, state, values: found, asked, scout, includes } = &mut **tagged;
+        // A client that has left needs nothing.
+        let left = request.is_broken();
         let known = found.len();
         if compiler.slots().len() > known {
-            let mut resolver = Resolver::new(request);
-            for slot in compiler.slots().skip(known) {
-                found.push(resolver.value(slot));
+            let ask = if left { Ask::Nothing } else { Ask::ForEach };
+            // SAFETY: made for this live request.
+            let mut resolver = unsafe { Resolver::resume(request, ask, *asked) };
+            for (number, slot) in compiler.slots().enumerate().skip(known) {
+                found.push(resolver.value(number, slot));
             }
+            *asked = resolver.asked();
         }
         // SAFETY: the values lie in the pool and the header buffers of this request, which outlives
         // its capture; a raw slice has the layout of a reference to one.
         let slices = unsafe { std::slice::from_raw_parts(found.as_ptr().cast::<&[u8]>(), found.len()) };
-        let mut values = Resolved::of(slices);
-        // A client that has left needs none.
-        if compiler.includes() > 0 && !request.is_broken() {
+        // SAFETY: null, or in the pool of this live request; nobody else looks at them until this returns.
+        let mut values =
+            Coming { values: Resolved::of(slices), asked: unsafe { asked.as_ref() }, includes: None };
+        if compiler.includes() > 0 && !left {
             let scout = scout.get_or_insert_with(|| state.fork());
             let needed = compiler.needed(scout, &values).ok()?;
             ask(request, includes, compiler, &needed)?;
         }
-        // SAFETY: null, or in the pool of this live request; nobody else looks at it until this returns.
-        if let Some(includes) = unsafe { includes.as_mut() } {
-            if includes.is_pending() && compiler.size() > self.max + PAGE_EXTRA {
-                // As much as is recorded of a page is held back, and not more.
+        // As much as is recorded of a page is held back, and not more.
+        let too_large = compiler.size() > self.max + PAGE_EXTRA;
+        // SAFETY: as above.
+        unsafe {
+            if let Some(includes) = includes.as_mut().filter(|_| too_large) {
                 includes.give_up(Failure::PageTooLarge);
             }
-            values = values.with(includes);
+            if let Some(asked) = asked.as_mut().filter(|_| too_large) {
+                asked.give_up(source::Failure::Busy);
+            }
+            (values.asked, values.includes) = (asked.as_ref(), includes.as_ref());
         }
         let mut sink = out.sink(request, compiler.literals());
         compiler.run(state, &values, &mut sink).ok()?;

@@ -11,7 +11,7 @@ use ngx::ffi::{
     ngx_http_upstream_srv_conf_t, ngx_parse_url, ngx_url_t,
 };
 use ngx::ngx_conf_log_error;
-use twice_core::ring::{Distribution, Hash};
+use twice_core::ring::{self, Distribution, Hash};
 use twice_core::source::{is_name, key};
 use twice_core::template::Target;
 
@@ -23,9 +23,6 @@ use crate::sys;
 
 /// Most sources of a configuration.
 const MOST: usize = 64;
-
-/// Most servers of one.
-const MOST_SERVERS: usize = 256;
 
 /// Most connections of a worker to a server.
 const MOST_CONNECTIONS: u64 = 64;
@@ -168,8 +165,8 @@ fn memcached(directive: &Directive, name: &str, rest: &[String]) -> Result<Decla
     let settings = Settings {
         servers: Vec::new(),
         connections: options.connections.unwrap_or(1),
-        hash: options.hash.clone(),
-        distribution: options.distribution.clone(),
+        hash: options.hash,
+        distribution: options.distribution,
         hash_tag: options.hash_tag,
         auto_eject_hosts: options.auto_eject_hosts,
         server_failure_limit: options.server_failure_limit.unwrap_or(2),
@@ -338,10 +335,10 @@ impl Options {
 pub unsafe fn complete(cf: *mut ngx_conf_t, main: &mut MainConf) -> bool {
     for declared in std::mem::take(&mut main.declared) {
         // SAFETY: the caller's promise.
-        match unsafe { servers(cf, &declared) } {
-            Ok(servers) => {
-                let Declared { source, settings, .. } = declared;
-                let pool = Pool::new(Settings { servers, ..settings }, source.timeout_ms);
+        match unsafe { servers(cf, &declared) }.and_then(|servers| settings(&declared, servers)) {
+            Ok(settings) => {
+                let source = declared.source;
+                let pool = Pool::new(settings, source.timeout_ms);
                 main.sources.push(Source { kind: Kind::Memcached(pool), ..source });
             }
             Err(why) => {
@@ -383,9 +380,6 @@ unsafe fn servers(cf: *mut ngx_conf_t, declared: &Declared) -> Result<Vec<Server
     if found.is_empty() {
         return Err(format!("has the upstream \"{upstream}\", which has no server, allowed is one that has"));
     }
-    if found.len() > MOST_SERVERS {
-        return Err(format!("has the upstream \"{upstream}\", allowed are {MOST_SERVERS} servers"));
-    }
     if !declared.names.is_empty() && declared.names.len() != found.len() {
         return Err(format!(
             "has {} names for the {} servers of \"{upstream}\", allowed is one for each",
@@ -408,6 +402,20 @@ unsafe fn servers(cf: *mut ngx_conf_t, declared: &Declared) -> Result<Vec<Server
         servers.push(server);
     }
     Ok(servers)
+}
+
+/// The whole settings of a pool, of whose servers a ring can be made.
+fn settings(declared: &Declared, servers: Vec<Server>) -> Result<Settings, String> {
+    let settings = Settings { servers, ..declared.settings.clone() };
+    match settings.ring() {
+        Ok(_) => Ok(settings),
+        Err(why) => Err(format!(
+            "has the upstream \"{}\", of which no ring can be made: {why}; allowed are 1 to {} servers whose weights are \
+             less than 2^32 together",
+            declared.upstream,
+            ring::MAX_SERVERS
+        )),
+    }
 }
 
 /// The upstream block of a name.
@@ -458,7 +466,7 @@ unsafe fn of_block(block: &ngx_http_upstream_srv_conf_t, upstream: &str) -> Resu
         let address = unsafe { &*server.addrs };
         let weight = u32::try_from(server.weight).unwrap_or(u32::MAX);
         servers.push(Server {
-            name: placement_name(&label),
+            name: ring::default_name(&label),
             label,
             weight,
             sockaddr: address.sockaddr,
@@ -491,17 +499,11 @@ unsafe fn of_address(cf: *mut ngx_conf_t, text: &str) -> Result<Server, String> 
         }
         let address = &*url.addrs;
         Ok(Server {
-            name: placement_name(text),
+            name: ring::default_name(text),
             label: text.to_owned(),
             weight: 1,
             sockaddr: address.sockaddr,
             socklen: address.socklen,
         })
     }
-}
-
-/// What a server is called where keys are placed (twemproxy's `conf_server_each_transform`, libmemcached): HOST:PORT, but
-/// only HOST where the port is memcached's own.
-fn placement_name(label: &str) -> String {
-    label.strip_suffix(":11211").unwrap_or(label).to_owned()
 }

@@ -1,5 +1,5 @@
-//! `twice_zone NAME SIZE [max_object=1m] [inactive=TIME] [policy=NAME] [snapshot=FILE] [snapshot_interval=TIME]` and
-//! `twice ZONE | off`.
+//! `twice_zone NAME SIZE [max_object=1m] [inactive=TIME] [policy=NAME] [elements=N%] [local=N%] [snapshot=FILE]
+//! [snapshot_interval=TIME]` and `twice ZONE | off`.
 
 use std::ffi::{c_char, c_void};
 use std::path::PathBuf;
@@ -10,11 +10,12 @@ use ngx::ffi::{
     ngx_shm_zone_t, ngx_str_t,
 };
 
+use twice_core::shares::{MOST, MOST_TOGETHER, Share, Shares, TooFew};
 use twice_core::store::Policy;
 
 use super::setters::{Directive, set};
 use super::{LocConf, MainConf, Use, main_of};
-use crate::shm::{self, DEFAULT_MAX_OBJECT, PAGE_EXTRA, Zone};
+use crate::shm::{self, DEFAULT_MAX_OBJECT, Misfit, PAGE_EXTRA, Zone};
 use crate::snapshot::{self, Snapshot};
 use crate::sys;
 
@@ -63,6 +64,27 @@ fn full_name(directive: &Directive, text: &str) -> Result<Option<PathBuf>, Strin
     }
 }
 
+fn share(option: &str, text: &str) -> Result<Share, String> {
+    Share::parse(text).ok_or_else(|| {
+        format!("has the option \"{option}\", allowed is a share of the zone from 0% to {MOST}%")
+    })
+}
+
+/// Tells nginx that zones with other shares are other zones. Only when all is read: until then directives find a zone,
+/// be it defined or not, by the one tag that they all know.
+///
+/// # Safety
+/// `main` must be that of the running configuration, whose http block has been read.
+pub unsafe fn tell_shares(main: &MainConf) {
+    for &shm_zone in &main.zones {
+        // SAFETY: a zone of this configuration.
+        if let Some(zone) = unsafe { shm::zone_of(shm_zone) } {
+            // SAFETY: as above; nginx compares tags when the configuration is read to its end.
+            unsafe { (*shm_zone).tag = shm::tag(zone.shares()) };
+        }
+    }
+}
+
 /// The setter of `twice_zone`.
 pub unsafe extern "C" fn twice_zone(
     cf: *mut ngx_conf_t,
@@ -87,6 +109,7 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
         .ok_or_else(|| format!("has the size \"{size_text}\", allowed is a size such as 512k, 256m or 1g"))?;
     let (mut max_object, mut inactive_ms, mut policy) = (None, 0, Policy::default());
     let (mut snapshot, mut snapshot_interval) = (None, None);
+    let mut shares = Shares::default();
     for (i, option) in options.iter().enumerate() {
         let name = |option: &str| option.split_once('=').map(|(name, _)| name.to_owned());
         if name(option).is_some() && options.iter().take(i).any(|other| name(other) == name(option)) {
@@ -109,6 +132,10 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
                 let names = Policy::ALL.map(Policy::as_str).join(", ");
                 format!("has the option \"{option}\", allowed are the policies {names}")
             })?;
+        } else if let Some(text) = option.strip_prefix("elements=") {
+            shares.elements = share(option, text)?;
+        } else if let Some(text) = option.strip_prefix("local=") {
+            shares.local = share(option, text)?;
         } else if let Some(text) = option.strip_prefix("snapshot=") {
             let file = full_name(directive, text)?;
             snapshot = Some(
@@ -123,15 +150,26 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
         } else {
             return Err(format!(
                 "has the option \"{option}\", allowed are max_object=SIZE, inactive=TIME, policy=NAME, \
-                 snapshot=FILE and snapshot_interval=TIME"
+                 elements=N%, local=N%, snapshot=FILE and snapshot_interval=TIME"
             ));
         }
     }
-    let geometry = shm::geometry(size).map_err(|least| {
-        format!(
+    let (elements, local) = (shares.elements.percent(), shares.local.percent());
+    if elements + local > MOST_TOGETHER {
+        return Err(format!(
+            "has elements={elements}% and local={local}%, allowed are {MOST_TOGETHER}% together"
+        ));
+    }
+    let geometry = shm::geometry(size, shares).map_err(|why| match why {
+        Misfit::Size(least) => format!(
             "has the size \"{size_text}\", too small for one page, allowed is {}k or more",
             least.div_ceil(1024)
-        )
+        ),
+        Misfit::Share(TooFew { name, least }) => {
+            let value = if name == "local" { local } else { elements };
+            let enough = if least <= MOST.into() { format!("{least}% to {MOST}%") } else { "a larger zone".into() };
+            format!("has {name}={value}% of the size \"{size_text}\", too small for one value, allowed are 0% and {enough}")
+        }
     })?;
     let largest = geometry.largest_page();
     let max_object = match max_object {
@@ -167,7 +205,7 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
     if main.zones.contains(&shm_zone) {
         return Err(format!("has the name \"{name}\" a second time, allowed is another name"));
     }
-    let zone = Zone::new(name, max_object, inactive_ms, policy).with_snapshot(snapshot);
+    let zone = Zone::new(name, max_object, inactive_ms, policy, shares).with_snapshot(snapshot);
     let zone = directive.keep(zone)?;
     // SAFETY: a shared zone of this configuration, ours by its tag.
     unsafe {

@@ -121,6 +121,11 @@ impl Fixed {
         self.literals_len as usize
     }
 
+    /// Response status.
+    pub fn status(&self) -> u16 {
+        u16::try_from(self.status).unwrap_or(0)
+    }
+
     /// Whether the page has tags.
     pub fn tagged(&self) -> bool {
         self.flags & TAGGED != 0

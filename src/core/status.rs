@@ -11,8 +11,12 @@ use crate::store::Stats;
 pub struct ZoneStatus<'a> {
     /// Its name.
     pub name: &'a str,
-    /// The store's figures.
+    /// The figures of the store of pages.
     pub stats: Stats,
+    /// Those of the store of remembered values.
+    pub elements: Stats,
+    /// Those of the store of local counters.
+    pub local: Stats,
     /// The board's, in the order of [`Counter::ALL`].
     pub counters: Vec<u64>,
     /// Different visitors of the last 24 hours, estimated.
@@ -23,7 +27,7 @@ pub struct ZoneStatus<'a> {
 type Gauge = (&'static str, &'static str, fn(&ZoneStatus<'_>) -> u64);
 
 /// Figures of now.
-pub const GAUGES: [Gauge; 9] = [
+pub const GAUGES: [Gauge; 15] = [
     ("pages", "Pages that are stored.", |z| z.stats.entries),
     ("page_bytes", "Bytes of their keys and values.", |z| z.stats.live_bytes),
     ("used_bytes", "Bytes of the zone that they take.", |z| bytes(z.stats.live_units)),
@@ -32,17 +36,31 @@ pub const GAUGES: [Gauge; 9] = [
     ("filling", "Pages that are being stored.", |z| z.stats.pending),
     ("leaving", "Pages that are out of the store and still being sent.", |z| z.stats.zombies),
     ("sending", "Large pages that are being sent.", |z| z.stats.pins),
+    ("elements", "Values of sources that are remembered, or were and have not gone yet.", |z| {
+        z.elements.entries
+    }),
+    ("element_used_bytes", "Bytes of the zone that they take.", |z| bytes(z.elements.live_units)),
+    ("element_arena_bytes", "Bytes of the zone that they can take.", |z| bytes(z.elements.arena_units)),
+    ("counters", "Local counters.", |z| z.local.entries),
+    ("counter_used_bytes", "Bytes of the zone that they take.", |z| bytes(z.local.live_units)),
+    ("counter_arena_bytes", "Bytes of the zone that they can take.", |z| bytes(z.local.arena_units)),
     ("visitors_24h", "Different client addresses of the last 24 hours, estimated.", |z| z.visitors),
 ];
 
 /// Figures of the store that only grow.
-pub const STORE_COUNTERS: [Gauge; 6] = [
+pub const STORE_COUNTERS: [Gauge; 8] = [
     ("replaced", "Pages that gave way to a newer one of their key.", |z| z.stats.replaced),
     ("evicted", "Pages that gave way because their room was needed.", |z| z.stats.evicted),
     ("inactive", "Pages that went because nobody asked for them.", |z| z.stats.inactive),
     ("refused", "Pages that found no room.", |z| z.stats.refused),
-    ("recoveries", "Repairs after a worker died in the middle of a change.", |z| z.stats.recoveries),
-    ("lost", "Pages that a repair had to drop.", |z| z.stats.lost),
+    ("elements_evicted", "Values of sources that gave way because their room was needed.", |z| {
+        z.elements.evicted
+    }),
+    ("counters_evicted", "Local counters that gave way because their room was needed.", |z| z.local.evicted),
+    ("recoveries", "Repairs after a worker died in the middle of a change.", |z| {
+        z.all(|stats| stats.recoveries)
+    }),
+    ("lost", "Pages, values and counters that a repair had to drop.", |z| z.all(|stats| stats.lost)),
 ];
 
 fn bytes(units: u64) -> u64 {
@@ -50,6 +68,11 @@ fn bytes(units: u64) -> u64 {
 }
 
 impl ZoneStatus<'_> {
+    /// A figure of all stores.
+    fn all(&self, of: fn(&Stats) -> u64) -> u64 {
+        [&self.stats, &self.elements, &self.local].into_iter().map(of).sum()
+    }
+
     /// All figures: name, help, whether it only grows, value.
     fn rows(&self) -> impl Iterator<Item = (&'static str, &'static str, bool, u64)> {
         let board = Counter::ALL.iter().zip(&self.counters).map(|(c, n)| (c.as_str(), c.help(), true, *n));

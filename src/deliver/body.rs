@@ -3,10 +3,12 @@
 use std::ptr;
 
 use ngx::ffi::ngx_chain_t;
+use twice_core::source::Change;
 use twice_core::store::Segments;
 use twice_core::template::Sink;
 
 use super::LARGE_RUN;
+use crate::source::changes;
 use crate::sys::{Chain, Request};
 
 /// Least bytes of a joined buffer after the first.
@@ -169,6 +171,10 @@ impl Sink for Body<'_, '_> {
     #[inline(always)]
     fn write(&mut self, bytes: &[u8]) {
         self.join(bytes);
+    }
+
+    fn change(&mut self, source: &[u8], key: &[u8], change: Change) {
+        changes::note(self.request, source, key, change);
     }
 
     fn fragment(&mut self, bytes: &[u8]) {

@@ -4,7 +4,8 @@
 //! otherwise. Workers of the cycle before go on in theirs, which ends with the last of them; the new ones start
 //! with nothing. The line is written when the new configuration holds for good, not while it may still fail.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
+use std::mem::MaybeUninit;
 
 use ngx::ffi::{NGX_LOG_NOTICE, ngx_cycle_t, ngx_list_part_t, ngx_module_t, ngx_shm_zone_t};
 use ngx::ngx_log_error;
@@ -32,10 +33,12 @@ pub unsafe fn tell(cycle: *mut ngx_cycle_t, zones: &[*mut ngx_shm_zone_t]) {
         if old.shm.addr == zone.shm.addr || unsafe { !is_ours(before, old) } {
             continue;
         }
-        let why = if old.shm.size == zone.shm.size {
-            "the module is another build".to_owned()
-        } else {
+        let why = if old.shm.size != zone.shm.size {
             format!("its size was changed from {} to {}", size(old.shm.size), size(zone.shm.size))
+        } else if let Some((elements, local)) = super::layout::percents(old.tag) {
+            format!("its shares were elements={elements}% and local={local}% before")
+        } else {
+            "the module is another build".to_owned()
         };
         // SAFETY: the new cycle's log is open by now.
         let log = unsafe { (*cycle).log };
@@ -68,19 +71,34 @@ unsafe fn find<'a>(part: &'a ngx_list_part_t, name: &[u8]) -> Option<&'a ngx_shm
 /// # Safety
 /// `zone` must be a zone of `cycle`, whose modules are still loaded.
 unsafe fn is_ours(cycle: &ngx_cycle_t, zone: &ngx_shm_zone_t) -> bool {
-    // A tag is any address: it is followed only where it is one of the cycle's modules.
+    // A tag is any address; ours lie in the file of the module, as the module itself does.
+    let Some(file) = file_of(zone.tag) else { return false };
     let mut module: *mut *mut ngx_module_t = cycle.modules;
     // SAFETY: the cycle's list of modules ends with null, names are C strings or null.
     unsafe {
         while !(*module).is_null() {
-            if (*module).cast() == zone.tag {
-                let name = (**module).name;
-                return !name.is_null() && CStr::from_ptr(name) == crate::NAME;
+            let name = (**module).name;
+            if !name.is_null()
+                && CStr::from_ptr(name) == crate::NAME
+                && file_of((*module).cast()) == Some(file)
+            {
+                return true;
             }
             module = module.add(1);
         }
     }
     false
+}
+
+/// Where the program or library that has this address begins.
+fn file_of(address: *const c_void) -> Option<usize> {
+    let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: looks any address up; `info` is its to write, and zeros are a valid one.
+    let info = unsafe {
+        libc::dladdr(address, info.as_mut_ptr());
+        info.assume_init()
+    };
+    (!info.dli_fbase.is_null()).then(|| info.dli_fbase.addr())
 }
 
 /// A size as a configuration has it.

@@ -86,7 +86,8 @@ impl Snapshot {
 
     fn save_last(&self, zone: &Zone, begun: Result<Save, Kept>, log: *mut ngx_log_t) {
         let name = zone.name();
-        match zone.with(|section| section.check()) {
+        let others = zone.check_others();
+        match zone.with(|section| section.check()).map(|account| others.and(account)) {
             Some(Ok(account)) => {
                 let Account { arena, free, live, pending, zombie, entries, .. } = account;
                 ngx_log_error!(
@@ -137,7 +138,9 @@ impl Snapshot {
             }
         };
         // SAFETY: all other processes of this nginx are gone; this one has no slot of its own, or serves nobody any more.
-        zone.with(|section| section.release_slot(&unsafe { DeadSlot::new(zone.slot().number()) }));
+        let dead = unsafe { DeadSlot::new(zone.slot().number()) };
+        zone.with(|section| section.release_slot(&dead));
+        zone.with_local(|section| section.release_slot(&dead));
         let result = save.turn(zone, &AT_ONCE).and_then(|_| save.finish(zone));
         self.end(zone, result, log);
     }

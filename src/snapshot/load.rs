@@ -5,9 +5,10 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use twice_core::local::Restored;
 use twice_core::page::PAGE_FORMAT;
 use twice_core::policy::Times;
-use twice_core::snapshot::{OpenError, Reader, Record, Step};
+use twice_core::snapshot::{Kind, OpenError, Reader, Record, Step};
 use twice_core::store::{Meta, ReserveError};
 
 use super::Pace;
@@ -25,9 +26,10 @@ pub struct Load {
     reader: Reader<File>,
     started: Instant,
     loaded: u64,
+    counters: u64,
     /// Pages that are of no use any more, or not yet made.
     out_of_time: u64,
-    /// Pages for which there was no room.
+    /// Pages and counters for which there was no room.
     left_out: u64,
 }
 
@@ -53,7 +55,14 @@ impl Load {
             let written_us = reader.written_ms().saturating_mul(1000);
             zone.with(|section| board.begin_after(section, written_us));
         }
-        Ok(Some(Load { reader, started: Instant::now(), loaded: 0, out_of_time: 0, left_out: 0 }))
+        Ok(Some(Load {
+            reader,
+            started: Instant::now(),
+            loaded: 0,
+            counters: 0,
+            out_of_time: 0,
+            left_out: 0,
+        }))
     }
 
     /// Loads for as long as the pace allows. `Some` at the end.
@@ -63,13 +72,16 @@ impl Load {
             let bytes = match self.reader.step() {
                 Ok(Step::Record(record)) => {
                     let bytes = (record.key.len() + record.value.len()) as u64;
-                    match put(zone, &record) {
+                    let is_counter = record.kind == Kind::Counter;
+                    let put = if is_counter { put_counter(zone, &record) } else { put(zone, &record) };
+                    match put {
+                        Put::Loaded if is_counter => self.counters += 1,
                         Put::Loaded => self.loaded += 1,
                         Put::AlreadyThere => {}
                         Put::OutOfTime => self.out_of_time += 1,
                         Put::NoRoom => {
                             self.left_out += 1;
-                            if is_full(zone) {
+                            if !is_counter && is_full(zone) {
                                 return Some(self.end(None, "the rest finds no room"));
                             }
                         }
@@ -94,6 +106,7 @@ impl Load {
                 text += &format!(", {count} {what}");
             }
         };
+        note(self.counters, "counters");
         note(self.out_of_time, "out of their time");
         note(self.left_out + tally.too_large, "without room");
         note(tally.damaged, "damaged");
@@ -115,6 +128,15 @@ enum Put {
     AlreadyThere,
     OutOfTime,
     NoRoom,
+}
+
+fn put_counter(zone: &Zone, record: &Record<'_>) -> Put {
+    let Ok(value) = record.value.try_into().map(u64::from_le_bytes) else { return Put::OutOfTime };
+    match zone.local_restore(record.key, value, record.last_used_ms, shm::now_ms()) {
+        Restored::Loaded => Put::Loaded,
+        Restored::AlreadyThere => Put::AlreadyThere,
+        Restored::NoRoom => Put::NoRoom,
+    }
 }
 
 fn put(zone: &Zone, record: &Record<'_>) -> Put {

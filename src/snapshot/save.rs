@@ -1,10 +1,11 @@
-//! A zone's live pages written to its snapshot, piece by piece.
+//! A zone's local counters and live pages written to its snapshot, piece by piece.
 //!
 //! ```text
 //!   list (slices, under the lock) -> sort, hottest first -> for each: hold (under the lock), copy, drop -> write
 //! ```
 //!
-//! Pages that go meanwhile are left out, those that come are for the next snapshot. The list takes 16 bytes for each page.
+//! Once for the counters, which nobody can make anew, then for the pages: where these find no room loading ends.
+//! What goes meanwhile is left out, what comes is for the next snapshot. The list takes 16 bytes for each.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
@@ -14,12 +15,12 @@ use std::time::Instant;
 
 use twice_core::page::PAGE_FORMAT;
 use twice_core::policy::Times;
-use twice_core::snapshot::{Record, Writer};
-use twice_core::store::Listed;
+use twice_core::snapshot::{Kind, Record, Writer};
+use twice_core::store::{Listed, Section};
 
-use super::Pace;
 use super::file::{Denied, Temp, failure, survive_limits};
 use super::journal;
+use super::{Budget, Pace};
 use crate::purge;
 use crate::shm::{self, Zone};
 
@@ -32,16 +33,24 @@ pub struct Save {
     out: Writer<BufWriter<File>>,
     temp: Temp,
     target: PathBuf,
+    stage: Stage,
     /// Where the listing goes on; `None` when it is done.
     cursor: Option<u32>,
     listed: Vec<Listed>,
-    /// How many of the listed pages are behind us.
+    /// How many of those listed are behind us.
     done: usize,
     page: Vec<u8>,
+    counters: u64,
     bytes: u64,
     started: Instant,
     /// The number of the purges that this snapshot knows of, with all before.
     journal: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Counters,
+    Pages,
 }
 
 impl Save {
@@ -63,22 +72,43 @@ impl Save {
             out,
             temp,
             target: target.to_owned(),
+            stage: Stage::Counters,
             cursor: Some(0),
             listed: Vec::new(),
             done: 0,
             page: Vec::new(),
+            counters: 0,
             bytes: 0,
             started: Instant::now(),
         })
     }
 
-    /// Writes for as long as the pace allows; true when all pages are written.
+    /// Writes for as long as the pace allows; true when all is written.
     pub fn turn(&mut self, zone: &Zone, pace: &Pace) -> Result<bool, String> {
         let mut budget = pace.begin();
+        while self.part(zone, pace, &mut budget)? {
+            if self.stage == Stage::Pages {
+                return Ok(true);
+            }
+            self.stage = Stage::Pages;
+            self.cursor = Some(0);
+            self.listed.clear();
+            self.done = 0;
+        }
+        Ok(false)
+    }
+
+    /// The counters, or the pages; true when they are written.
+    fn part(&mut self, zone: &Zone, pace: &Pace, budget: &mut Budget) -> Result<bool, String> {
         while let Some(cursor) = self.cursor {
             self.listed.try_reserve(SLICE).map_err(|error| error.to_string())?;
             let listed = &mut self.listed;
-            self.cursor = zone.with(|section| section.list(cursor, SLICE, listed)).flatten();
+            let list = |section: &mut Section<'_>| section.list(cursor, SLICE, listed);
+            self.cursor = match self.stage {
+                Stage::Counters => zone.with_local(list),
+                Stage::Pages => zone.with(list),
+            }
+            .flatten();
             if self.cursor.is_none() {
                 self.listed.sort_unstable_by_key(|page| std::cmp::Reverse(page.heat));
             }
@@ -92,7 +122,11 @@ impl Save {
         }
         while let Some(&page) = self.listed.get(self.done) {
             self.done += 1;
-            let bytes = self.write(zone, page).map_err(|error| failure(&self.target, &error))?;
+            let bytes = match self.stage {
+                Stage::Counters => self.write_counter(zone, page),
+                Stage::Pages => self.write_page(zone, page),
+            };
+            let bytes = bytes.map_err(|error| failure(&self.target, &error))?;
             self.bytes += bytes;
             if budget.is_spent_by(bytes) {
                 return Ok(false);
@@ -101,7 +135,23 @@ impl Save {
         Ok(true)
     }
 
-    fn write(&mut self, zone: &Zone, page: Listed) -> io::Result<u64> {
+    fn write_counter(&mut self, zone: &Zone, counter: Listed) -> io::Result<u64> {
+        self.page.clear();
+        let Some((value, last_used_ms)) = zone.local_read(counter.entry, &mut self.page) else {
+            return Ok(0);
+        };
+        self.out.add(&Record {
+            kind: Kind::Counter,
+            last_used_ms,
+            key: &self.page,
+            value: &value.to_le_bytes(),
+            ..Record::default()
+        })?;
+        self.counters += 1;
+        Ok(self.page.len() as u64 + 8)
+    }
+
+    fn write_page(&mut self, zone: &Zone, page: Listed) -> io::Result<u64> {
         let taken = zone.with(|section| {
             let about = section.about(page.entry)?;
             Some((about, section.hold(zone.slot(), page.entry)?))
@@ -129,6 +179,7 @@ impl Save {
             return Ok(0);
         }
         self.out.add(&Record {
+            kind: Kind::Page,
             created_ms: found.meta.created_ms,
             expires_ms: found.meta.expires_ms,
             stale_s: found.meta.stale_s,
@@ -145,8 +196,8 @@ impl Save {
 
     /// Puts the snapshot in its place. Back comes what to tell.
     pub fn finish(self, zone: &Zone) -> Result<String, String> {
-        let Save { out, temp, target, bytes, started, journal, .. } = self;
-        let records = out.records();
+        let Save { out, temp, target, counters, bytes, started, journal, .. } = self;
+        let pages = out.records().saturating_sub(counters);
         let failed = |error: io::Error| failure(&target, &error);
         let file = out.finish().map_err(failed)?.into_inner().map_err(|error| failed(error.into_error()))?;
         let board = zone.board().ok_or("the zone is not there")?;
@@ -162,6 +213,7 @@ impl Save {
             return lost();
         }
         journal::forget(&target, journal);
-        Ok(format!("{records} pages, {bytes} bytes in {} ms", started.elapsed().as_millis()))
+        let counters = if counters > 0 { format!("{counters} counters, ") } else { String::new() };
+        Ok(format!("{pages} pages, {counters}{bytes} bytes in {} ms", started.elapsed().as_millis()))
     }
 }

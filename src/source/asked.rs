@@ -1,17 +1,235 @@
-//! stub
-use crate::sys::Request;
-use twice_core::source::Answer;
-/// stub
+//! The values that one page asks its sources for, as long as they are on their way.
+//!
+//! ```text
+//!  a page's slots --> ask() --> fetches::ask ------ there ----------> the value, at once
+//!                                  '-- later --> waits: no event, no CPU
+//!                                                  |
+//!             woken, from an event of its own <----+---- came(): the last one, or each
+//!                                                  '---- the time of its source is over
+//! ```
+//!
+//! Invariants
+//! - An [`Asked`] lives in its request's pool. It has the fetches forget it before it goes, and takes its event back.
+//! - Every value that is waited for has a deadline, its source's timeout, and the alarm is set to no later than the first.
+//!   So a page is always woken.
+//! - A page goes on in the event of its [`Asked`], never within that of a fetch: what it does then may end other requests.
+
+use std::mem::zeroed;
+use std::ptr;
+
+use ngx::ffi::{
+    ngx_add_timer, ngx_connection_t, ngx_current_msec, ngx_del_timer, ngx_event_t, ngx_http_finalize_request,
+    ngx_http_post_request, ngx_http_request_t, ngx_http_run_posted_requests, ngx_msec_t, ngx_post_event,
+    ngx_posted_events, ngx_queue_remove,
+};
+use twice_core::source::arriving::Arriving;
+use twice_core::source::{Answer, Failure};
+
+use super::fetches::{self, Given, Waiter};
+use super::{Kind, Source, by_name};
+use crate::conf;
+use crate::guard::guarded;
+use crate::shm::Zone;
+use crate::sys::{self, ERROR, OK, Request};
+
+/// The values of one page.
+#[repr(C)]
 pub struct Asked {
-    r: *mut ngx::ffi::ngx_http_request_t,
+    /// The alarm, and what wakes the page. First, so that it leads here.
+    event: ngx_event_t,
+    request: *mut ngx_http_request_t,
+    /// The page is woken for each value, else when the last one is there.
+    each: bool,
+    /// Some fetch knows of this page, or did.
+    is_known: bool,
+    /// A sub-request was made for one of them.
+    has_sub: bool,
+    arriving: Arriving,
 }
-impl Asked {
-    /// # Safety
-    /// x
-    pub unsafe fn came(_page: *mut Asked, _slot: usize, _answer: Answer<'_>) {}
-    /// # Safety
-    /// x
-    pub unsafe fn request<'a>(page: *mut Asked) -> Request<'a> {
-        unsafe { Request::new((*page).r) }
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.is_known {
+            return;
+        }
+        fetches::forget(self);
+        // SAFETY: nginx's own way to take an event back.
+        unsafe {
+            if self.event.timer_set() != 0 {
+                ngx_del_timer(&raw mut self.event);
+            }
+            if self.event.posted() != 0 {
+                self.event.set_posted(0);
+                ngx_queue_remove(&raw mut self.event.queue);
+            }
+        }
     }
+}
+
+impl Asked {
+    /// A page that has asked for nothing so far, in the request's pool; none when memory ran out. `each`: it is woken for
+    /// each value, else when the last one is there.
+    pub fn of_page(request: Request<'_>, each: bool) -> Option<*mut Self> {
+        // SAFETY: an event of zeros is one that is not set.
+        let mut event: ngx_event_t = unsafe { zeroed() };
+        // SAFETY: a live request's connection. It is for nginx's debug log, which wants a number of it.
+        event.data = unsafe { (*request.raw()).connection }.cast();
+        event.handler = Some(look);
+        event.log = request.log();
+        let asked = Self {
+            event,
+            request: request.raw(),
+            each,
+            is_known: false,
+            has_sub: false,
+            arriving: Arriving::default(),
+        };
+        sys::pool_value_of(request, asked)
+    }
+
+    /// The request of a page.
+    ///
+    /// # Safety
+    /// `page` must be what [`Asked::of_page`] gave for a live request.
+    pub unsafe fn request<'a>(page: *mut Self) -> Request<'a> {
+        // SAFETY: the caller's promise.
+        unsafe { Request::new((*page).request) }
+    }
+
+    /// Asks for the value of a slot: what it is, if that is known at once; empty if it is missing, can't be had, or is on
+    /// its way. Slots are asked for in rising order.
+    ///
+    /// # Safety
+    /// `this` must be what [`Asked::of_page`] gave for this live request.
+    pub unsafe fn ask<'a>(
+        this: *mut Self,
+        request: Request<'a>,
+        zone: &Zone,
+        slot: usize,
+        (name, key): (&[u8], &[u8]),
+    ) -> &'a [u8] {
+        // A page that was stored under another configuration may ask a source that is no more.
+        let Some(source) = by_name(conf::main_of_request(request), name) else { return &[] };
+        match fetches::ask(request, zone, source, key, Waiter { page: this, slot }) {
+            Given::Value(value) => return value,
+            Given::Missing | Given::Failed(_) => {}
+            // SAFETY: the caller's promise; the reference ends with the call.
+            Given::Later => unsafe { (*this).expect(slot, source) },
+        }
+        &[]
+    }
+
+    fn expect(&mut self, slot: usize, source: &Source) {
+        self.is_known = true;
+        self.has_sub |= matches!(source.kind, Kind::Http { .. });
+        let timeout = ngx_msec_t::try_from(source.timeout_ms).unwrap_or(ngx_msec_t::MAX / 4);
+        // SAFETY: nginx's clock.
+        let now = unsafe { ngx_current_msec };
+        let first = !self.arriving.is_pending();
+        if !self.arriving.expect(slot, now.wrapping_add(timeout) as u64) {
+            return;
+        }
+        // nginx's clock may wrap around: differences count.
+        let is_later = |key: ngx_msec_t| key.wrapping_sub(now).cast_signed() > timeout.cast_signed();
+        // SAFETY: the event stays where it is until it is dropped, which takes it out of nginx's tree. A timer that is set
+        // must be taken out first: nginx does not move it by a little.
+        unsafe {
+            let event = &raw mut self.event;
+            if (*event).timer_set() != 0 && (first || is_later((*event).timer.key)) {
+                ngx_del_timer(event);
+            }
+            if (*event).timer_set() == 0 {
+                ngx_add_timer(event, timeout);
+            }
+        }
+    }
+
+    /// A fetch tells what came of a slot.
+    ///
+    /// # Safety
+    /// `page` must be what [`Asked::of_page`] gave, and not be dropped; no reference to it may be held.
+    pub unsafe fn came(page: *mut Self, slot: usize, answer: Answer<'_>) {
+        // SAFETY: the caller's promise; the event stays where it is until it is dropped, which takes it back.
+        unsafe {
+            if (*page).arriving.came(slot, answer) && (*page).is_due() {
+                let event = &raw mut (*page).event;
+                if !(*page).is_pending() && (*event).timer_set() != 0 {
+                    ngx_del_timer(event);
+                }
+                ngx_post_event(event, &raw mut ngx_posted_events);
+            }
+        }
+    }
+
+    /// Something was settled. Whether that is what the page waits for.
+    fn is_due(&self) -> bool {
+        self.each || !self.is_pending()
+    }
+
+    /// Whether any value is still on its way.
+    pub fn is_pending(&self) -> bool {
+        self.arriving.is_pending()
+    }
+
+    /// Whether the value of a slot is.
+    pub fn awaits(&self, slot: usize) -> bool {
+        self.arriving.awaits(slot)
+    }
+
+    /// The value of a slot, if it came later.
+    pub fn value(&self, slot: usize) -> Option<&[u8]> {
+        self.arriving.value(slot)
+    }
+
+    /// Bytes of all values that came later.
+    pub fn bytes(&self) -> usize {
+        self.arriving.values().map(|(_, value)| value.len()).sum()
+    }
+
+    /// Whether a sub-request for a value may be under way although its time is over.
+    pub fn any_late_sub(&self) -> bool {
+        self.has_sub && self.arriving.any_late()
+    }
+
+    /// Waits for nothing more.
+    pub fn give_up(&mut self, why: Failure) {
+        self.arriving.give_up(why);
+    }
+
+    /// The time is over, or something came. True: the page goes on.
+    fn look(&mut self) -> bool {
+        let event = &raw mut self.event;
+        // SAFETY: an event of ours, which stays where it is; nginx's clock.
+        unsafe {
+            if (*event).timedout() == 0 {
+                return true;
+            }
+            (*event).set_timedout(0);
+            let (any, next) = self.arriving.find_late(ngx_current_msec as u64);
+            if let Some(next) = next {
+                ngx_add_timer(event, ngx_msec_t::try_from(next).unwrap_or(ngx_msec_t::MAX / 4));
+            }
+            any && self.is_due()
+        }
+    }
+}
+
+/// nginx's callback: the time of the earliest value is over, or the page was woken.
+unsafe extern "C" fn look(event: *mut ngx_event_t) {
+    guarded((), || {
+        // SAFETY: the event is the first thing in its `Asked`, which takes it back when it is dropped. No reference is held
+        // where nginx is called.
+        unsafe {
+            let this = event.cast::<Asked>();
+            let (r, connection) = ((*this).request, (*event).data.cast::<ngx_connection_t>());
+            if !(*this).look() {
+                return;
+            }
+            // By way of nginx's list, which has the log name the right request.
+            if ngx_http_post_request(r, ptr::null_mut()) != OK {
+                ngx_http_finalize_request(r, ERROR);
+            }
+            ngx_http_run_posted_requests(connection);
+        }
+    });
 }

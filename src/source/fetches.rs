@@ -15,19 +15,21 @@
 //! - Every lease that is taken here is ended here, or released with this process's slot.
 //! - Nothing is borrowed across a call that could come back here.
 
+mod table;
+
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ptr;
 
 use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_msec_t};
-use twice_core::board::flights::{self, Lease};
+use twice_core::elements::{Claim, News};
 use twice_core::source::{Answer, Failure};
+
+use table::{Fetch, State, Table, Waiting};
 
 use super::asked::Asked;
 use super::{Format, Kind, Source, Stat, http, keys, records};
-use crate::channel;
 use crate::guard::guarded;
-use crate::shm::{self, Zone};
+use crate::shm::{self, Element, Zone};
 use crate::sys::{self, Request, Timer};
 
 /// Most fetches of a worker at once.
@@ -60,44 +62,6 @@ pub enum Given<'a> {
     Later,
 }
 
-/// Who asks the source.
-enum State {
-    /// This worker.
-    Ours,
-    /// Another one: the fetch of this generation.
-    Elsewhere(u64),
-    /// Nobody any more: the request that asked is gone. It is asked for another one.
-    Orphaned,
-}
-
-/// A value that is being asked for.
-struct Fetch {
-    source: *const Source,
-    zone: *const Zone,
-    /// Name of the source, 0, key.
-    id: Box<[u8]>,
-    hash: u64,
-    lease: Option<Lease>,
-    state: State,
-    waiters: Vec<Waiting>,
-}
-
-struct Waiting {
-    waiter: Waiter,
-    /// Of a record: the tag's key.
-    path: Box<[u8]>,
-}
-
-#[derive(Default)]
-struct Table {
-    fetches: HashMap<u64, Fetch>,
-    /// Those of sources that remember, by zone and hash.
-    joined: HashMap<(*const Zone, u64), u64>,
-    /// What each page waits for.
-    pages: HashMap<*mut Asked, Vec<u64>>,
-    last: u64,
-}
-
 thread_local! {
     static TABLE: RefCell<Table> = RefCell::default();
 }
@@ -117,62 +81,6 @@ pub unsafe fn init_process(cycle: *mut ngx_cycle_t) {
     unsafe {
         LOOK.prepare((*cycle).log, tick, true);
         AGAIN.prepare((*cycle).log, again, true);
-    }
-}
-
-impl Table {
-    fn add(&mut self, fetch: Fetch) -> u64 {
-        self.last += 1;
-        if fetch.remembers() {
-            self.joined.insert((fetch.zone, fetch.hash), self.last);
-        }
-        self.fetches.insert(self.last, fetch);
-        self.last
-    }
-
-    fn wait(&mut self, ticket: u64, waiter: Waiter, path: Box<[u8]>) {
-        if let Some(fetch) = self.fetches.get_mut(&ticket) {
-            fetch.waiters.push(Waiting { waiter, path });
-            self.pages.entry(waiter.page).or_default().push(ticket);
-        }
-    }
-
-    fn remove(&mut self, ticket: u64) -> Option<Fetch> {
-        let fetch = self.fetches.remove(&ticket)?;
-        if self.joined.get(&(fetch.zone, fetch.hash)) == Some(&ticket) {
-            self.joined.remove(&(fetch.zone, fetch.hash));
-        }
-        for waiting in &fetch.waiters {
-            if let Some(tickets) = self.pages.get_mut(&waiting.waiter.page) {
-                tickets.retain(|other| *other != ticket);
-                if tickets.is_empty() {
-                    self.pages.remove(&waiting.waiter.page);
-                }
-            }
-        }
-        Some(fetch)
-    }
-}
-
-impl Fetch {
-    fn source(&self) -> &Source {
-        // SAFETY: sources live as long as their configuration, which outlives the requests that asked, and with them
-        // the connections of memcached's clients.
-        unsafe { &*self.source }
-    }
-
-    fn zone(&self) -> &Zone {
-        // SAFETY: as above.
-        unsafe { &*self.zone }
-    }
-
-    fn remembers(&self) -> bool {
-        self.source().ttl_ms > 0
-    }
-
-    /// The key at the source.
-    fn key(&self) -> &[u8] {
-        self.id.get(self.source().name.len() + 1..).unwrap_or_default()
     }
 }
 
@@ -231,10 +139,7 @@ fn remembered_or_fetched<'a>(
         && let Some(element) = zone.element(request, hash, id, now)
     {
         source.count(Stat::Remembered);
-        return match element.value {
-            Some(raw) => given(request, source, id, raw, tag_key),
-            None => Given::Missing,
-        };
+        return of_element(request, source, id, element, tag_key);
     }
     let path: Box<[u8]> = match source.format {
         Format::Text => Box::default(),
@@ -242,9 +147,11 @@ fn remembered_or_fetched<'a>(
     };
     let joined = TABLE.with_borrow_mut(|table| {
         let ticket = *table.joined.get(&(ptr::from_ref(zone), hash))?;
-        // Another key of the same hash is fetched by itself.
-        let same = table.fetches.get(&ticket).is_some_and(|fetch| *fetch.id == *id);
-        same.then(|| table.wait(ticket, waiter, path.clone()))
+        // Another key of the same hash is fetched by itself, and so is what was purged meanwhile.
+        let joins = |fetch: &Fetch| {
+            *fetch.id == *id && fetch.lease.is_none_or(|lease| zone.is_element_fetched(lease))
+        };
+        table.fetches.get(&ticket).is_some_and(joins).then(|| table.wait(ticket, waiter, path.clone()))
     });
     if joined.is_some() {
         return Given::Later;
@@ -260,7 +167,11 @@ fn remembered_or_fetched<'a>(
         ticket
     });
     match begin(request, ticket) {
-        Ok(()) => Given::Later,
+        Ok(Begun::Later) => Given::Later,
+        Ok(Begun::There(element)) => {
+            TABLE.with_borrow_mut(|table| table.remove(ticket));
+            of_element(request, source, id, element, tag_key)
+        }
         Err(why) => {
             end(ticket, Answer::Failed(why), |_, _| ());
             Given::Failed(why)
@@ -268,36 +179,51 @@ fn remembered_or_fetched<'a>(
     }
 }
 
-/// What a tag prints of a value that is there.
-fn given<'a>(request: Request<'a>, source: &Source, id: &[u8], raw: &'a [u8], path: &[u8]) -> Given<'a> {
-    match source.format {
-        Format::Text => Given::Value(raw),
-        Format::Json => {
-            let text = records::parsed(id, raw).and_then(|record| request.copy(&record.text_at(path)?));
-            text.map_or(Given::Missing, Given::Value)
+/// What a tag prints of a remembered value.
+fn of_element<'a>(
+    request: Request<'a>,
+    source: &Source,
+    id: &[u8],
+    element: Element<'a>,
+    path: &[u8],
+) -> Given<'a> {
+    let value = match (element.value, source.format) {
+        (Some(raw), Format::Json) => {
+            records::parsed(id, raw).and_then(|record| request.copy(&record.text_at(path)?))
         }
-    }
+        (value, _) => value,
+    };
+    value.map_or(Given::Missing, Given::Value)
+}
+
+/// How a fetch has begun.
+enum Begun<'a> {
+    /// What it brings will be told.
+    Later,
+    /// It is not needed: the value has come meanwhile.
+    There(Element<'a>),
 }
 
 /// Takes the lease of a fetch, and asks its source in the name of a request; or parks it, if another worker does.
-fn begin(request: Request<'_>, ticket: u64) -> Result<(), Failure> {
+fn begin(request: Request<'_>, ticket: u64) -> Result<Begun<'_>, Failure> {
     let known = TABLE.with_borrow(|table| {
         let fetch = table.fetches.get(&ticket)?;
-        Some((fetch.source, fetch.zone, fetch.hash, fetch.key().to_vec()))
+        Some((fetch.source, fetch.zone, fetch.hash, fetch.id.clone()))
     });
-    let Some((source, zone, hash, key)) = known else { return Ok(()) };
+    let Some((source, zone, hash, id)) = known else { return Ok(Begun::Later) };
     // SAFETY: as in `Fetch`.
     let (source, zone) = unsafe { (&*source, &*zone) };
     let mut lease = None;
     if source.ttl_ms > 0 {
-        match zone.claim_element(hash, shm::now_ms(), source.timeout_ms + OVERTAKE_MS, channel::mine()) {
-            Some(flights::Asked::Fetch(taken)) => lease = Some(taken),
-            Some(flights::Asked::Wait(generation)) => {
+        match zone.claim_element(request, hash, &id, shm::now_ms(), source.timeout_ms + OVERTAKE_MS) {
+            Claim::There(element) => return Ok(Begun::There(element)),
+            Claim::Fetch(taken) => lease = Some(taken),
+            Claim::Wait(generation) => {
                 set_state(ticket, State::Elsewhere(generation));
                 LOOK.arm(LOOK_MS);
-                return Ok(());
+                return Ok(Begun::Later);
             }
-            Some(flights::Asked::Alone(_)) | None => {}
+            Claim::Alone => {}
         }
     }
     TABLE.with_borrow_mut(|table| {
@@ -307,10 +233,11 @@ fn begin(request: Request<'_>, ticket: u64) -> Result<(), Failure> {
         }
     });
     match &source.kind {
-        Kind::Local => Ok(()),
-        Kind::Http { uri } => http::get(request, source, uri, ticket),
-        Kind::Memcached(pool) => pool.get(&key, ticket),
+        Kind::Local => {}
+        Kind::Http { uri } => http::get(request, source, uri, ticket)?,
+        Kind::Memcached(pool) => pool.get(source.key_of(&id), ticket)?,
     }
+    Ok(Begun::Later)
 }
 
 fn set_state(ticket: u64, state: State) {
@@ -349,15 +276,20 @@ fn end(ticket: u64, answer: Answer<'_>, tell: impl Fn(&Waiting, Answer<'_>)) {
         records::tell_broken(source);
     }
     if let Some(lease) = fetch.lease {
-        let what = match answer {
+        let now = shm::now_ms();
+        let remembered = match answer {
             Answer::Value(_) if broken => None,
             Answer::Value(raw) => Some(Some(raw)),
             Answer::Missing => Some(None),
             Answer::Failed(_) => None,
         };
-        let channels =
-            fetch.zone().end_element(fetch.hash, &fetch.id, what, source.ttl_ms, lease, shm::now_ms());
-        channel::wake(channels);
+        match remembered {
+            Some(value) => {
+                let news = News { lease, hash: fetch.hash, id: &fetch.id, value, ttl_ms: source.ttl_ms };
+                fetch.zone().remember(&[news], now);
+            }
+            None => fetch.zone().end_element_fetches([lease], now),
+        }
     }
     source.count(match answer {
         Answer::Value(_) if !broken => Stat::Hits,
@@ -423,7 +355,6 @@ fn those(wanted: impl Fn(&State) -> bool) -> Vec<u64> {
 
 /// Looks whether fetches of others are over. `closely`: also whether who fetches is still there.
 fn look(closely: bool) {
-    let Some(channel) = channel::mine() else { return };
     for ticket in those(|state| matches!(state, State::Elsewhere(_))) {
         let known = TABLE.with_borrow(|table| {
             let fetch = table.fetches.get(&ticket)?;
@@ -433,10 +364,10 @@ fn look(closely: bool) {
         let Some((zone, hash, generation)) = known else { continue };
         // SAFETY: as in `Fetch`.
         let zone = unsafe { &*zone };
-        match zone.watch_element(hash, generation, channel) {
+        match zone.watch_element(hash, generation) {
             Some(watched) if closely && shm::is_gone(watched.pid) => {
                 // Ourselves among those that are woken: we come back here.
-                channel::wake(zone.give_up_element(hash, generation));
+                zone.give_up_element(hash, generation);
             }
             Some(_) => {}
             None => found_or_ask_again(ticket),
@@ -462,8 +393,10 @@ fn ask_again(ticket: u64) {
         end(ticket, Answer::Failed(Failure::Closed), |_, _| ());
         return;
     };
-    if let Err(why) = begin(request, ticket) {
-        answered(ticket, Answer::Failed(why));
+    match begin(request, ticket) {
+        Ok(Begun::Later) => {}
+        Ok(Begun::There(element)) => answered(ticket, element.value.map_or(Answer::Missing, Answer::Value)),
+        Err(why) => answered(ticket, Answer::Failed(why)),
     }
     sys::run_posted(request);
 }

@@ -41,7 +41,8 @@ fuzz_target!(|data: &[u8]| {
         let times = [input.number() as u64, input.number() as u64, input.number() as u64];
         let tag = input.number() as u64;
         let (key, value) = (input.bytes(60).to_vec(), input.bytes(600).to_vec());
-        pages.push(Page { times, windows: [7, 8], began: tag, tag, proven: tag % 2 == 1, key, value });
+        let (proven, counter) = (tag % 2 == 1, tag % 3 == 1);
+        pages.push(Page { times, windows: [7, 8], began: tag, tag, proven, counter, key, value });
     }
     run(&pages, [7; 16], &damage);
     // What the input makes of a good snapshot when it is laid over it: several pieces of damage at once.

@@ -13,6 +13,7 @@ mod hit;
 mod include;
 mod keys;
 mod languages;
+mod placement;
 mod purge;
 mod reload;
 mod seams;

@@ -1,6 +1,7 @@
 //! Tests of the core: tables, properties against naive models, vectors.
 
 mod ab;
+mod arriving;
 mod board;
 mod canonical;
 mod cookies;
@@ -16,6 +17,7 @@ mod outcome;
 mod page;
 mod policy;
 mod purge;
+mod ring;
 mod snapshot;
 mod source;
 mod status;

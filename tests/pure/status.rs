@@ -4,7 +4,8 @@ use twice_core::store::Stats;
 
 fn zone(name: &str, first: u64) -> ZoneStatus<'_> {
     let counters = (first..).take(Counter::ALL.len()).collect();
-    ZoneStatus { name, stats: Stats { entries: 7, live_units: 2, ..Stats::default() }, counters, visitors: 9 }
+    let stats = |entries, live_units| Stats { entries, live_units, lost: 1, ..Stats::default() };
+    ZoneStatus { name, stats: stats(7, 2), elements: stats(3, 4), local: stats(5, 6), counters, visitors: 9 }
 }
 
 #[test]
@@ -20,6 +21,9 @@ fn json_names_every_figure_of_every_zone() {
         assert_eq!(zone["used_bytes"], 256);
         assert_eq!(zone["visitors_24h"], 9);
         assert_eq!(zone["evicted"], 0);
+        assert_eq!((&zone["elements"], &zone["element_used_bytes"]), (&3.into(), &512.into()));
+        assert_eq!((&zone["counters"], &zone["counter_used_bytes"]), (&5.into(), &768.into()));
+        assert_eq!(zone["lost"], 3);
     }
     assert_eq!(json(&[]), b"{\"zones\":{}}");
 }

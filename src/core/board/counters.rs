@@ -65,6 +65,16 @@ counters! {
     Includes = "includes";
     /// Of these, those that failed.
     IncludeFailures = "include_failures";
+    /// Values of sources that were remembered.
+    ElementHits = "element_hits";
+    /// Values of sources that were not remembered, or no longer fresh.
+    ElementMisses = "element_misses";
+    /// Values of sources that were stored.
+    ElementsStored = "elements_stored";
+    /// Changes of local counters.
+    CounterChanges = "counter_changes";
+    /// Of these, those that found no room for a new counter.
+    CounterFailures = "counter_failures";
 }
 
 const _: () = assert!(Counter::ALL.len() * 8 <= LINE);

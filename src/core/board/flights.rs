@@ -1,13 +1,16 @@
-//! Fetches under way: who asks the origin for what, and who waits for it.
+//! Fetches under way: who asks the origin, or a source, for what, and who waits for it.
 //!
 //! ```text
 //! set    8 entries; a key has its place in one of them, by its hash
 //! entry  0 hash | 8 state, failures | 16 generation | 24 started | 32 until | 40 channels that wait | 48 owner, pid
+//!        56 latest stamp when it began
 //! ```
 //!
+//! A zone has one table for pages, and one for values of sources, so that neither takes the other's places.
+//!
 //! Invariants
-//! - All of it under the zone's lock: [`Flights`] borrows the section. Each call looks at one set, but for the release
-//!   of a dead process.
+//! - All of it under the zone's lock: [`Flights`] borrows the section of one of the zone's stores. Each call looks at one
+//!   set, but for the release of a dead process. Only [`Board::is_element_fetched`] has no lock, and is a hint.
 //! - A generation names one fetch and no other, ever: the lease of a fetch that was overtaken, or given up for its dead
 //!   owner, changes nothing any more.
 //! - The state is written last when an entry is taken and first when it is freed. So whoever dies in between leaves a
@@ -37,6 +40,7 @@ mod field {
     pub const CHANNELS: usize = 40;
     pub const OWNER: usize = 48;
     pub const PID: usize = 52;
+    pub const BEGAN: usize = 56;
 }
 
 mod state {
@@ -186,16 +190,61 @@ pub struct Watched {
     pub pid: u32,
 }
 
+/// Where a table lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    at: usize,
+    /// A power of two.
+    sets: usize,
+}
+
+impl Plan {
+    /// For as many fetches as this or fewer: the largest power of two that is not more.
+    pub fn for_some(flights: usize, start: usize) -> Plan {
+        Plan { at: start.next_multiple_of(ENTRY), sets: 1 << (flights / SET).max(1).ilog2() }
+    }
+
+    pub fn end(&self) -> usize {
+        self.at + self.sets * SET * ENTRY
+    }
+
+    fn set(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
+        // The store uses the low bits for its own index: other ones here cost nothing.
+        let set = (hash >> 32) as usize & (self.sets - 1);
+        let first = self.at + set * SET * ENTRY;
+        (0..SET).map(move |n| first + n * ENTRY)
+    }
+}
+
 /// The fetches of a zone, under its lock.
 pub struct Flights<'a> {
     board: Board,
+    plan: Plan,
     lock: PhantomData<&'a ()>,
 }
 
 impl Board {
-    /// The fetches under way.
+    /// The fetches of pages.
     pub fn flights<'a>(&self, _lock: &'a Section<'_>) -> Flights<'a> {
-        Flights { board: *self, lock: PhantomData }
+        Flights { board: *self, plan: self.plan.flights, lock: PhantomData }
+    }
+
+    /// The fetches of values that are to be remembered; none in a zone without room for such.
+    pub fn element_flights<'a>(&self, _lock: &'a Section<'_>) -> Option<Flights<'a>> {
+        let plan = self.plan.element_flights?;
+        Some(Flights { board: *self, plan, lock: PhantomData })
+    }
+
+    /// Whether the fetch of a value goes on, and nothing was purged that makes it one of yesterday. Needs no lock: who
+    /// joins a fetch looks here before. A fetch that ends just now may count as either.
+    pub fn is_element_fetched(&self, lease: Lease) -> bool {
+        let entries = self.plan.element_flights.iter().flat_map(|plan| plan.set(lease.hash));
+        let is_its =
+            |entry: &usize| self.region.load_acquire_u64(entry + field::GENERATION) == lease.generation;
+        entries.filter(is_its).any(|entry| {
+            let is_under_way = self.region.load_acquire(entry + field::STATE) == state::FETCHING;
+            is_under_way && !self.purged_all_since(self.region.u64(entry + field::BEGAN))
+        })
     }
 }
 
@@ -255,6 +304,17 @@ impl Flights<'_> {
         Some(Watched { started_ms: self.u64(entry, field::STARTED), pid: self.u32(entry, field::PID) })
     }
 
+    /// The latest stamp when a fetch began, if it is still the one that goes on.
+    pub fn began(&self, lease: Lease) -> Option<u64> {
+        let entry = self.in_flight(lease.hash)?;
+        (self.u64(entry, field::GENERATION) == lease.generation).then(|| self.u64(entry, field::BEGAN))
+    }
+
+    /// Ends whatever fetch of this hash goes on: what it brings is of yesterday. Its lease is good for nothing any more.
+    pub fn doom(&mut self, hash: u64) -> Channels {
+        self.in_flight(hash).map(|entry| self.free(entry)).unwrap_or_default()
+    }
+
     /// Ends a fetch. Back come those to be woken.
     pub fn end(&mut self, lease: Lease, outcome: Outcome, now_ms: u64) -> Channels {
         let Some(entry) = self.in_flight(lease.hash) else { return Channels::default() };
@@ -290,8 +350,7 @@ impl Flights<'_> {
     /// Ends all fetches of a slot whose process is no more.
     pub fn give_up_all(&mut self, slot: u32) -> Channels {
         let mut woken = Channels::default();
-        for number in 0..self.board.plan.flight_sets * SET {
-            let entry = self.board.plan.flights_at + number * ENTRY;
+        for entry in (self.plan.at..self.plan.end()).step_by(ENTRY) {
             if self.is_in_flight(entry) && self.u32(entry, field::OWNER) == slot.wrapping_add(1) {
                 woken = woken.and(self.free(entry));
             }
@@ -326,15 +385,9 @@ impl Flights<'_> {
             && until - now_ms <= LONGEST_MS
     }
 
-    fn set(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
-        // The store uses the low bits for its own index: other ones here cost nothing.
-        let set = (hash >> 32) as usize & (self.board.plan.flight_sets - 1);
-        let first = self.board.plan.flights_at + set * SET * ENTRY;
-        (0..SET).map(move |n| first + n * ENTRY)
-    }
-
     fn find(&self, hash: u64) -> Option<usize> {
-        self.set(hash)
+        self.plan
+            .set(hash)
             .find(|entry| self.state(*entry) != state::FREE && self.u64(*entry, field::HASH) == hash)
     }
 
@@ -349,7 +402,7 @@ impl Flights<'_> {
             _ => self.u64(*entry, field::UNTIL).max(1),
         };
         let own = self.find(hash);
-        own.or_else(|| self.set(hash).filter(|entry| !self.is_in_flight(*entry)).min_by_key(rank))
+        own.or_else(|| self.plan.set(hash).filter(|entry| !self.is_in_flight(*entry)).min_by_key(rank))
     }
 
     fn next_generation(&self) -> u64 {
@@ -373,6 +426,7 @@ impl Flights<'_> {
         region.set_u64(entry + field::CHANNELS, 0);
         region.set_u32(entry + field::OWNER, me.slot.wrapping_add(1));
         region.set_u32(entry + field::PID, me.pid);
+        region.set_u64(entry + field::BEGAN, self.board.latest());
         region.store_release(entry + field::STATE, kind);
         Some(Lease { hash, generation })
     }
@@ -386,6 +440,7 @@ impl Flights<'_> {
         region.set_u32(entry + field::PID, me.pid);
         region.set_u64(entry + field::STARTED, now_ms);
         region.set_u64(entry + field::GENERATION, generation);
+        region.set_u64(entry + field::BEGAN, self.board.latest());
         region.store_release(entry + field::STATE, kind);
         Lease { hash, generation }
     }

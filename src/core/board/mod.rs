@@ -6,6 +6,7 @@
 //! flights  fetches under way (`flights`)
 //! stamps   purges (`stamps`)
 //! uniques  a sketch of who came by (`uniques`)
+//! flights  of remembered values, where the zone has room for such
 //! ```
 //!
 //! Invariants
@@ -26,7 +27,7 @@ pub use stamps::{Purge, Refused, Verdict};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"twice\0bd");
 /// Changes with every change of what lies where.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 mod at {
     pub const MAGIC: usize = 0;
@@ -43,6 +44,9 @@ const HEADER: usize = 256;
 const ZONE_PER_FLIGHT: usize = 4096;
 const LEAST_FLIGHTS: usize = 64;
 const MOST_FLIGHTS: usize = 1024;
+/// The same for values of sources: a page asks for several.
+const LEAST_ELEMENT_FLIGHTS: usize = 256;
+const MOST_ELEMENT_FLIGHTS: usize = 2048;
 
 /// Where each part lies, computed from the zone's length alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,28 +54,31 @@ pub struct Plan {
     /// Lines of figures, a power of two.
     pub counter_lines: u32,
     counters_at: usize,
-    /// Sets of fetches, a power of two.
-    flight_sets: usize,
-    flights_at: usize,
+    flights: flights::Plan,
     stamps: stamps::Plan,
     uniques: uniques::Plan,
+    element_flights: Option<flights::Plan>,
     len: usize,
 }
 
 impl Plan {
-    /// For a zone of `len` bytes.
-    pub fn for_zone(len: usize) -> Plan {
+    /// For a zone of `len` bytes, with room for fetches of remembered values or without.
+    pub fn for_zone(len: usize, elements: bool) -> Plan {
         let counter_lines = if len < 8 << 20 { 8 } else { 64 };
         let counters_at = HEADER;
-        let flights_at = counters_at + counter_lines as usize * counters::LINE;
-        let flights = (len / ZONE_PER_FLIGHT).clamp(LEAST_FLIGHTS, MOST_FLIGHTS);
-        // The largest power of two that is not more.
-        let flight_sets = 1 << (flights / flights::SET).ilog2();
-        let end = flights_at + flight_sets * flights::SET * flights::ENTRY;
-        let stamps = stamps::Plan::for_zone(len, end);
+        let wanted = len / ZONE_PER_FLIGHT;
+        let flights = flights::Plan::for_some(
+            wanted.clamp(LEAST_FLIGHTS, MOST_FLIGHTS),
+            counters_at + counter_lines as usize * counters::LINE,
+        );
+        let stamps = stamps::Plan::for_zone(len, flights.end());
         let uniques = uniques::Plan::for_zone(len, stamps.end());
-        let end = uniques.end().next_multiple_of(8);
-        Plan { counter_lines, counters_at, flight_sets, flights_at, stamps, uniques, len: end }
+        let element_flights = elements.then(|| {
+            let most = wanted.clamp(LEAST_ELEMENT_FLIGHTS, MOST_ELEMENT_FLIGHTS);
+            flights::Plan::for_some(most, uniques.end())
+        });
+        let end = element_flights.map_or(uniques.end(), |flights| flights.end()).next_multiple_of(8);
+        Plan { counter_lines, counters_at, flights, stamps, uniques, element_flights, len: end }
     }
 
     /// Bytes of the board.

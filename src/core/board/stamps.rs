@@ -206,6 +206,12 @@ impl Board {
         (self.region.u64(place) != 0).then_some((self.region.bytes(place + 16, len)?, soft))
     }
 
+    /// Whether everything was purged since a fetch `began`, be it to be renewed only. Needs no lock.
+    #[inline]
+    pub fn purged_all_since(&self, began: u64) -> bool {
+        [at::ALL_HARD, at::ALL_SOFT].into_iter().any(|at| self.region.load_acquire_u64(at) > began)
+    }
+
     /// What the stamps say of a page whose fetch `began` so, but for prefixes. Needs no lock.
     pub fn verdict_of_marks(&self, began: u64, marks: &Marks<'_>) -> Verdict {
         let region = &self.region;

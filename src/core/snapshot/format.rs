@@ -29,10 +29,23 @@ pub(super) const SUM_BYTES: usize = 8;
 pub(super) const UNKNOWN: u64 = u64::MAX;
 
 const PROVEN: u32 = 1;
+const COUNTER: u32 = 2;
 
-/// A page in a snapshot.
+/// What a record holds. A reader that does not know of counters takes one for a page without marks, which it leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A page.
+    #[default]
+    Page,
+    /// A local counter, whose value is 8 bytes.
+    Counter,
+}
+
+/// A page in a snapshot, or a counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record<'a> {
+    /// What it is.
+    pub kind: Kind,
     /// When the page was made, in milliseconds since the epoch, as all times here.
     pub created_ms: u64,
     /// Until when it is fresh.
@@ -184,7 +197,8 @@ impl Head {
         u32::try_from(record.value.len()).ok()?;
         Some(Head {
             number,
-            flags: if record.proven { PROVEN } else { 0 },
+            flags: if record.proven { PROVEN } else { 0 }
+                | if record.kind == Kind::Counter { COUNTER } else { 0 },
             created_ms: record.created_ms,
             expires_ms: record.expires_ms,
             stale_s: record.stale_s,
@@ -264,6 +278,7 @@ impl Head {
     pub fn record<'a>(&self, bytes: &'a [u8]) -> Option<Record<'a>> {
         let [_, key, value, _] = self.parts(bytes)?;
         Some(Record {
+            kind: if self.flags & COUNTER != 0 { Kind::Counter } else { Kind::Page },
             created_ms: self.created_ms,
             expires_ms: self.expires_ms,
             stale_s: self.stale_s,

@@ -1,4 +1,4 @@
-//! Pages in a file, so that they outlive nginx.
+//! Pages and local counters in a file, so that they outlive nginx.
 //!
 //! Invariants
 //! - Each record stands for itself: damage costs the records that it touches, and no other. A reader that has
@@ -13,6 +13,6 @@ mod format;
 mod reader;
 mod writer;
 
-pub use format::Record;
+pub use format::{Kind, Record};
 pub use reader::{OpenError, Reader, Step, Tally};
 pub use writer::Writer;

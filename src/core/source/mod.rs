@@ -3,6 +3,7 @@
 //! Invariant: whatever a source does, the page goes on. A value that does not come is one [`Failure`], and its tag
 //! prints its default.
 
+pub mod arriving;
 pub mod key;
 pub mod record;
 
@@ -85,6 +86,20 @@ pub enum Change {
     Decr(u64),
     /// It is gone.
     Delete,
+}
+
+impl Change {
+    /// What it makes of a decimal number, as memcached counts: over 2^64 it begins anew at 0, under 0 it stays there. None:
+    /// it is no number, or goes.
+    pub fn of_text(self, value: &[u8]) -> Option<String> {
+        let digits = value.iter().all(u8::is_ascii_digit).then_some(value)?;
+        let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        match self {
+            Change::Incr(_) => Some(number.wrapping_add(1).to_string()),
+            Change::Decr(_) => Some(number.saturating_sub(1).to_string()),
+            Change::Delete => None,
+        }
+    }
 }
 
 /// Largest value that is taken from a source, in bytes.

@@ -12,8 +12,8 @@
 //! - Next run, units, generation, hash, the two lengths, the times and the tag, key and value never change from the
 //!   instant the page is published until its units are free: whoever holds the page reads them without the lock.
 //! - `uses`, `last used` and `seen` are what a hit may write without the lock, while it holds the page. The first two are
-//!   hints: a lost update costs a little of the eviction's foresight. `seen` only grows. The bit `pinned once` is set in
-//!   the same way, once; nobody takes it away.
+//!   hints: a lost update costs a little of the eviction's foresight. `seen` only grows, or is a counter (`word.rs`): a
+//!   store has pages of one kind. The bit `pinned once` is set in the same way, once; nobody takes it away.
 //! - `chain` links the index. It is written under the lock, and read without it by whoever holds the page (see `find.rs`).
 //! - The other fields are read and written under the lock only. `previous` and `next` belong to the one list that the
 //!   page's state puts it in. `place` is the slot of the process that fills a page, later the queue that it is in.
@@ -84,7 +84,7 @@ pub struct Found {
     pub entry: Entry,
     /// What it was published with.
     pub meta: Meta,
-    /// What [`Store::see`](super::Store::see) noted last; 0 at first.
+    /// What [`Store::see`](super::Store::see) noted last, 0 at first; or a counter's value.
     pub seen: u64,
     /// Bytes of its value.
     pub value_len: usize,

@@ -31,6 +31,13 @@ impl Mem {
 
     /// Ends a live page: nobody finds it any more, and its units are free as soon as nobody reads it.
     pub fn retire(&self, page: u32) {
+        if !self.withdraw(page) {
+            self.free_chain(page);
+        }
+    }
+
+    /// Takes a live page out of the store. True: somebody reads it, and it is a zombie. Else its chain is to be freed.
+    pub fn withdraw(&self, page: u32) -> bool {
         let units = u64::from(self.page_units(page));
         self.lower(Gauge::Entries, 1);
         self.lower(Gauge::LiveBytes, self.content_len(page));
@@ -38,7 +45,8 @@ impl Mem {
         self.leave_queue(page);
         self.unlink_index(page);
         // From here on nobody can begin to read it.
-        if self.in_use(page) {
+        let read = self.in_use(page);
+        if read {
             self.set_f32(page, field::PLACE, place::GONE);
             self.set_kind(page, unit::ZOMBIE);
             self.push_front(List::Zombies, page);
@@ -46,8 +54,8 @@ impl Mem {
             self.raise(Gauge::ZombieUnits, units);
         } else {
             self.set_kind(page, unit::BODY);
-            self.free_chain(page);
         }
+        read
     }
 
     /// Frees a zombie if nobody reads it any more.

@@ -16,11 +16,15 @@
 //!
 //! A page that is reached in this way is published and stays what it is as long as the hazard stands. Nothing else is
 //! believed: where anything looks different than expected the answer is "ask under the lock".
+//!
+//! That there is no page can be known, too ([`Store::find`]). The page that says "nowhere" is the last of its chain if the
+//! link that led to it still does, after it was asked: it had not left then. And none of the chain was missed on the way,
+//! but what came in at its front meanwhile. Only a rebuild empties chains that have pages, so there must have been none.
 
 use super::Store;
 use super::entry::{Found, field};
 use super::hold::Held;
-use super::layout::{Mem, offset};
+use super::layout::{Mem, at, offset};
 use super::queue::Policy;
 use super::region::Slot;
 
@@ -39,9 +43,48 @@ pub struct Hit<'s> {
     pub found: Found,
     /// [`Section::touch`](super::Section::touch) is due: this store's policy has to know the order of use.
     pub touch: bool,
+    /// Milliseconds since its last use that is known.
+    pub unused_ms: u64,
+}
+
+/// What a search without the lock has found.
+#[derive(Debug)]
+pub enum Looked<'s> {
+    /// The page.
+    Hit(Hit<'s>),
+    /// That there was none, at some instant of the search.
+    Nothing,
+    /// Nothing that is certain.
+    Unknown,
+}
+
+/// Where a walk along a chain ended.
+enum Walk {
+    At(u32),
+    End,
+    Lost,
 }
 
 impl Store {
+    /// As [`Store::get`], for those to whom it is worth a little more to know that there is nothing.
+    pub fn find(&self, slot: &Slot, hash: u64, key: &[u8], now_ms: u64) -> Looked<'_> {
+        let mem = &self.mem;
+        let number = slot.number();
+        if !mem.is_idle(number) {
+            return Looked::Unknown;
+        }
+        let rebuilds = mem.rebuilds();
+        let walk = mem.walk(number, hash, key);
+        if let Walk::At(page) = walk
+            && !mem.is_inactive(page, now_ms)
+        {
+            return Looked::Hit(self.hit(number, page, now_ms));
+        }
+        mem.clear_hazards(number);
+        let is_certain = rebuilds.is_some_and(|before| mem.rebuilds_begun() == before);
+        if matches!(walk, Walk::End) && is_certain { Looked::Nothing } else { Looked::Unknown }
+    }
+
     /// Finds the page of a key, holds it, and notes that it was used now: all without the lock.
     ///
     /// `None` says nothing but that it could not be done so: the page isn't there, or was not used for longer than the
@@ -54,43 +97,60 @@ impl Store {
         if !mem.is_idle(number) {
             return None;
         }
-        let Some(page) = mem.find_held(number, hash, key).filter(|page| !mem.is_inactive(*page, now_ms))
-        else {
-            mem.clear_hazards(number);
-            return None;
-        };
-        let touch = mem.note_use(page, now_ms);
+        match mem.walk(number, hash, key) {
+            Walk::At(page) if !mem.is_inactive(page, now_ms) => Some(self.hit(number, page, now_ms)),
+            _ => {
+                mem.clear_hazards(number);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn hit(&self, slot: u32, page: u32, now_ms: u64) -> Hit<'_> {
+        let mem = &self.mem;
+        let unused_ms = mem.f64(page, field::LAST_USED).abs_diff(now_ms);
+        let touch = mem.note_use(page, unused_ms, now_ms);
         let found = mem.found(page);
-        Some(Hit { held: Held::assemble(self, number, found.entry), found, touch })
+        Hit { held: Held::assemble(self, slot, found.entry), found, touch, unused_ms }
     }
 }
 
 impl Mem {
-    /// The page of a key, with a hazard on it. In either case hazards are left to be cleared.
+    /// Walks to the page of a key, and sets a hazard on it. In either case hazards are left to be cleared.
     #[inline]
-    fn find_held(&self, slot: u32, hash: u64, key: &[u8]) -> Option<u32> {
+    fn walk(&self, slot: u32, hash: u64, key: &[u8]) -> Walk {
+        let mut before = None;
         let mut link = self.bucket_at(hash);
         for step in 0..STEPS {
             let page = self.region.load_acquire(link);
             if !self.in_arena(page) {
-                return None;
+                // The last link that was followed lies in a bucket, or in a page with a hazard.
+                let is_last = before.is_none_or(|(link, last)| self.region.load_in_order(link) == last);
+                return if page == 0 && is_last { Walk::End } else { Walk::Lost };
             }
             self.set_hazard(slot, step, page);
             if self.region.load_in_order(link) != page {
-                return None;
+                return Walk::Lost;
             }
             if self.f64(page, field::HASH) == hash && self.key_is(page, key) {
-                return Some(page);
+                return Walk::At(page);
             }
+            before = Some((link, page));
             link = offset(page, field::CHAIN);
         }
-        None
+        Walk::Lost
+    }
+
+    /// How many rebuilds have begun; none while one may be under way.
+    fn rebuilds(&self) -> Option<u64> {
+        let begun = self.rebuilds_begun();
+        (self.region.load_acquire(at::DIRTY) == 0).then_some(begun)
     }
 
     /// Notes a use of a page that is held, without the lock. True if the lock is needed for it.
     #[inline]
-    fn note_use(&self, page: u32, now_ms: u64) -> bool {
-        let unused_ms = self.f64(page, field::LAST_USED).abs_diff(now_ms);
+    fn note_use(&self, page: u32, unused_ms: u64, now_ms: u64) -> bool {
         let policy = self.policy();
         if policy == Policy::Lru {
             return unused_ms >= super::section::MOVE_EVERY_MS;

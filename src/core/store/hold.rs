@@ -86,6 +86,11 @@ impl<'s> Held<'s> {
         self.entry
     }
 
+    /// Whether this store has the page.
+    pub(super) fn is_of(&self, store: &Store) -> bool {
+        self.store.mem.region == store.mem.region
+    }
+
     /// The page's bytes, as long as the hold is there.
     pub fn page(&self) -> Page<'_> {
         Page::new(&self.store.mem, self.entry.unit)
@@ -132,7 +137,7 @@ impl Store {
     /// Keeps a held page readable until `unpin`. The lock is taken once for several pins. `None` if all pins are in use:
     /// the caller then copies what it needs.
     pub fn pin<L: RawLock>(&self, lock: &L, slot: &Slot, held: &Held<'_>) -> Option<Pin> {
-        if held.store.mem.region != self.mem.region || held.slot != slot.number() {
+        if !held.is_of(self) || held.slot != slot.number() {
             return None;
         }
         let word = self.mem.add_pin(slot, held.entry.unit).or_else(|| {
@@ -165,7 +170,7 @@ impl Store {
 
     /// Leaves a word on a held page for those who find it next. Of several the greatest stays.
     pub fn see(&self, held: &Held<'_>, word: u64) {
-        if held.store.mem.region == self.mem.region {
+        if held.is_of(self) {
             self.mem.raise_f64(held.entry.unit, field::SEEN, word);
         }
     }

@@ -20,7 +20,7 @@
 //! pins     who reads what             hold     reading without the lock
 //! section  what the lock allows       fill     writing without the lock
 //! evict    how pages end              recover  after a death        check   is all as it should be
-//! transfer out to a file, and back
+//! transfer out to a file, and back        word     pages that are counters
 //! ```
 //!
 //! The soundness of the slices that holds lend rests on this folder alone: every module but `region`
@@ -64,11 +64,13 @@ mod section;
 mod stats;
 #[deny(unsafe_code)]
 mod transfer;
+#[deny(unsafe_code)]
+mod word;
 
 pub use check::{Account, Damage, Flaw};
 pub use entry::{Entry, Found, Meta};
 pub use fill::{Reservation, ReserveError, WriteError};
-pub use find::Hit;
+pub use find::{Hit, Looked};
 pub use handle::{AttachError, Options, Store};
 pub use hold::{Held, Page, Pin, Segments};
 pub use layout::{Geometry, TooSmall, UNIT};

@@ -53,6 +53,8 @@ impl Mem {
     /// Rebuilds the store. The dirty word is set, and stays so until the section ends.
     pub fn recover(&self) {
         self.count(Counter::Recoveries);
+        // Before the first link goes: who finds it gone sees that a rebuild has begun.
+        self.region.settle();
         self.clear_index();
         self.clear_sums();
         self.keep_pages_only();

@@ -150,6 +150,14 @@ impl Region {
         }
     }
 
+    /// Changes a word that others change at the same time; none lets it be. What is read within `change` is read after
+    /// what stood in the word was written. Back comes what stood there before.
+    #[inline(always)]
+    pub(crate) fn update_u64(&self, at: usize, change: impl FnMut(u64) -> Option<u64>) -> Option<u64> {
+        write_point();
+        self.a64(at)?.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).ok()
+    }
+
     /// Adds to a word that others add to at the same time.
     #[inline(always)]
     pub(crate) fn add_u64(&self, at: usize, by: u64) {

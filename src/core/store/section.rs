@@ -249,6 +249,17 @@ impl<'s> Section<'s> {
     /// Makes a filled page one that can be found, in place of the one that had its key. `None` if the
     /// reservation is no longer there.
     pub fn publish(&mut self, reservation: Reservation, meta: Meta, now_ms: u64) -> Option<Entry> {
+        self.publish_with(reservation, meta, 0, now_ms)
+    }
+
+    /// The same with what [`Found::seen`] says from then on.
+    pub fn publish_with(
+        &mut self,
+        reservation: Reservation,
+        meta: Meta,
+        seen: u64,
+        now_ms: u64,
+    ) -> Option<Entry> {
         let entry = reservation.entry_in(self.mem())?;
         let page = entry.unit;
         let mem = self.change();
@@ -261,7 +272,7 @@ impl<'s> Section<'s> {
             mem.retire(old);
             mem.count(Counter::Replaced);
         }
-        self.go_live(page, meta, now_ms, |mem| {
+        self.go_live(page, meta, seen, now_ms, |mem| {
             mem.set_f32(page, field::USES, uses);
             mem.enter_queue(page, list);
         });
@@ -269,14 +280,21 @@ impl<'s> Section<'s> {
     }
 
     /// Makes a filled page a live one. `enter` puts it into a queue.
-    pub(super) fn go_live(&mut self, page: u32, meta: Meta, last_used_ms: u64, enter: impl FnOnce(&Mem)) {
+    pub(super) fn go_live(
+        &mut self,
+        page: u32,
+        meta: Meta,
+        seen: u64,
+        last_used_ms: u64,
+        enter: impl FnOnce(&Mem),
+    ) {
         let mem = self.change();
         mem.set_f64(page, field::CREATED, meta.created_ms);
         mem.set_f64(page, field::EXPIRES, meta.expires_ms);
         mem.set_f32(page, field::STALE_FOR, meta.stale_s);
         mem.set_f32(page, field::ERROR_FOR, meta.error_s);
         mem.set_f64(page, field::BEGAN, meta.began);
-        mem.set_f64(page, field::SEEN, 0);
+        mem.set_f64(page, field::SEEN, seen);
         mem.set_f64(page, field::TAG, meta.tag);
         mem.set_f64(page, field::LAST_USED, last_used_ms);
         mem.set_f32(page, field::USES, 0);

@@ -113,6 +113,11 @@ impl Mem {
         self.set_figure(counter as usize, self.figure(counter as usize).wrapping_add(by));
     }
 
+    /// How many rebuilds have begun. Needs no lock.
+    pub fn rebuilds_begun(&self) -> u64 {
+        self.region.load_acquire_u64(at::COUNTERS + 8 * Counter::Recoveries as usize)
+    }
+
     pub fn stats(&self) -> Stats {
         let count = |counter: Counter| self.figure(counter as usize);
         Stats {

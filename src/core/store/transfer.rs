@@ -114,6 +114,18 @@ impl Section<'_> {
     /// Makes a filled page one that can be found, as the coldest of all. False if its key has got a page meanwhile,
     /// which stays, or the reservation is no longer there.
     pub fn restore(&mut self, reservation: Reservation, meta: Meta, last_used_ms: u64, proven: bool) -> bool {
+        self.restore_with(reservation, meta, 0, last_used_ms, proven)
+    }
+
+    /// The same with what [`Found::seen`] says from then on.
+    pub fn restore_with(
+        &mut self,
+        reservation: Reservation,
+        meta: Meta,
+        seen: u64,
+        last_used_ms: u64,
+        proven: bool,
+    ) -> bool {
         let Some(Entry { unit: page, .. }) = reservation.entry_in(self.mem()) else { return false };
         let mem = self.change();
         if mem.find_twin(page).is_some() {
@@ -122,7 +134,7 @@ impl Section<'_> {
         }
         let is_small = mem.policy() == Policy::S3Fifo && !proven;
         let list = if is_small { List::Small } else { List::Main };
-        self.go_live(page, meta, last_used_ms, |mem| mem.enter_queue_last(page, list));
+        self.go_live(page, meta, seen, last_used_ms, |mem| mem.enter_queue_last(page, list));
         true
     }
 

@@ -25,7 +25,7 @@ pub struct Scene {
 impl Scene {
     /// As for a zone of this size.
     pub fn new(zone: usize) -> Scene {
-        let plan = Plan::for_zone(zone);
+        let plan = Plan::for_zone(zone, true);
         let memory = Memory::new(plan.bytes());
         let board = Board::create(memory.region(), plan).unwrap();
         Scene::of(memory, plan, board)
@@ -63,7 +63,7 @@ fn owner(slot: u32) -> Owner {
 fn a_board_is_found_again_and_only_where_it_fits() {
     let scene = Scene::new(1 << 20);
     assert!(Board::attach(scene.memory.region(), scene.plan).is_some());
-    assert!(Board::attach(scene.memory.region(), Plan::for_zone(64 << 20)).is_none());
+    assert!(Board::attach(scene.memory.region(), Plan::for_zone(64 << 20, true)).is_none());
     let other = Memory::new(scene.plan.bytes());
     assert!(Board::attach(other.region(), scene.plan).is_none());
     assert!(Board::create(Memory::new(4096).region(), scene.plan).is_none());
@@ -72,7 +72,7 @@ fn a_board_is_found_again_and_only_where_it_fits() {
 #[test]
 fn a_board_takes_a_small_part_of_its_zone() {
     for (zone, percent) in [(1 << 20, 12), (16 << 20, 5), (256 << 20, 3), (8 << 30, 3)] {
-        let bytes = Plan::for_zone(zone).bytes();
+        let bytes = Plan::for_zone(zone, true).bytes();
         assert!(bytes * 100 <= zone * percent, "{bytes} of {zone}");
     }
 }

@@ -16,6 +16,7 @@ fn page(n: u64, len: usize) -> Page {
         began: n + 1,
         tag: !n,
         proven: n.is_multiple_of(2),
+        counter: n.is_multiple_of(3),
         key: format!("key {n}").into_bytes(),
         value: (0..len).map(|i| (i as u64 * 31 + n) as u8).collect(),
     }
@@ -23,13 +24,15 @@ fn page(n: u64, len: usize) -> Page {
 
 fn pages() -> impl Strategy<Value = Vec<Page>> {
     let bytes = |most: usize| prop::collection::vec(any::<u8>(), 0..most);
-    let one = (any::<[u64; 3]>(), any::<[u32; 2]>(), any::<[u64; 2]>(), any::<bool>(), bytes(40), bytes(400));
-    let one = one.prop_map(|(times, windows, [began, tag], proven, key, value)| Page {
+    let one =
+        (any::<[u64; 3]>(), any::<[u32; 2]>(), any::<[u64; 2]>(), any::<[bool; 2]>(), bytes(40), bytes(400));
+    let one = one.prop_map(|(times, windows, [began, tag], [proven, counter], key, value)| Page {
         times,
         windows,
         began,
         tag,
         proven,
+        counter,
         key,
         value,
     });

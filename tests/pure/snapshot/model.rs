@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 use std::ops::Range;
-use twice_core::snapshot::{OpenError, Reader, Record, Step, Tally, Writer};
+use twice_core::snapshot::{Kind, OpenError, Reader, Record, Step, Tally, Writer};
 
 pub const CONTENT: u32 = 7;
 pub const MOST: usize = 1 << 20;
@@ -15,6 +15,7 @@ pub struct Page {
     pub began: u64,
     pub tag: u64,
     pub proven: bool,
+    pub counter: bool,
     pub key: Vec<u8>,
     pub value: Vec<u8>,
 }
@@ -22,6 +23,7 @@ pub struct Page {
 impl Page {
     pub fn record(&self) -> Record<'_> {
         Record {
+            kind: if self.counter { Kind::Counter } else { Kind::Page },
             created_ms: self.times[0],
             expires_ms: self.times[1],
             last_used_ms: self.times[2],
@@ -42,6 +44,7 @@ impl Page {
             began: record.began,
             tag: record.tag,
             proven: record.proven,
+            counter: record.kind == Kind::Counter,
             key: record.key.to_vec(),
             value: record.value.to_vec(),
         }

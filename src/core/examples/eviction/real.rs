@@ -85,7 +85,7 @@ impl Policy for Real<'_> {
         let now = self.requests / REQUESTS_PER_MS;
         let (store, slot, key) = (&self.store, &self.slot, key_of(page));
         let hash = store.hash(&key);
-        if let Some(Hit { held, found, touch }) = store.get(slot, hash, &key, now) {
+        if let Some(Hit { held, found, touch, .. }) = store.get(slot, hash, &key, now) {
             if touch {
                 store.with(&NoLock, |s| s.touch(found.entry, now));
             }

@@ -1,0 +1,61 @@
+//! A zone's local counters: `twice_core::local`, with what is counted of them.
+
+use twice_core::board::Counter;
+use twice_core::local::{Locals, Restored};
+use twice_core::source::Change;
+use twice_core::store::{Entry, Held, Section};
+
+use super::{ShmLock, Zone};
+
+impl Zone {
+    /// Whether there is room for local counters.
+    pub fn has_local(&self) -> bool {
+        self.local.is_some()
+    }
+
+    pub(super) fn locals(&self) -> Option<Locals<'_, ShmLock>> {
+        let (_, lock) = self.store.as_ref()?;
+        Some(Locals { store: self.local.as_ref()?, lock, slot: &self.slot })
+    }
+
+    /// Does something with the counters under the zone's lock.
+    pub fn with_local<'s, T>(&'s self, work: impl FnOnce(&mut Section<'s>) -> T) -> Option<T> {
+        let (_, lock) = self.store.as_ref()?;
+        Some(self.local.as_ref()?.with(lock, work))
+    }
+
+    /// Adds a listed counter's id to `id`, and tells its value and when it was used last; none: it is gone.
+    pub fn local_read(&self, entry: Entry, id: &mut Vec<u8>) -> Option<(u64, u64)> {
+        let read = |held: Held<'_>| held.page().key().for_each(|piece| id.extend_from_slice(piece));
+        self.locals()?.read(entry, read)
+    }
+
+    /// Puts a saved counter back.
+    pub fn local_restore(&self, id: &[u8], value: u64, last_used_ms: u64, now_ms: u64) -> Restored {
+        self.locals().map_or(Restored::NoRoom, |locals| locals.restore(id, value, last_used_ms, now_ms))
+    }
+
+    /// A counter's value.
+    pub fn local_get(&self, id: &[u8], now_ms: u64) -> Option<u64> {
+        self.locals()?.get(id, now_ms)
+    }
+
+    /// Changes a counter; back comes its value. None: there was none to be deleted, or there is no room for a new one.
+    pub fn local_change(&self, id: &[u8], change: Change, now_ms: u64) -> Option<u64> {
+        if change == Change::Delete {
+            return self.local_delete(id);
+        }
+        self.count(Counter::CounterChanges);
+        let value = self.locals().and_then(|locals| locals.change(id, change, now_ms));
+        if value.is_none() {
+            self.count(Counter::CounterFailures);
+        }
+        value
+    }
+
+    /// Removes a counter. Back comes its last value.
+    pub fn local_delete(&self, id: &[u8]) -> Option<u64> {
+        self.count(Counter::CounterChanges);
+        self.locals()?.delete(id)
+    }
+}
