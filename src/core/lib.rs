@@ -12,6 +12,7 @@ pub mod board;
 pub mod canonical;
 pub mod cookies;
 pub mod geo;
+pub mod health;
 pub mod include;
 pub mod journal;
 pub mod key;
