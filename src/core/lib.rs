@@ -13,6 +13,7 @@ pub mod canonical;
 pub mod cookies;
 pub mod elements;
 pub mod geo;
+pub mod health;
 pub mod include;
 pub mod journal;
 pub mod key;

@@ -6,6 +6,7 @@ mod board;
 mod canonical;
 mod cookies;
 mod geo;
+mod health;
 mod hosts;
 mod include;
 mod journal;
