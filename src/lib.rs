@@ -63,7 +63,7 @@ use ngx::ffi::{
 };
 
 use crate::guard::guarded;
-use crate::source::fetches;
+use crate::source::{fetches, memcached};
 use crate::sys::OK;
 
 static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
@@ -189,6 +189,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         snapshot::init_process(cycle);
         wait::init_process(cycle);
         fetches::init_process(cycle);
+        memcached::init_process(cycle);
         channel::init_process();
         rc
     });
@@ -198,7 +199,9 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     rc
 }
 
-unsafe extern "C" fn exit_process(_cycle: *mut ngx_cycle_t) {
+unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
+    // SAFETY: nginx passes the running cycle.
+    guarded((), || unsafe { memcached::exit_process(cycle) });
     guarded((), channel::exit_process);
 }
 
