@@ -3,6 +3,7 @@
 //! A purge is a stamp on the zone's board (`twice_core::board::stamps`). A hit compares the latest stamp with the one up to
 //! which its page was looked at, and looks at the page's marks only where they differ.
 
+mod elements;
 pub mod endpoint;
 pub mod sweep;
 pub mod unsafe_method;

@@ -18,6 +18,7 @@ use twice_core::marks;
 use twice_core::policy::HeaderKey;
 use twice_core::purge::{Bad, Command, Site, refusal};
 
+use super::elements::{self, Refused as Unforgotten};
 use crate::answer::{self, JSON};
 use crate::conf::{self, LocConf};
 use crate::guard::guarded;
@@ -46,7 +47,7 @@ pub unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_
                 let target = own_target(request)?;
                 Ok((Command::from_url(target, site(request))?, target.to_vec()))
             };
-            return by_kind(request, zone, kind, url);
+            return by_kind(request, zone, kind, own_target(request).unwrap_or_default(), url);
         }
         if name == b"PURGE" {
             return by_target(request, zone);
@@ -81,7 +82,9 @@ pub unsafe extern "C" fn location_handler(r: *mut ngx_http_request_t) -> ngx_int
         match (conf::of(request).zone(), mark_dirty(request), identity::url_of(request)) {
             (Some(zone), Some(kind), Some((host, target))) => {
                 let command = Command { urls: vec![marks::of_url(&host, &target)], ..Command::default() };
-                by_kind(request, zone, kind, || Ok((command, target)))
+                // SAFETY: a live request; its target as it came.
+                let path = unsafe { sys::bytes((*r).unparsed_uri) };
+                by_kind(request, zone, kind, path, || Ok((command, target)))
             }
             _ => ERROR,
         }
@@ -115,11 +118,29 @@ fn site<'a>(request: Request<'a>) -> Site<'a> {
     Site { host: identity::host_of(request), ignored: conf::of(request).ignored_args() }
 }
 
-/// The original's commands: `*` and `url`. Its other kinds are elements.
+/// The value of a source that a path names, which may have a query, is forgotten. Status and text of the answer.
+fn by_source(request: Request<'_>, zone: &Zone, kind: &[u8], path: &[u8]) -> (u32, String) {
+    let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
+    let path = path.strip_prefix(b"/").unwrap_or(path);
+    let name = kind.escape_ascii();
+    match elements::forget(request, zone, kind, path) {
+        Ok(path) => (NGX_HTTP_OK, format!("expired: {name}_{}\n", path.escape_ascii())),
+        Err(Unforgotten::Unknown) => (NGX_HTTP_BAD_REQUEST, format!("nothing is kept of the kind {name}\n")),
+        Err(Unforgotten::Unnamed(source, why)) => (
+            NGX_HTTP_BAD_REQUEST,
+            format!("the path names no value of the source {source}: {}\n", why.as_str()),
+        ),
+        Err(Unforgotten::NoMemory) => (NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n".to_owned()),
+    }
+}
+
+/// The original's commands: `*`, `url`, and the names of sources, whose values it calls elements. `path`: what they are named
+/// by.
 fn by_kind(
     request: Request<'_>,
     zone: &Zone,
     kind: &[u8],
+    path: &[u8],
     url: impl FnOnce() -> Result<(Command, Vec<u8>), Bad>,
 ) -> ngx_int_t {
     let (command, what) = match kind {
@@ -131,8 +152,8 @@ fn by_kind(
             }
         },
         kind => {
-            let why = format!("nothing is kept of the kind {}\n", kind.escape_ascii());
-            return answer::send(request, NGX_HTTP_BAD_REQUEST, TEXT, why.as_bytes());
+            let (status, text) = by_source(request, zone, kind, path);
+            return answer::send(request, status, TEXT, text.as_bytes());
         }
     };
     match run(zone, &command) {
