@@ -18,6 +18,7 @@ mod purge;
 mod reload;
 mod seams;
 mod snapshot;
+mod sources;
 mod stale;
 mod status;
 mod steering;
