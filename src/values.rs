@@ -83,14 +83,16 @@ impl<'a> Resolved<'a> {
     }
 }
 
-/// Tells the log that a page printed more of its values than it may.
+/// Tells the log that a page printed or changed more than it may.
 pub fn log_truncated(request: Request<'_>, limits: &Limits) {
     ngx_log_error!(
         NGX_LOG_WARN,
         request.log(),
-        "twice: the values of a page exceed {} bytes, or its fragments {}: the rest prints nothing, or its default",
+        "twice: the values of a page exceed {} bytes, its fragments {}, or its changes {}: the rest prints nothing, or its \
+         default, or is not made",
         limits.output_max,
-        limits.fragments_max
+        limits.fragments_max,
+        limits.changes_max
     );
 }
 

@@ -208,13 +208,13 @@ enum Begun<'a> {
 fn begin(request: Request<'_>, ticket: u64) -> Result<Begun<'_>, Failure> {
     let known = TABLE.with_borrow(|table| {
         let fetch = table.fetches.get(&ticket)?;
-        Some((fetch.source, fetch.zone, fetch.hash, fetch.id.clone()))
+        Some((fetch.source, fetch.zone, fetch.hash, fetch.id.clone(), fetch.lease))
     });
-    let Some((source, zone, hash, id)) = known else { return Ok(Begun::Later) };
+    let Some((source, zone, hash, id, mut lease)) = known else { return Ok(Begun::Later) };
     // SAFETY: as in `Fetch`.
     let (source, zone) = unsafe { (&*source, &*zone) };
-    let mut lease = None;
-    if source.ttl_ms > 0 {
+    // One that is asked for again has its lease still.
+    if source.ttl_ms > 0 && lease.is_none() {
         match zone.claim_element(request, hash, &id, shm::now_ms(), source.timeout_ms + OVERTAKE_MS) {
             Claim::There(element) => return Ok(Begun::There(element)),
             Claim::Fetch(taken) => lease = Some(taken),

@@ -19,6 +19,7 @@ mod purge;
 mod reload;
 mod seams;
 mod snapshot;
+mod sources;
 mod stale;
 mod status;
 mod steering;

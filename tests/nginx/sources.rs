@@ -1,0 +1,47 @@
+//! Values of sources in pages.
+
+mod counters;
+mod leaving;
+mod waiting;
+
+use fixture::{Answer, Gate, Nginx, Origin, Setup, until};
+
+/// Pages from one origin, each with what its own headers say of it; `/probe?KEY` shows what `viewdb` has under a key.
+fn site(origin: &Origin) -> Setup {
+    origin.handle("/probe", |asked| Answer::page(format!("<& get viewdb {} none &>", asked.query())));
+    Nginx::twice()
+        .figures()
+        .location("= /status", "stub_status;")
+        .location("/", format!("twice pages; twice_include_timeout 10m; proxy_pass {};", origin.url()))
+}
+
+/// A page with tags that is not kept.
+fn passing(body: &str) -> Answer {
+    Answer::html(body).header("X-Twice-Control", "max-age=0")
+}
+
+/// What `viewdb` has under a key, by way of a page.
+fn value(nginx: &Nginx, key: &str) -> String {
+    nginx.get(&format!("/probe?{key}")).send().text()
+}
+
+/// A change is made when its answer is on its way, so that the answer may be here before it.
+#[track_caller]
+fn becomes(nginx: &Nginx, key: &str, expected: &str) {
+    until(&format!("{key} is {expected}"), || value(nginx, key) == expected);
+}
+
+/// Requests that were read and that nginx is not yet done with.
+fn pending(nginx: &Nginx) -> usize {
+    let text = nginx.get("/status").send().text();
+    let (_, rest) = text.split_once("Writing: ").unwrap_or_else(|| panic!("{text}"));
+    // Without the one that asks.
+    rest.split(' ').next().unwrap().parse::<usize>().unwrap() - 1
+}
+
+/// A source whose value is what the origin answers to this path; it remembers nothing.
+fn service(setup: Setup, origin: &Origin, name: &str, options: &str) -> Setup {
+    setup
+        .http(format!("twice_source {name} http /_{name} key=all format=text ttl=0s {options};"))
+        .location(&format!("= /_{name}"), format!("internal; proxy_pass {}/{name};", origin.url()))
+}
