@@ -64,7 +64,7 @@ impl Pool {
 
     /// Its servers, as they are configured.
     pub fn servers(&self) -> &[Server] {
-        &self.inner.settings.servers
+        &self.servers.settings.servers
     }
 
     /// Asks for the value of a key. Where this is `Ok`, [`super::fetches::answered`] will be called with the ticket.
