@@ -12,6 +12,7 @@ mod handlers;
 mod hit;
 mod include;
 mod keys;
+mod memcached;
 mod languages;
 mod placement;
 mod purge;

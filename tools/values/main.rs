@@ -287,9 +287,8 @@ http {{
         listen 127.0.0.1:{port} backlog=1024;
         location = /return {{ return 200 \"{all}\"; }}
         location = /ssi {{ ssi on; etag off; root .; }}
-        location /value/ {{
+        location ~ ^/value/(.*)$ {{
             internal;
-            rewrite ^/value/(.*)$ /$1 break;
             set $memcached_key $1;
             memcached_pass kept;
         }}

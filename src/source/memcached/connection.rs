@@ -23,12 +23,13 @@ use ngx::ffi::{
     ngx_cycle, ngx_delete_posted_event, ngx_event_t, ngx_exiting, ngx_msec_t, ngx_post_event,
     ngx_posted_events,
 };
+use twice_core::health::Probe;
 use twice_core::memcached::change::{Doing, Next};
 use twice_core::memcached::turn::{Askers, Line, Turn};
 use twice_core::memcached::{Event, Expected, Parser, Reply, Violation, encode, unpadded};
 use twice_core::source::{Answer, Change, Failure};
 
-use super::Inner;
+use super::servers::Servers;
 use super::socket::{self, Begun, Read, Sent, Socket};
 use crate::guard::guarded;
 use crate::source::fetches;
@@ -56,7 +57,7 @@ thread_local! {
 /// See the head of this file.
 pub struct Connection {
     /// Lives longer: it owns its connections.
-    pool: *const Inner,
+    pool: *const Servers,
     /// Number of the server.
     server: usize,
     socket: RefCell<Option<Socket>>,
@@ -84,7 +85,7 @@ struct Note {
 enum What {
     Get(Askers),
     Change(Doing),
-    Probe,
+    Probe(Probe),
 }
 
 /// What is to be sent.
@@ -118,7 +119,7 @@ enum End {
 
 impl Connection {
     /// One that is closed.
-    pub fn new(pool: &Inner, server: usize) -> Self {
+    pub fn new(pool: &Servers, server: usize) -> Self {
         Self {
             pool,
             server,
@@ -134,7 +135,7 @@ impl Connection {
         }
     }
 
-    fn pool(&self) -> &Inner {
+    fn pool(&self) -> &Servers {
         // SAFETY: the pool owns its connections, and stays in its box.
         unsafe { &*self.pool }
     }
@@ -191,16 +192,13 @@ impl Connection {
         }
         let mut full = Vec::new();
         for Line { keys, askers } in lines {
-            full.extend(self.put(What::Get(askers), |out, _| {
+            full.extend(self.put(What::Get(askers), |out| {
                 encode::get(out, &keys);
                 Expected::Get(keys)
             }));
         }
         for doing in changes {
-            full.extend(self.put(What::Change(doing), |out, what| match what {
-                What::Change(doing) => doing.encode(out),
-                What::Get(_) | What::Probe => Expected::Version,
-            }));
+            full.extend(self.put_change(doing));
         }
         self.write();
         for what in full {
@@ -208,11 +206,20 @@ impl Connection {
         }
     }
 
+    fn put_change(&self, doing: Doing) -> Option<What> {
+        let mut bytes = Vec::new();
+        let expected = doing.encode(&mut bytes);
+        self.put(What::Change(doing), |out| {
+            out.extend_from_slice(&bytes);
+            expected
+        })
+    }
+
     /// Puts a command behind the others; gives it back where too much is outstanding.
-    fn put(&self, what: What, encode: impl FnOnce(&mut Vec<u8>, &What) -> Expected) -> Option<What> {
+    fn put(&self, what: What, encode: impl FnOnce(&mut Vec<u8>) -> Expected) -> Option<What> {
         let mut out = self.out.borrow_mut();
         let start = out.bytes.len();
-        let expected = encode(&mut out.bytes, &what);
+        let expected = encode(&mut out.bytes);
         let note = Note { what, end: out.end(), asked: now() };
         let note = self.parser.borrow_mut().expect(expected, note).err()?;
         out.bytes.truncate(start);
@@ -238,7 +245,7 @@ impl Connection {
                 }
             }
             What::Change(_) => self.pool().lost_writes(1),
-            What::Probe => {}
+            What::Probe(probe) => self.pool().probed(self.server, probe, false),
         }
     }
 
@@ -276,16 +283,18 @@ impl Connection {
     }
 
     /// Asks the server whether it is there, with no page waiting.
-    pub fn probe(&self) {
-        if self.open().is_err() {
-            return;
-        }
-        let refused = self.put(What::Probe, |out, _| {
-            encode::version(out);
-            Expected::Version
-        });
-        if refused.is_none() {
-            self.write();
+    pub fn probe(&self, probe: Probe) {
+        let probe = What::Probe(probe);
+        let refused = match self.open() {
+            Ok(()) => self.put(probe, |out| {
+                encode::version(out);
+                Expected::Version
+            }),
+            Err(_) => Some(probe),
+        };
+        match refused {
+            Some(probe) => self.settle(probe, Failure::Closed),
+            None => self.write(),
         }
     }
 
@@ -418,7 +427,7 @@ impl Connection {
                 }
                 Next::Lost => self.pool().lost_writes(1),
             },
-            (What::Probe, _) => {}
+            (What::Probe(probe), _) => self.pool().probed(self.server, probe, true),
         }
     }
 
@@ -473,13 +482,7 @@ impl Connection {
         let mut lost = 0;
         let is_open = self.socket.borrow().is_some();
         for doing in changes {
-            let refused = !is_open
-                || self
-                    .put(What::Change(doing), |out, what| match what {
-                        What::Change(doing) => doing.encode(out),
-                        What::Get(_) | What::Probe => Expected::Version,
-                    })
-                    .is_some();
+            let refused = !is_open || self.put_change(doing).is_some();
             lost += u64::from(refused);
         }
         if is_open {

@@ -15,7 +15,8 @@ use ngx::ffi::{
     ngx_post_event, ngx_posted_next_events, ngx_str_t, ngx_tcp_nodelay,
 };
 
-use super::{Connection, Server};
+use super::Server;
+use super::connection::Connection;
 use crate::sys::{self, OK};
 
 /// Opened by [`connect`].
