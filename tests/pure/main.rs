@@ -11,6 +11,7 @@ mod journal;
 mod key;
 mod language;
 mod languages;
+mod local;
 mod outcome;
 mod page;
 mod policy;
