@@ -5,6 +5,7 @@ mod arriving;
 mod board;
 mod canonical;
 mod cookies;
+mod elements;
 mod geo;
 mod health;
 mod hosts;
@@ -13,12 +14,20 @@ mod journal;
 mod key;
 mod language;
 mod languages;
+<<<<<<< HEAD
 mod memcached;
+=======
+mod local;
+>>>>>>> zone
 mod outcome;
 mod page;
 mod policy;
 mod purge;
+<<<<<<< HEAD
 mod ring;
+=======
+mod shares;
+>>>>>>> zone
 mod snapshot;
 mod source;
 mod status;
