@@ -62,6 +62,11 @@ impl Pool {
         Self { servers: Box::new(Servers::new(settings, timeout_ms)) }
     }
 
+    /// Its servers, as they are configured.
+    pub fn servers(&self) -> &[Server] {
+        &self.servers.settings.servers
+    }
+
     /// Asks for the value of a key. Where this is `Ok`, [`super::fetches::answered`] will be called with the ticket.
     pub fn get(&self, key: &[u8], ticket: u64) -> Result<(), Failure> {
         key::check(key).map_err(|_| Failure::BadKey)?;
