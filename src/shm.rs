@@ -36,7 +36,8 @@ use twice_core::store::{
 
 #[allow(unused_imports, reason = "for sources")]
 pub use self::elements::Element;
-pub use self::layout::{Misfit, geometry, tag};
+pub use self::emptied::find as find_zone;
+pub use self::layout::{Misfit, geometry, page_size, size_for, tag};
 use self::lock::ShmLock;
 use crate::channel;
 use crate::guard::guarded;

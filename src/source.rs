@@ -12,6 +12,7 @@
 pub mod asked;
 pub mod changes;
 pub mod fetches;
+pub mod figures;
 pub mod http;
 pub mod keys;
 pub mod memcached;
@@ -20,43 +21,15 @@ mod records;
 use ngx::ffi::{sockaddr, socklen_t};
 use twice_core::elements::SmallValue;
 use twice_core::ring::{self, Distribution, Hash, Ring};
+use twice_core::source::Change;
+use twice_core::source::figures::Stat;
 use twice_core::source::key::Template;
-use twice_core::source::{Change, Failure};
 
 use crate::conf::MainConf;
 use crate::shm::{self, Zone};
 use crate::sys::Request;
 
 use memcached::Pool;
-
-/// stub
-#[derive(Clone, Copy)]
-pub enum Stat {
-    /// x
-    Requests,
-    /// x
-    Hits,
-    /// x
-    Misses,
-    /// x
-    Remembered,
-    /// x
-    Writes,
-    /// x
-    LostWrites,
-    /// x
-    Failed,
-}
-impl Stat {
-    /// x
-    pub fn of(_: Failure) -> Self {
-        Stat::Failed
-    }
-}
-impl Source {
-    /// x
-    pub fn count(&self, _: Stat) {}
-}
 
 /// A `twice_source`.
 pub struct Source {
@@ -74,6 +47,8 @@ pub struct Source {
     pub timeout_ms: u64,
     /// Where it asks.
     pub kind: Kind,
+    /// What is counted.
+    pub figures: figures::OfSource,
 }
 
 /// `key=`.
@@ -149,12 +124,31 @@ pub struct Server {
     /// Lives as long as the configuration.
     pub sockaddr: *mut sockaddr,
     pub socklen: socklen_t,
+    /// What is counted, and whether it is asked.
+    pub figures: figures::OfServer,
 }
 
 impl Source {
     /// One that remembers nothing.
     pub fn new(name: &str, key: Key, kind: Kind) -> Self {
-        Self { name: name.to_owned(), number: 0, key, format: Format::Text, ttl_ms: 0, timeout_ms: 0, kind }
+        Self {
+            name: name.to_owned(),
+            number: 0,
+            key,
+            format: Format::Text,
+            ttl_ms: 0,
+            timeout_ms: 0,
+            kind,
+            figures: figures::OfSource::default(),
+        }
+    }
+
+    /// Its memcached servers, where it is of that type.
+    pub fn servers(&self) -> &[Server] {
+        match &self.kind {
+            Kind::Memcached(pool) => pool.servers(),
+            Kind::Local | Kind::Http { .. } => &[],
+        }
     }
 
     /// The key at the source, of what its element is remembered by.

@@ -17,6 +17,7 @@ use twice_core::template::Target;
 
 use super::MainConf;
 use super::setters::{Directive, set};
+use crate::source::figures::{self, OfServer};
 use crate::source::memcached::Pool;
 use crate::source::{Format, Key, Kind, Server, Settings, Source};
 use crate::sys;
@@ -363,7 +364,14 @@ pub unsafe fn complete(cf: *mut ngx_conf_t, main: &mut MainConf) -> bool {
         source.number = number;
     }
     main.source_names = main.sources.iter().map(|source| source.name.as_str().into()).collect();
-    true
+    // SAFETY: the caller's promise; nobody changes the sources from now on.
+    match unsafe { figures::add_zone(cf, main) } {
+        Ok(()) => true,
+        Err(why) => {
+            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "twice: the sources' figures {}", why);
+            false
+        }
+    }
 }
 
 /// # Safety
@@ -471,6 +479,7 @@ unsafe fn of_block(block: &ngx_http_upstream_srv_conf_t, upstream: &str) -> Resu
             weight,
             sockaddr: address.sockaddr,
             socklen: address.socklen,
+            figures: OfServer::default(),
         });
     }
     Ok(servers)
@@ -504,6 +513,7 @@ unsafe fn of_address(cf: *mut ngx_conf_t, text: &str) -> Result<Server, String> 
             weight: 1,
             sockaddr: address.sockaddr,
             socklen: address.socklen,
+            figures: OfServer::default(),
         })
     }
 }

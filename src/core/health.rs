@@ -67,7 +67,7 @@ pub struct Probe(u64);
 
 /// What is known of a server. Memory of zeros is one that is up.
 #[derive(Debug, Default)]
-#[repr(C)]
+#[repr(transparent)]
 pub struct Health {
     /// 2 bits: kind; 20 bits: number of the latest claim; 42 bits: failures, or the time until which.
     word: AtomicU64,

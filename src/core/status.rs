@@ -1,9 +1,10 @@
-//! What the status endpoint says of zones: JSON for people and programs, and the text that Prometheus reads.
+//! What the status endpoint says of zones and sources: JSON for people and programs, and the text that Prometheus reads.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::board::Counter;
+use crate::source::shown::{self, SourceStatus};
 use crate::store::Stats;
 
 /// What the endpoint knows of a zone.
@@ -82,26 +83,28 @@ impl ZoneStatus<'_> {
     }
 }
 
-/// `{"zones":{"NAME":{"hits":1,...}}}`
-pub fn json(zones: &[ZoneStatus<'_>]) -> Vec<u8> {
+/// `{"zones":{"NAME":{"hits":1,...}},"sources":{"NAME":{"requests":1,...}}}`
+pub fn json(zones: &[ZoneStatus<'_>], sources: &[SourceStatus<'_>]) -> Vec<u8> {
     #[derive(Serialize)]
     struct Document {
         zones: Map<String, Value>,
+        sources: Value,
     }
     let of_zone = |zone: &ZoneStatus<'_>| {
         let rows = zone.rows().map(|(name, _, _, value)| (name.to_owned(), Value::from(value)));
         (zone.name.to_owned(), Value::Object(rows.collect()))
     };
-    let document = Document { zones: zones.iter().map(of_zone).collect() };
+    let document =
+        Document { zones: zones.iter().map(of_zone).collect(), sources: shown::json(sources) };
     // Names and numbers: there is nothing that can't be written.
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
 /// The text format of Prometheus, version 0.0.4. Zone names have no character that would need escaping.
-pub fn prometheus(zones: &[ZoneStatus<'_>]) -> Vec<u8> {
+pub fn prometheus(zones: &[ZoneStatus<'_>], sources: &[SourceStatus<'_>]) -> Vec<u8> {
     let mut out = String::new();
-    let Some(first) = zones.first() else { return Vec::new() };
-    for (row, (name, help, grows, _)) in first.rows().enumerate() {
+    let rows = zones.first().into_iter().flat_map(ZoneStatus::rows);
+    for (row, (name, help, grows, _)) in rows.enumerate() {
         let (kind, end) = if grows { ("counter", "_total") } else { ("gauge", "") };
         out += &format!("# HELP twice_{name}{end} {help}\n# TYPE twice_{name}{end} {kind}\n");
         for zone in zones {
@@ -109,5 +112,6 @@ pub fn prometheus(zones: &[ZoneStatus<'_>]) -> Vec<u8> {
             out += &format!("twice_{name}{end}{{zone=\"{}\"}} {value}\n", zone.name);
         }
     }
+    shown::prometheus(sources, &mut out);
     out.into_bytes()
 }

@@ -46,9 +46,11 @@ pub unsafe fn tell(cycle: *mut ngx_cycle_t, zones: &[*mut ngx_shm_zone_t]) {
     }
 }
 
+/// The zone of a name in a cycle's list.
+///
 /// # Safety
 /// `part` must be the first part of a cycle's list of shared zones, alive and unchanged for `'a`.
-unsafe fn find<'a>(part: &'a ngx_list_part_t, name: &[u8]) -> Option<&'a ngx_shm_zone_t> {
+pub unsafe fn find<'a>(part: &'a ngx_list_part_t, name: &[u8]) -> Option<&'a ngx_shm_zone_t> {
     let mut part = Some(part);
     while let Some(here) = part {
         let zones = here.elts.cast::<ngx_shm_zone_t>();

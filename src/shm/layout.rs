@@ -23,6 +23,14 @@ fn slab_overhead(size: usize) -> usize {
     (mem::size_of::<ngx_slab_pool_t>() + 16 * 64 + table).next_multiple_of(page) + 2 * page
 }
 
+/// Bytes of a zone whose slab pool can give out one small piece, and so many bytes in another one.
+pub fn size_for(bytes: usize) -> usize {
+    let room = bytes.next_multiple_of(page_size()) + page_size();
+    // Of the sum it is a few bytes more than of the room.
+    room + slab_overhead(room + slab_overhead(2 * room)).next_multiple_of(page_size())
+}
+
+/// Bytes of a page of memory.
 pub fn page_size() -> usize {
     // SAFETY: set once, before any configuration is read.
     unsafe { ngx::ffi::ngx_pagesize }

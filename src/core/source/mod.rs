@@ -4,8 +4,10 @@
 //! prints its default.
 
 pub mod arriving;
+pub mod figures;
 pub mod key;
 pub mod record;
+pub mod shown;
 
 use std::fmt;
 
