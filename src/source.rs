@@ -17,9 +17,11 @@ pub mod http;
 pub mod keys;
 pub mod memcached;
 mod records;
+pub mod variables;
 
 use ngx::ffi::{sockaddr, socklen_t};
 use twice_core::elements::SmallValue;
+use twice_core::health::State;
 use twice_core::ring::{self, Distribution, Hash, Ring};
 use twice_core::source::Change;
 use twice_core::source::figures::Stat;
@@ -102,6 +104,8 @@ pub struct Settings {
     pub server_failure_limit: u64,
     pub server_retry_timeout_ms: u64,
     pub preconnect: bool,
+    /// The source's.
+    pub figures: figures::OfSource,
 }
 
 impl Settings {
@@ -143,6 +147,23 @@ impl Source {
         }
     }
 
+    /// The name of its type.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Local => "local",
+            Kind::Http { .. } => "http",
+            Kind::Memcached(_) => "memcached",
+        }
+    }
+
+    /// How one of its servers does.
+    pub fn state(&self, server: &Server) -> State {
+        match (&self.kind, server.figures.health()) {
+            (Kind::Memcached(pool), Some(health)) => health.state(shm::now_ms(), pool.rules()),
+            _ => State::Up,
+        }
+    }
+
     /// Its memcached servers, where it is of that type.
     pub fn servers(&self) -> &[Server] {
         match &self.kind {
@@ -170,6 +191,7 @@ pub fn write(request: Request<'_>, zone: &Zone, source: &Source, tag_key: &[u8],
         Ok(None) => return,
         Err(why) => {
             source.count(Stat::of(why));
+            source.count(Stat::Writes);
             return source.count(Stat::LostWrites);
         }
     };

@@ -1,4 +1,5 @@
-//! `$twice_cache_status`, `$twice_reason`, `$twice_key`, `$twice_age`, `$twice_ttl`; `$twice_language`, `$twice_ab_NAME`.
+//! `$twice_cache_status`, `$twice_reason`, `$twice_key`, `$twice_age`, `$twice_ttl`; `$twice_language`, `$twice_ab_NAME`; for those of
+//! sources see [`crate::source::variables`].
 
 use std::ffi::c_char;
 use std::ptr;
@@ -14,6 +15,7 @@ use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::language;
 use crate::shm;
+use crate::source;
 use crate::sys::{self, ERROR, OK, Request};
 use crate::variant;
 
@@ -61,7 +63,8 @@ pub unsafe fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
         }
         (*variable).get_handler = Some(visitors_language);
     }
-    OK
+    // SAFETY: as above.
+    unsafe { source::variables::add(cf) }
 }
 
 unsafe extern "C" fn get(
@@ -108,7 +111,8 @@ pub unsafe extern "C" fn ab_value(
     })
 }
 
-fn fill(v: &mut ngx_http_variable_value_t, value: Option<&[u8]>) {
+/// Gives a variable its value, or none.
+pub fn fill(v: &mut ngx_http_variable_value_t, value: Option<&[u8]>) {
     match value {
         Some(text) => {
             v.set_len(text.len() as u32);

@@ -17,8 +17,9 @@ use twice_core::template::Target;
 
 use super::MainConf;
 use super::setters::{Directive, set};
-use crate::source::figures::{self, OfServer};
+use crate::source::figures::{self, OfServer, OfSource};
 use crate::source::memcached::Pool;
+use crate::source::variables;
 use crate::source::{Format, Key, Kind, Server, Settings, Source};
 use crate::sys;
 
@@ -173,6 +174,7 @@ fn memcached(directive: &Directive, name: &str, rest: &[String]) -> Result<Decla
         server_failure_limit: options.server_failure_limit.unwrap_or(2),
         server_retry_timeout_ms: options.server_retry_timeout_ms.unwrap_or(RETRY_MS),
         preconnect: options.preconnect,
+        figures: OfSource::default(),
     };
     // SAFETY: the running configuration has a file that it is read from.
     let (file, line) = unsafe {
@@ -355,6 +357,8 @@ pub unsafe fn complete(cf: *mut ngx_conf_t, main: &mut MainConf) -> bool {
             }
         }
     }
+    // A configuration without a cache needs no memory for them.
+    let used = !main.zones.is_empty() || !main.sources.is_empty();
     for name in DEFAULTS {
         if !main.sources.iter().any(|source| source.name == name) {
             main.sources.push(Source::new(name, Key::default(), Kind::Local));
@@ -365,13 +369,14 @@ pub unsafe fn complete(cf: *mut ngx_conf_t, main: &mut MainConf) -> bool {
     }
     main.source_names = main.sources.iter().map(|source| source.name.as_str().into()).collect();
     // SAFETY: the caller's promise; nobody changes the sources from now on.
-    match unsafe { figures::add_zone(cf, main) } {
-        Ok(()) => true,
-        Err(why) => {
-            ngx_conf_log_error!(NGX_LOG_EMERG, cf, "twice: the sources' figures {}", why);
-            false
-        }
+    let done = unsafe {
+        variables::check(cf, main).and_then(|()| if used { figures::add_zone(cf, main) } else { Ok(()) })
+    };
+    if let Err(why) = done {
+        ngx_conf_log_error!(NGX_LOG_EMERG, cf, "twice: {}", why);
+        return false;
     }
+    true
 }
 
 /// # Safety

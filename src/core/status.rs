@@ -94,8 +94,7 @@ pub fn json(zones: &[ZoneStatus<'_>], sources: &[SourceStatus<'_>]) -> Vec<u8> {
         let rows = zone.rows().map(|(name, _, _, value)| (name.to_owned(), Value::from(value)));
         (zone.name.to_owned(), Value::Object(rows.collect()))
     };
-    let document =
-        Document { zones: zones.iter().map(of_zone).collect(), sources: shown::json(sources) };
+    let document = Document { zones: zones.iter().map(of_zone).collect(), sources: shown::json(sources) };
     // Names and numbers: there is nothing that can't be written.
     serde_json::to_vec(&document).unwrap_or_default()
 }

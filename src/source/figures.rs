@@ -114,7 +114,7 @@ pub unsafe fn add_zone(cf: *mut ngx_conf_t, main: &mut MainConf) -> Result<(), S
     unsafe {
         let zone = ngx_shared_memory_add(cf, &raw mut name, size, crate::tag());
         if zone.is_null() {
-            return Err("can't have a shared zone".to_owned());
+            return Err("the sources' figures can't have a shared zone".to_owned());
         }
         (*zone).data = ptr::from_mut(main).cast();
         (*zone).init = Some(init_zone);
@@ -193,7 +193,11 @@ fn give_out(main: &MainConf, rows: Rows<'_>) -> Result<(), String> {
     let configuration = rows.latest() + 1;
     let take = |name: &[u8]| rows.take(name, configuration).ok_or("they have no room, allowed is a restart");
     for source in &main.sources {
-        source.figures.row.set(take(source.name.as_bytes())?);
+        let row = take(source.name.as_bytes())?;
+        source.figures.row.set(row);
+        if let Kind::Memcached(pool) = &source.kind {
+            pool.figures().row.set(row);
+        }
         for server in source.servers() {
             let name = [source.name.as_bytes(), server.name.as_bytes()].join(&0);
             server.figures.row.set(take(&name)?);

@@ -31,10 +31,11 @@ use ngx::ffi::{
     NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_exiting,
     ngx_msec_t, ngx_process,
 };
-use twice_core::health::State;
+use twice_core::health::{Rules, State};
 use twice_core::source::key;
 use twice_core::source::{Change, Failure};
 
+use super::figures::OfSource;
 use super::{Kind, Server, Settings};
 use crate::conf;
 use crate::guard::guarded;
@@ -65,6 +66,16 @@ impl Pool {
     /// Its servers, as they are configured.
     pub fn servers(&self) -> &[Server] {
         &self.servers.settings.servers
+    }
+
+    /// Its source's figures, which are this pool's, too.
+    pub fn figures(&self) -> &OfSource {
+        &self.servers.settings.figures
+    }
+
+    /// When a server rests.
+    pub fn rules(&self) -> &Rules {
+        &self.servers.rules
     }
 
     /// Asks for the value of a key. Where this is `Ok`, [`super::fetches::answered`] will be called with the ticket.

@@ -6,14 +6,12 @@ use ngx::ffi::{
     ngx_http_variable_value_t, ngx_int_t, ngx_str_t,
 };
 use ngx::ngx_string;
-use twice_core::health::State;
 use twice_core::source::figures::{ServerStat, Stat};
 use twice_core::source::shown::{self, Told};
 
 use super::{Server, Source};
 use crate::conf::{self, MainConf};
 use crate::guard::guarded;
-use crate::shm;
 use crate::sys::{self, ERROR, OK, Request};
 use crate::variables;
 
@@ -105,15 +103,8 @@ fn value<'a>(request: Request<'a>, name: &[u8]) -> Option<&'a [u8]> {
         Told::Server(number, place, stat) => server(number, place)?.figures.figure(stat),
         Told::EjectedAt(number, place) => shown::microseconds(server(number, place)?.figures.ejected_ms()),
         Told::State(number, place) => {
-            return Some(state(source(number)?, server(number, place)?).as_str().as_bytes());
+            return Some(source(number)?.state(server(number, place)?).as_str().as_bytes());
         }
     };
     sys::decimal(request, number)
-}
-
-/// How a server of a source does.
-pub fn state(source: &Source, server: &Server) -> State {
-    let rules = source.rules();
-    let state = |health: &twice_core::health::Health| health.state(shm::now_ms(), &rules);
-    server.figures.health().map_or(State::Up, state)
 }

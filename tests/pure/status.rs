@@ -10,7 +10,7 @@ fn zone(name: &str, first: u64) -> ZoneStatus<'_> {
 
 #[test]
 fn json_names_every_figure_of_every_zone() {
-    let text = json(&[zone("a", 1), zone("b", 100)]);
+    let text = json(&[zone("a", 1), zone("b", 100)], &[]);
     let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
     for (name, first) in [("a", 1), ("b", 100)] {
         let zone = &value["zones"][name];
@@ -25,12 +25,12 @@ fn json_names_every_figure_of_every_zone() {
         assert_eq!((&zone["counters"], &zone["counter_used_bytes"]), (&5.into(), &768.into()));
         assert_eq!(zone["lost"], 3);
     }
-    assert_eq!(json(&[]), b"{\"zones\":{}}");
+    assert_eq!(json(&[], &[]), b"{\"zones\":{},\"sources\":{}}");
 }
 
 #[test]
 fn prometheus_has_help_and_type_once_and_a_line_for_each_zone() {
-    let text = String::from_utf8(prometheus(&[zone("a", 1), zone("b", 100)])).unwrap();
+    let text = String::from_utf8(prometheus(&[zone("a", 1), zone("b", 100)], &[])).unwrap();
     assert!(text.contains(
         "# TYPE twice_hits_total counter\ntwice_hits_total{zone=\"a\"} 1\ntwice_hits_total{zone=\"b\"} 100\n"
     ));
@@ -41,5 +41,5 @@ fn prometheus_has_help_and_type_once_and_a_line_for_each_zone() {
     names.dedup();
     assert_eq!(names.len(), count);
     assert!(text.lines().filter(|line| line.starts_with("# HELP")).all(|line| line.ends_with('.')));
-    assert_eq!(prometheus(&[]), b"");
+    assert_eq!(prometheus(&[], &[]), b"");
 }

@@ -153,7 +153,8 @@ pub fn prometheus(sources: &[SourceStatus<'_>], out: &mut String) {
             );
         }
     }
-    let servers = || sources.iter().flat_map(|source| source.servers.iter().map(move |server| (source, server)));
+    let servers =
+        || sources.iter().flat_map(|source| source.servers.iter().map(move |server| (source, server)));
     if servers().next().is_none() {
         return;
     }
@@ -175,7 +176,7 @@ pub fn prometheus(sources: &[SourceStatus<'_>], out: &mut String) {
         line(stat.as_str(), stat.help(), true, &|server| server.figures.get(place).copied().unwrap_or(0));
     }
     line("up", UP, false, &|server| u64::from(server.state == State::Up));
-    line(EJECTED_AT, EJECTED_AT_HELP, false, &ServerStatus::ejected_at);
+    line(EJECTED_AT, EJECTED_AT_HELP, false, &|server| server.ejected_at());
 }
 
 const UP: &str = "Whether the server is asked.";

@@ -18,6 +18,7 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::mem;
+use std::time::Instant;
 
 use ngx::ffi::{
     ngx_cycle, ngx_delete_posted_event, ngx_event_t, ngx_exiting, ngx_msec_t, ngx_post_event,
@@ -27,6 +28,7 @@ use twice_core::health::Probe;
 use twice_core::memcached::change::{Doing, Next};
 use twice_core::memcached::turn::{Askers, Line, Turn};
 use twice_core::memcached::{Event, Expected, Parser, Reply, Violation, encode, unpadded};
+use twice_core::source::figures::ServerStat;
 use twice_core::source::{Answer, Change, Failure};
 
 use super::servers::Servers;
@@ -80,6 +82,10 @@ struct Note {
     end: u64,
     /// When it was asked, by nginx's clock.
     asked: ngx_msec_t,
+    /// The same, for how long an answer took.
+    began: Instant,
+    /// Keys of which nothing came yet.
+    keys: u64,
 }
 
 enum What {
@@ -220,8 +226,21 @@ impl Connection {
         let mut out = self.out.borrow_mut();
         let start = out.bytes.len();
         let expected = encode(&mut out.bytes);
-        let note = Note { what, end: out.end(), asked: now() };
-        let note = self.parser.borrow_mut().expect(expected, note).err()?;
+        let keys = match &expected {
+            Expected::Get(keys) => Some(keys.len() as u64),
+            _ => None,
+        };
+        let (asked, began) = (now(), Instant::now());
+        let note = Note { what, end: out.end(), asked, began, keys: keys.unwrap_or(0) };
+        let Err(note) = self.parser.borrow_mut().expect(expected, note) else {
+            self.count(ServerStat::Requests, 1);
+            self.count(ServerStat::RequestBytes, (out.bytes.len() - start) as u64);
+            if let Some(keys) = keys {
+                self.count(ServerStat::Batches, 1);
+                self.count(ServerStat::BatchedKeys, keys);
+            }
+            return None;
+        };
         out.bytes.truncate(start);
         Some(note.what)
     }
@@ -262,12 +281,16 @@ impl Connection {
             Begun::Connecting(socket) => (socket, true),
             Begun::NoSocket => return Err(Failure::Busy),
             Begun::Refused => {
+                self.count(ServerStat::Err, 1);
                 self.pool().failed(self.server, Failure::Closed, &"it can't be connected to");
                 return Err(Failure::Closed);
             }
         };
         if connecting {
             socket.arm(self.pool().timeout_ms);
+        }
+        if !connecting {
+            self.count(ServerStat::Connections, 1);
         }
         self.connecting.set(connecting);
         self.opened.set(now());
@@ -341,6 +364,7 @@ impl Connection {
                 return self.fail(Failure::Closed, &error);
             }
             self.connecting.set(false);
+            self.count(ServerStat::Connections, 1);
         }
         self.write();
     }
@@ -366,8 +390,15 @@ impl Connection {
         match self.read() {
             None => self.rest(),
             // Nobody waited for anything: servers close what is idle, or stop.
-            Some(End::Closed | End::Broken) if !self.is_outstanding() => self.close_for_flush(),
-            Some(End::Closed) => self.fail(Failure::Closed, &"it closed the connection"),
+            Some(End::Closed) if !self.is_outstanding() => {
+                self.count(ServerStat::Eof, 1);
+                self.close_for_flush();
+            }
+            Some(End::Broken) if !self.is_outstanding() => {
+                self.count(ServerStat::Err, 1);
+                self.close_for_flush();
+            }
+            Some(End::Closed) => self.end(ServerStat::Eof, Failure::Closed, &"it closed the connection"),
             Some(End::Broken) => self.fail(Failure::Closed, &"the connection broke"),
             Some(End::Wrong(violation)) => self.fail(Failure::Protocol, &violation),
         }
@@ -406,6 +437,16 @@ impl Connection {
         self.socket.borrow().as_ref().map_or(Read::Later, |socket| socket.recv(buffer))
     }
 
+    /// Counts a command that was answered.
+    fn answered(&self, note: &Note, reply: Reply<'_>) {
+        let took = note.began.elapsed().as_micros();
+        self.count(ServerStat::Responses, 1);
+        self.count(ServerStat::Latency, u64::try_from(took).unwrap_or(u64::MAX));
+        if matches!(reply, Reply::End) {
+            self.count(ServerStat::Misses, note.keys);
+        }
+    }
+
     /// A command was answered.
     fn done(&self, what: What, reply: Reply<'_>) {
         if let Reply::Refused { by, text } = reply {
@@ -429,6 +470,11 @@ impl Connection {
             },
             (What::Probe(probe), _) => self.pool().probed(self.server, probe, true),
         }
+    }
+
+    /// Counts something of its server.
+    fn count(&self, stat: ServerStat, count: u64) {
+        self.pool().count(self.server, stat, count);
     }
 
     fn is_outstanding(&self) -> bool {
@@ -466,8 +512,15 @@ impl Connection {
         }
     }
 
-    /// It can't go on: whoever waits is told, the server's health knows.
+    /// It can't go on.
     fn fail(&self, why: Failure, what: &dyn Display) {
+        let stat = if why == Failure::Timeout { ServerStat::TimedOut } else { ServerStat::Err };
+        self.end(stat, why, what);
+    }
+
+    /// It is over: whoever waits is told, the server's health knows.
+    fn end(&self, stat: ServerStat, why: Failure, what: &dyn Display) {
+        self.count(stat, 1);
         self.close();
         self.pool().failed(self.server, why, what);
         for note in self.parser.take().give_up() {
@@ -529,7 +582,10 @@ impl<'a> Reading<'a> {
     fn all(mut self, buffer: &mut [u8]) -> Option<End> {
         for _ in 0..READS {
             let bytes = match self.connection.recv(buffer) {
-                Read::Bytes(count) => buffer.get(..count).unwrap_or_default(),
+                Read::Bytes(count) => {
+                    self.connection.count(ServerStat::ResponseBytes, count as u64);
+                    buffer.get(..count).unwrap_or_default()
+                }
                 Read::Later => return None,
                 Read::End => return Some(End::Closed),
                 Read::Broken => return Some(End::Broken),
@@ -552,9 +608,18 @@ impl<'a> Reading<'a> {
                 connection.pool().answered(connection.server);
             }
             match event {
-                Event::Value { note, key, value } => tell(note, key, Answer::Value(unpadded(value))),
-                Event::TooLarge { note, key } => tell(note, key, Answer::Failed(Failure::TooLarge)),
-                Event::Done { note, reply } => self.connection.done(note.what, reply),
+                Event::Value { note, key, value } => {
+                    self.connection.count(ServerStat::Hits, 1);
+                    tell(note, key, Answer::Value(unpadded(value)));
+                }
+                Event::TooLarge { note, key } => {
+                    self.connection.count(ServerStat::Hits, 1);
+                    tell(note, key, Answer::Failed(Failure::TooLarge));
+                }
+                Event::Done { note, reply } => {
+                    self.connection.answered(&note, reply);
+                    self.connection.done(note.what, reply);
+                }
             }
         }
         Ok(())
@@ -570,6 +635,7 @@ impl Drop for Reading<'_> {
 
 fn tell(note: &mut Note, key: usize, answer: Answer<'_>) {
     if let What::Get(askers) = &mut note.what {
+        note.keys = note.keys.saturating_sub(1);
         for ticket in askers.take(key) {
             fetches::answered(ticket, answer);
         }

@@ -7,6 +7,7 @@ use ngx::ffi::ngx_msec_t;
 use twice_core::health::{Health, Probe, Rules};
 use twice_core::ring::{Live, Ring};
 use twice_core::source::Failure;
+use twice_core::source::figures::{ServerStat, Stat};
 
 use super::connection::Connection;
 use super::told::Told;
@@ -24,7 +25,6 @@ pub struct Servers {
     pub timeout_ms: ngx_msec_t,
     /// When a server rests.
     pub rules: Rules,
-    health: Box<[Health]>,
     told: Box<[Told]>,
     ring: RefCell<Option<Ring>>,
     all: Live,
@@ -45,7 +45,6 @@ impl Servers {
         Self {
             timeout_ms: ngx_msec_t::try_from(timeout_ms).unwrap_or(ngx_msec_t::MAX / 4),
             rules,
-            health: settings.servers.iter().map(|_| Health::default()).collect(),
             told: settings.servers.iter().map(|_| Told::default()).collect(),
             // That there is one was seen when the directive was read.
             ring: RefCell::new(settings.ring().ok()),
@@ -63,7 +62,14 @@ impl Servers {
 
     /// How a server does.
     pub fn health(&self, server: usize) -> Option<&Health> {
-        self.health.get(server)
+        self.server(server)?.figures.health()
+    }
+
+    /// Counts something of a server.
+    pub fn count(&self, server: usize, stat: ServerStat, count: u64) {
+        if let Some(server) = self.server(server) {
+            server.figures.add(stat, count);
+        }
     }
 
     /// Whether no page may ask a server.
@@ -114,8 +120,12 @@ impl Servers {
 
     /// A server did not answer as it should.
     pub fn failed(&self, server: usize, why: Failure, what: &dyn Display) {
-        let rests = self.health(server).is_some_and(|health| health.failed(shm::now_ms(), &self.rules));
+        let now = shm::now_ms();
+        let rests = self.health(server).is_some_and(|health| health.failed(now, &self.rules));
         if let Some((told, configured)) = self.told.get(server).zip(self.server(server)) {
+            if rests {
+                configured.figures.ejected(now);
+            }
             told.failed(configured, why, what, rests.then_some(self.rules.retry_ms));
         }
         if self.is_resting(server) {
@@ -150,7 +160,9 @@ impl Servers {
     }
 
     /// Changes that did not come to be.
-    pub fn lost_writes(&self, _count: u64) {}
+    pub fn lost_writes(&self, count: u64) {
+        self.settings.figures.add(Stat::LostWrites, count);
+    }
 }
 
 /// FNV-1a, mixed: spreads the keys of a server over its connections, whatever the servers were chosen by.

@@ -1,4 +1,6 @@
 //! What sources are asked by, and what they answer.
 
+mod figures;
 mod key;
 mod record;
+mod shown;
