@@ -226,9 +226,9 @@ impl Recording {
         // SAFETY: the values lie in the pool and the header buffers of this request, which outlives
         // its capture; a raw slice has the layout of a reference to one.
         let slices = unsafe { std::slice::from_raw_parts(found.as_ptr().cast::<&[u8]>(), found.len()) };
-        // SAFETY: null, or in the pool of this live request; nobody else looks at them until this returns.
-        let mut values =
-            Coming { values: Resolved::of(slices), asked: unsafe { asked.as_ref() }, includes: None };
+        // SAFETY: null, or in the pool of this live request; nobody else looks at it until this returns.
+        let so_far = unsafe { asked.as_ref() };
+        let mut values = Coming { values: Resolved::of(slices), asked: so_far, includes: None };
         if compiler.includes() > 0 && !left {
             let scout = scout.get_or_insert_with(|| state.fork());
             let needed = compiler.needed(scout, &values).ok()?;

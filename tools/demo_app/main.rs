@@ -1,12 +1,15 @@
 //! The demo's application: a small site that knows nothing of its visitors. It answers with template text, says by
 //! `X-Twice-Control` how long a page may be kept, and takes its time, so that one feels the cache.
 //!
-//! usage: demo-app ADDRESS (port 0: any). Prints the address it listens on as its first line.
+//! It also keeps the number of visitors online in memcached, and answers who somebody is by his session.
+//!
+//! usage: demo-app ADDRESS MEMCACHED (port 0: any). Prints the address it listens on as its first line.
 
 use std::env;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fixture::server::Server;
@@ -16,17 +19,20 @@ use fixture::{Answer, Received};
 const WORK: Duration = Duration::from_millis(300);
 
 fn main() -> ExitCode {
-    let Some(address) = env::args().nth(1) else {
-        eprintln!("usage: demo-app ADDRESS:PORT");
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [address, memcached] = arguments.as_slice() else {
+        eprintln!("usage: demo-app ADDRESS:PORT MEMCACHED:PORT");
         return ExitCode::FAILURE;
     };
-    let listener = match TcpListener::bind(&address) {
+    let listener = match TcpListener::bind(address) {
         Ok(listener) => listener,
         Err(error) => {
             eprintln!("demo-app can't listen on {address}: {error}");
             return ExitCode::FAILURE;
         }
     };
+    let memcached = format!("memcache://{memcached}?timeout=1&connect_timeout=1");
+    thread::spawn(move || keep_online(&memcached));
     let server = Server::start(listener, answer);
     println!("{}", server.address());
     // Whoever waits for the line reads it from a file.
@@ -38,6 +44,8 @@ fn main() -> ExitCode {
 fn answer(request: &Received) -> Answer {
     match request.path() {
         "/" => page(60, "Twice", FRONT),
+        "/live" => page(60, "Live values", LIVE),
+        "/_session" => session(request.cookie("persistent").unwrap_or_default()),
         "/offer" => page(60, "An offer", OFFER),
         "/style.css" => Answer::ok(STYLE)
             .header("Content-Type", "text/css")
@@ -45,6 +53,33 @@ fn answer(request: &Received) -> Answer {
         "/time" => Answer::html(format!("{}\n", clock())),
         _ => page(10, "Not found", "<h1>Not found</h1><p><a href=\"/\">Back to the front page</a></p>")
             .status(404),
+    }
+}
+
+/// Who somebody is, as a database would know.
+fn session(id: &str) -> Answer {
+    let record = match id {
+        "ann" => r#"{"login":"Ann","plan":"gold","unread":3,"friends":[{"name":"Bob"},{"name":"Eve"}]}"#,
+        "bob" => r#"{"login":"Bob","plan":null,"unread":0,"friends":[{"name":"Ann"}]}"#,
+        _ => return Answer::new(404, ""),
+    };
+    Answer::ok(record).header("Content-Type", "application/json")
+}
+
+/// Tells memcached how many visitors are online, each second, as long as it is there and when it is there again.
+fn keep_online(memcached: &str) {
+    let mut client = None;
+    for second in 0.. {
+        // A tide of some hundred visitors around ten thousand.
+        let visitors = 10_000 + (f64::from(second) / 10.0).sin().mul_add(400.0, f64::from(second % 7)) as i64;
+        let told = match &client {
+            Some(client) => memcache::Client::set(client, "online", visitors, 60),
+            None => memcache::Client::with_pool_size(memcached, 1).map(|new| client = Some(new)),
+        };
+        if told.is_err() {
+            client = None;
+        }
+        thread::sleep(Duration::from_secs(1));
     }
 }
 
@@ -71,7 +106,7 @@ const LAYOUT: &str = r#"<!doctype html>
 <link rel="stylesheet" href="/style.css">
 </head>
 <body>
-<nav><a href="/">Front page</a> <a href="/offer">An offer</a> <a href="/time">Never cached</a></nav>
+<nav><a href="/">Front page</a> <a href="/live">Live values</a> <a href="/offer">An offer</a> <a href="/time">Never cached</a></nav>
 <main>
 {body}
 </main>
@@ -93,6 +128,13 @@ const FRONT: &str = r#"<h1>Hello, <& get cookie username Guest &>!</h1>
 <tr><th>Query argument <code>q</code></th><td><& get arg q none &></td></tr>
 <tr><th>This request's number</th><td><& get var request_id &></td></tr>
 </table>"#;
+
+const LIVE: &str = r#"<h1>Hello, <& get session login stranger &>!</h1>
+<p>This page was seen <b><& get memcache views_live 0 | comma &></b> times before you<& incr memcache views_live &>, and
+<b><& get memcache online "nobody knows how many" | comma &></b> visitors are online.</p>
+<& if session login &><p>You have <& get session unread 0 &> unread messages<& if session plan &> and the plan <& get session plan &><& end &>. Your first friend is <& get session friends.0.name nobody &>.</p>
+<& else &><p>A session would know you: send a cookie <code>persistent=ann</code> or <code>persistent=bob</code>.</p>
+<& end &>"#;
 
 const OFFER: &str = r#"<h1>An offer</h1>
 <& if cookie plan &><p>You have the plan <b><& get cookie plan | trim &></b>: everything is yours already.</p>
