@@ -14,20 +14,14 @@ mod journal;
 mod key;
 mod language;
 mod languages;
-<<<<<<< HEAD
-mod memcached;
-=======
 mod local;
->>>>>>> zone
+mod memcached;
 mod outcome;
 mod page;
 mod policy;
 mod purge;
-<<<<<<< HEAD
 mod ring;
-=======
 mod shares;
->>>>>>> zone
 mod snapshot;
 mod source;
 mod status;
