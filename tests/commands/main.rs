@@ -66,7 +66,7 @@ impl Demo {
 
 /// Runs a line of shell.
 fn shell(line: &str) -> String {
-    let output = Command::new("timeout").args(["60", "sh", "-c", line]).output().unwrap();
+    let output = Command::new("timeout").args(["60", "sh", "-c", line]).current_dir(root()).output().unwrap();
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -178,7 +178,7 @@ fn every_configuration_of_the_readme_is_good() {
 #[test]
 fn every_tag_of_the_readme_compiles() {
     let delimiters = Arc::new(Delimiters::default());
-    let sources = ["memcache", "viewdb", "session"].map(Box::from).into();
+    let sources = ["memcache", "viewdb", "session", "unread"].map(Box::from).into();
     let mut compiler = Compiler::new(delimiters, Escape::Html, Limits::default(), sources);
     let html: String = blocks("html").concat();
     let text = readme();
