@@ -73,21 +73,22 @@ impl Keys {
 
     /// Adds a key that passed [`crate::source::key::check`].
     pub fn push(&mut self, key: &[u8]) -> Pushed {
-        if let Some(number) = self.find(key) {
-            return Pushed::Known(number);
+        if self.places.len() < 2 * (self.len() + 1) {
+            self.grow();
         }
+        let free = match self.place(key) {
+            Ok(known) => return Pushed::Known(known),
+            Err(free) => free,
+        };
         let number = self.len();
         // The first one always has a place: a key has 250 bytes at most.
         if number > 0 && (number >= MAX_KEYS || self.bytes.len() + 1 + key.len() + AROUND > MAX_LINE) {
             return Pushed::Full;
         }
-        if self.places.len() < 2 * (number + 1) {
-            self.grow();
-        }
         self.bytes.push(b' ');
         self.bytes.extend_from_slice(key);
         self.ends.push(self.bytes.len() as u32);
-        self.settle(number);
+        self.note(free, number);
         Pushed::New(number)
     }
 
@@ -121,11 +122,8 @@ impl Keys {
         }
     }
 
-    fn settle(&mut self, number: usize) {
-        let Some(key) = self.get(number) else { return };
-        if let Err(free) = self.place(key)
-            && let Some(place) = self.places.get_mut(free)
-        {
+    fn note(&mut self, free: usize, number: usize) {
+        if let Some(place) = self.places.get_mut(free) {
             *place = number as u16 + 1;
         }
     }
@@ -133,7 +131,10 @@ impl Keys {
     fn grow(&mut self) {
         self.places = vec![0; (4 * (self.len() + 1)).next_power_of_two().max(16)];
         for number in 0..self.len() {
-            self.settle(number);
+            // Of keys that differ each has a free place.
+            if let Some(Err(free)) = self.get(number).map(|key| self.place(key)) {
+                self.note(free, number);
+            }
         }
     }
 }

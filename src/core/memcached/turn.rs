@@ -58,10 +58,7 @@ impl Turn {
         if self.tickets >= MAX_TICKETS {
             return Err(Full);
         }
-        // Whoever asks for a key last asks for one of the last line, mostly.
-        let known = self.lines.iter().enumerate().rev();
-        let known = known.filter_map(|(at, line)| Some((at, line.keys.find(key)?))).next();
-        let (at, number) = match known {
+        let (at, number) = match self.known_before(key) {
             Some(known) => known,
             None => self.place(key)?,
         };
@@ -71,7 +68,13 @@ impl Turn {
         Ok(())
     }
 
-    /// A new key's line, and its number there.
+    /// The line of a key and its number there, if it is in one before the last.
+    fn known_before(&self, key: &[u8]) -> Option<(usize, usize)> {
+        let (_, before) = self.lines.split_last()?;
+        before.iter().enumerate().find_map(|(at, line)| Some((at, line.keys.find(key)?)))
+    }
+
+    /// The line of another key, and its number there: the last one, or a new one.
     fn place(&mut self, key: &[u8]) -> Result<(usize, usize), Full> {
         loop {
             if let Some((last, line)) = self.lines.iter_mut().enumerate().next_back()

@@ -108,3 +108,16 @@ fn a_worker_that_was_killed_leaves_nothing_behind() {
     }
     nginx.finish();
 }
+
+#[test]
+fn it_works_without_a_master_too() {
+    let origin = Origin::start();
+    let server = Memcached::start();
+    let setup = pages(&origin, [server.address().as_str()], "ttl=0 timeout=10s preconnect").single_process();
+    let nginx = setup.start();
+    server.set("k", "there");
+    origin.on("/p", Answer::page("<& get memcache k none &><& incr memcache views 1 &>"));
+    assert_eq!(nginx.get("/p").warm().text(), "there");
+    until("its views are counted", || server.get("views").as_deref() == Some("2"));
+    nginx.finish();
+}
