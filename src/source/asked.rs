@@ -52,7 +52,8 @@ impl Drop for Asked {
         if !self.is_known {
             return;
         }
-        fetches::forget(self);
+        let arriving = &self.arriving;
+        fetches::forget(ptr::from_ref(self).cast_mut(), |slot| arriving.awaits(slot));
         // SAFETY: nginx's own way to take an event back.
         unsafe {
             if self.event.timer_set() != 0 {
@@ -144,20 +145,22 @@ impl Asked {
         }
     }
 
-    /// A fetch tells what came of a slot.
+    /// A fetch tells what came of a slot. False: its time was over.
     ///
     /// # Safety
     /// `page` must be what [`Asked::of_page`] gave, and not be dropped; no reference to it may be held.
-    pub unsafe fn came(page: *mut Self, slot: usize, answer: Answer<'_>) {
+    pub unsafe fn came(page: *mut Self, slot: usize, answer: Answer<'_>) -> bool {
         // SAFETY: the caller's promise; the event stays where it is until it is dropped, which takes it back.
         unsafe {
-            if (*page).arriving.came(slot, answer) && (*page).is_due() {
+            let in_time = (*page).arriving.came(slot, answer);
+            if in_time && (*page).is_due() {
                 let event = &raw mut (*page).event;
                 if !(*page).is_pending() && (*event).timer_set() != 0 {
                     ngx_del_timer(event);
                 }
                 ngx_post_event(event, &raw mut ngx_posted_events);
             }
+            in_time
         }
     }
 

@@ -173,7 +173,7 @@ fn remembered_or_fetched<'a>(
             of_element(request, source, id, element, tag_key)
         }
         Err(why) => {
-            end(ticket, Answer::Failed(why), |_, _| ());
+            end(ticket, Answer::Failed(why), |_, _| true);
             Given::Failed(why)
         }
     }
@@ -252,7 +252,7 @@ fn set_state(ticket: u64, state: State) {
 pub fn answered(ticket: u64, answer: Answer<'_>) {
     end(ticket, answer, |waiting, answer| {
         // SAFETY: a page that waits has not said `forget`, which it does before it goes.
-        unsafe { Asked::came(waiting.waiter.page, waiting.waiter.slot, answer) };
+        unsafe { Asked::came(waiting.waiter.page, waiting.waiter.slot, answer) }
     });
 }
 
@@ -262,8 +262,8 @@ pub fn orphaned(ticket: u64) {
     AGAIN.arm(0);
 }
 
-/// Ends a fetch: what came is remembered, its lease given back, its waiters told.
-fn end(ticket: u64, answer: Answer<'_>, tell: impl Fn(&Waiting, Answer<'_>)) {
+/// Ends a fetch: what came is remembered, its lease given back, its waiters told. `tell` is false where that was too late.
+fn end(ticket: u64, answer: Answer<'_>, tell: impl Fn(&Waiting, Answer<'_>) -> bool) {
     let Some(fetch) = TABLE.with_borrow_mut(|table| table.remove(ticket)) else { return };
     let source = fetch.source();
     // A record that can't be read is as good as none, but not for long.
@@ -291,30 +291,36 @@ fn end(ticket: u64, answer: Answer<'_>, tell: impl Fn(&Waiting, Answer<'_>)) {
             None => fetch.zone().end_element_fetches([lease], now),
         }
     }
-    source.count(match answer {
-        Answer::Value(_) if !broken => Stat::Hits,
-        Answer::Value(_) | Answer::Missing => Stat::Misses,
-        Answer::Failed(why) => Stat::of(why),
-    });
     for waiting in &fetch.waiters {
-        match (&record, answer) {
-            (Some(record), _) => {
-                let text = record.text_at(&waiting.path);
-                tell(waiting, text.as_deref().map_or(Answer::Missing, Answer::Value));
-            }
-            (None, Answer::Value(_)) if broken => tell(waiting, Answer::Missing),
-            (None, answer) => tell(waiting, answer),
-        }
+        let text = record.as_ref().and_then(|record| record.text_at(&waiting.path));
+        let answer = match (&text, answer) {
+            (Some(text), _) => Answer::Value(text),
+            (None, Answer::Value(_)) if source.format == Format::Json => Answer::Missing,
+            (None, answer) => answer,
+        };
+        let in_time = tell(waiting, answer);
+        source.count(match answer {
+            _ if !in_time => Stat::Timeouts,
+            Answer::Value(_) => Stat::Hits,
+            Answer::Missing => Stat::Misses,
+            Answer::Failed(why) => Stat::of(why),
+        });
     }
 }
 
-/// A page waits no more for anything.
-pub fn forget(page: *mut Asked) {
+/// A page waits no more for anything. `awaits`: whether it did until now, for the value of a slot; where it did not, its
+/// time was over.
+pub fn forget(page: *mut Asked, awaits: impl Fn(usize) -> bool) {
     TABLE.with_borrow_mut(|table| {
         for ticket in table.pages.remove(&page).unwrap_or_default() {
-            if let Some(fetch) = table.fetches.get_mut(&ticket) {
-                fetch.waiters.retain(|waiting| waiting.waiter.page != page);
-            }
+            let Some(fetch) = table.fetches.get_mut(&ticket) else { continue };
+            let mut late = 0;
+            fetch.waiters.retain(|waiting| {
+                let is_gone = waiting.waiter.page == page;
+                late += u64::from(is_gone && !awaits(waiting.waiter.slot));
+                !is_gone
+            });
+            fetch.source().figures.add(Stat::Timeouts, late);
         }
     });
 }
@@ -379,7 +385,7 @@ fn look(closely: bool) {
 fn found_or_ask_again(ticket: u64) {
     let Some((request, zone, hash, id)) = first_waiter(ticket) else {
         // Nobody waits any more.
-        end(ticket, Answer::Missing, |_, _| ());
+        end(ticket, Answer::Missing, |_, _| true);
         return;
     };
     match zone.element(request, hash, &id, shm::now_ms()) {
@@ -390,7 +396,7 @@ fn found_or_ask_again(ticket: u64) {
 
 fn ask_again(ticket: u64) {
     let Some((request, ..)) = first_waiter(ticket) else {
-        end(ticket, Answer::Failed(Failure::Closed), |_, _| ());
+        end(ticket, Answer::Failed(Failure::Closed), |_, _| true);
         return;
     };
     match begin(request, ticket) {

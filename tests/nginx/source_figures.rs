@@ -29,6 +29,14 @@ fn sum(source: &Value, figure: &str) -> u64 {
     servers.map(|server| server[figure].as_u64().unwrap()).sum()
 }
 
+/// Whatever pages asked for ended in one way.
+#[track_caller]
+fn assert_balanced(source: &Value) {
+    let ends = ["hits", "misses", "errors", "timeouts", "forward_error", "bad_keys"];
+    let sum: u64 = ends.iter().map(|end| source[end].as_u64().unwrap()).sum();
+    assert_eq!(source["requests"], sum, "{source}");
+}
+
 /// Asks until each worker has answered.
 fn by_each_worker(nginx: &Nginx, path: &str) -> Vec<String> {
     let mut texts = Vec::new();
@@ -94,7 +102,7 @@ fn what_the_zone_remembers_is_counted() {
     });
     let source = nginx.source_figures("memcache");
     assert_eq!(sum(&source, "batched_keys"), 3);
-    assert_eq!(source["requests"], source["hits"].as_u64().unwrap() + source["misses"].as_u64().unwrap());
+    assert_balanced(&source);
 }
 
 #[test]
@@ -179,6 +187,7 @@ fn what_one_worker_finds_out_all_of_them_know() {
     );
     assert!(rests["server_ejected_at"].as_u64().unwrap() > 1_700_000_000_000_000);
     assert_eq!(source["forward_error"], (texts.len() as u64 - 1) * 3);
+    assert_balanced(&source);
     // A reload has no reason to hope.
     nginx.reload();
     by_each_worker(&nginx, "/p");
@@ -192,6 +201,33 @@ fn what_one_worker_finds_out_all_of_them_know() {
     until("it is asked again", || nginx.get("/p").send().text() == "1 - -");
     until("all workers ask it", || by_each_worker(&nginx, "/p").iter().all(|text| text == "1 - -"));
     assert_eq!(of(&nginx.source_figures("memcache"), &server)["state"], "up");
+}
+
+#[test]
+fn each_page_that_waits_is_counted() {
+    let origin = Origin::start();
+    let server = Memcached::start();
+    let nginx = pages(&origin, [&server], "timeout=300ms server_failure_limit=1000").start();
+    nginx.get("/p?1").send();
+    server.freeze();
+    origin.on("/q", Answer::page("<& get memcache q - &>"));
+    // All of them wait for one fetch, in each worker, and get nothing.
+    let texts = std::thread::scope(|scope| {
+        let ask = || scope.spawn(|| nginx.get("/q").send().text());
+        let asked: Vec<_> = (0..12).map(|_| ask()).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(texts.iter().all(|text| text == "-"), "{texts:?}");
+    nginx.expect_log("failed (timeout)");
+    server.thaw();
+    // One worker's fetch may still be waited for by the other.
+    until("all of them are counted", || {
+        let source = nginx.source_figures("memcache");
+        source["timeouts"].as_u64().unwrap() + source["errors"].as_u64().unwrap() >= 12
+    });
+    let source = nginx.source_figures("memcache");
+    assert_eq!(source["requests"], 3 + 12);
+    assert_balanced(&source);
 }
 
 #[test]
