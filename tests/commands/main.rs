@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use fixture::folder::free_port;
 use fixture::process;
+use twice_core::health::State;
 use twice_core::outcome::Reason;
+use twice_core::source::figures::{ServerStat, Stat};
 use twice_core::template::{Compiler, Delimiters, Escape, Limits};
 
 fn root() -> PathBuf {
@@ -176,7 +178,8 @@ fn every_configuration_of_the_readme_is_good() {
 #[test]
 fn every_tag_of_the_readme_compiles() {
     let delimiters = Arc::new(Delimiters::default());
-    let mut compiler = Compiler::new(delimiters, Escape::Html, Limits::default(), Arc::from([]));
+    let sources = ["memcache", "viewdb", "session"].map(Box::from).into();
+    let mut compiler = Compiler::new(delimiters, Escape::Html, Limits::default(), sources);
     let html: String = blocks("html").concat();
     let text = readme();
     let rows = text.lines().filter(|line| line.starts_with("| `<& ")).map(|line| format!("{line}\n"));
@@ -192,5 +195,19 @@ fn the_readme_has_every_reason() {
     for reason in Reason::ALL {
         let row = format!("| `{}` | {} |\n", reason.as_str(), reason.help());
         assert!(text.contains(&row), "the README lacks {row}");
+    }
+}
+
+#[test]
+fn the_readme_has_every_figure_of_sources_and_servers() {
+    let text = readme();
+    let of_sources = Stat::ALL.iter().map(|stat| (stat.as_str(), stat.help()));
+    let of_servers = ServerStat::ALL.iter().map(|stat| (stat.as_str(), stat.help()));
+    for (name, help) in of_sources.chain(of_servers) {
+        let row = format!("| `{name}` | {help} |\n");
+        assert!(text.contains(&row), "the README lacks {row}");
+    }
+    for state in State::ALL {
+        assert!(text.contains(&format!("`{}`", state.as_str())), "the README lacks {}", state.as_str());
     }
 }

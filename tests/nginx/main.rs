@@ -19,6 +19,7 @@ mod purge;
 mod reload;
 mod seams;
 mod snapshot;
+mod source_figures;
 mod sources;
 mod stale;
 mod status;

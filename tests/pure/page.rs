@@ -84,6 +84,7 @@ proptest! {
         prop_assert_eq!(fixed.tagged(), !page.code.is_empty());
         prop_assert_eq!(fixed.personal(), page.personal);
         prop_assert_eq!(fixed.includes(), page.includes);
+        prop_assert_eq!((fixed.sources(), fixed.status()), (page.sources, page.status));
         let (slots, code) = fixed.program(&bytes).unwrap();
         prop_assert_eq!((slots, code), (page.slots.as_slice(), page.code.as_slice()));
         // The head alone is enough to read the head.

@@ -21,7 +21,7 @@ pub fn disarm() -> bool {
     ARMED.take().is_some()
 }
 
-/// Called before each write.
+/// Called before each write, and before each step of a search without the lock.
 #[inline]
 pub(super) fn point() {
     match ARMED.get() {

@@ -123,6 +123,8 @@ impl Mem {
         let mut before = None;
         let mut link = self.bucket_at(hash);
         for step in 0..STEPS {
+            #[cfg(debug_assertions)]
+            super::fault::point();
             let page = self.region.load_acquire(link);
             if !self.in_arena(page) {
                 // The last link that was followed lies in a bucket, or in a page with a hazard.

@@ -304,3 +304,46 @@ fn views_are_counted_when_the_page_is_there() {
         becomes(&nginx, "more", views);
     }
 }
+
+#[test]
+fn over_http2() {
+    let origin = Origin::start();
+    origin.on("/", Answer::page(PAGE));
+    let nginx = two(&origin).http2().start();
+    for cache in ["MISS", "HIT"] {
+        let (a, b) = gates(&origin);
+        let page = nginx.get_h2("/").spawn();
+        a.wait_arrived(1);
+        b.wait_arrived(1);
+        b.open();
+        a.open();
+        page.join().unwrap().assert(200, cache, "<1>&lt;a&gt;<2>B<3>");
+        if cache == "MISS" {
+            nginx.get_h2("/").warm();
+        }
+    }
+}
+
+#[test]
+fn the_next_request_of_a_connection_comes_after_the_page_that_waits() {
+    let origin = Origin::start();
+    origin.on("/", Answer::page(PAGE));
+    origin.on("/plain", Answer::page("plain"));
+    let (a, b) = gates(&origin);
+    a.open();
+    b.open();
+    let nginx = two(&origin).start();
+    for path in ["/", "/plain"] {
+        nginx.get(path).header("Host", "localhost").warm();
+    }
+    a.close();
+    let mut client = nginx.raw();
+    let before = a.arrived();
+    // Both at once, and the second one must not be taken for the client's leaving.
+    client.get("/").get("/plain").get("/");
+    a.wait_arrived(before + 1);
+    a.open();
+    for text in ["<1>&lt;a&gt;<2>B<3>", "plain", "<1>&lt;a&gt;<2>B<3>"] {
+        client.response().assert(200, "HIT", text);
+    }
+}

@@ -68,7 +68,7 @@ impl Scene {
     /// What is done to the store: each bit of `deeds` is one thing. In the end all that was free has been written over.
     fn disturb(&self, deeds: u32) {
         // In a section of the reader's own nothing comes between.
-        if self.lock.0.load(Ordering::Relaxed) {
+        if self.lock.is_held() {
             return;
         }
         for key in 0..4u8 {

@@ -11,7 +11,7 @@ mod naive;
 mod pages;
 // Real processes: nothing for Miri.
 #[cfg(not(miri))]
-mod processes;
+pub mod processes;
 mod recency;
 mod threads;
 mod transfer;
@@ -23,6 +23,13 @@ use twice_core::store::{Found, Held, Meta, Options, Page, Policy, RawLock, Regio
 /// A spinning lock: what nginx's is, without its sleep.
 #[derive(Default)]
 pub struct Lock(AtomicBool);
+
+impl Lock {
+    /// Whether somebody has it.
+    pub fn is_held(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 // SAFETY: a swap with acquire and a store with release: one holder at a time, and it sees what the last one wrote.
 unsafe impl RawLock for Lock {

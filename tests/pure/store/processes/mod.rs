@@ -7,7 +7,7 @@
 //!
 //! `TWICE_KILLS=5000 cargo test -p twice-tests --test pure store::processes` kills more often than every day's 150.
 
-mod shared;
+pub mod shared;
 mod worker;
 
 use self::shared::{ParentsLock, SEATS, Shared};
