@@ -23,6 +23,8 @@
 //! before they were forked.
 
 mod connection;
+mod reading;
+mod sent;
 mod servers;
 mod socket;
 mod told;

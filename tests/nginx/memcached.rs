@@ -3,7 +3,9 @@
 mod lies;
 mod workers;
 
-use fixture::{Answer, Memcached, Nginx, Nutcracker, Origin, Pool, Setup, until};
+use std::time::Duration;
+
+use fixture::{Answer, Memcached, Nginx, Nutcracker, Origin, Pool, Setup, patiently, until};
 
 /// Pages whose tags ask these servers; `options` are the source's.
 fn pages<'a>(origin: &Origin, servers: impl IntoIterator<Item = &'a str>, options: &str) -> Setup {
@@ -13,6 +15,12 @@ fn pages<'a>(origin: &Origin, servers: impl IntoIterator<Item = &'a str>, option
         .http(format!("twice_source memcache memcached counters {options};"))
         .server("twice pages; twice_key $uri;")
         .location("/", format!("proxy_pass {};", origin.url()))
+}
+
+/// For servers that fail.
+fn short(more: &str) -> String {
+    let timeout = patiently(Duration::from_millis(300)).as_millis();
+    format!("ttl=0 timeout={timeout}ms server_failure_limit=1 server_retry_timeout=50ms {more}")
 }
 
 /// Until every worker prints this.
@@ -146,13 +154,12 @@ fn it_also_works_through_a_nutcracker() {
 fn a_server_that_dies_comes_back_by_itself() {
     let origin = Origin::start();
     let mut server = Memcached::start();
-    let options = "ttl=0 timeout=300ms server_failure_limit=1 server_retry_timeout=50ms";
-    let nginx = pages(&origin, [server.address().as_str()], options).start();
+    let nginx = pages(&origin, [server.address().as_str()], &short("")).start();
     nginx.allow_log("memcached server");
     nginx.allow_log("connect() ");
     server.set("k", "there");
     origin.on("/p", Answer::page("<& get memcache k gone &>"));
-    assert_eq!(nginx.get("/p").send().text(), "there");
+    until_all_print(&nginx, "/p", "there");
     server.kill();
     until("its pages print their defaults", || nginx.get("/p").send().text() == "gone");
     server.restart();
@@ -170,8 +177,7 @@ fn nginx_starts_without_its_servers() {
     let origin = Origin::start();
     let mut server = Memcached::start();
     server.kill();
-    let options = "ttl=0 timeout=300ms server_failure_limit=1 server_retry_timeout=50ms preconnect";
-    let nginx = pages(&origin, [server.address().as_str()], options).start();
+    let nginx = pages(&origin, [server.address().as_str()], &short("preconnect")).start();
     nginx.allow_log("memcached server");
     nginx.allow_log("connect() ");
     origin.on("/p", Answer::page("<& get memcache k none &>"));

@@ -25,14 +25,16 @@ use ngx::ffi::{
     ngx_posted_events,
 };
 use twice_core::health::Probe;
-use twice_core::memcached::change::{Doing, Next};
-use twice_core::memcached::turn::{Askers, Line, Turn};
-use twice_core::memcached::{Event, Expected, Parser, Reply, Violation, encode, unpadded};
+use twice_core::memcached::change::Doing;
+use twice_core::memcached::turn::{Line, Turn};
+use twice_core::memcached::{Expected, Parser, encode};
 use twice_core::source::figures::ServerStat;
 use twice_core::source::{Answer, Change, Failure};
 
+use super::reading::{End, Reading};
+use super::sent::{Note, Out, What};
 use super::servers::Servers;
-use super::socket::{self, Begun, Read, Sent, Socket};
+use super::socket::{self, Begun, Sent, Socket};
 use crate::guard::guarded;
 use crate::source::fetches;
 
@@ -42,85 +44,23 @@ const MAX_OUT: usize = 1 << 20;
 /// Changes of a turn.
 const MAX_CHANGES: usize = 4096;
 
-/// What is read at once.
-const READ: usize = 64 * 1024;
-
-/// How often a turn reads before others have theirs.
-const READS: usize = 32;
-
-/// What is kept of a buffer that grew.
-const KEPT: usize = 64 * 1024;
-
-thread_local! {
-    /// What this worker reads into.
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
 /// See the head of this file.
 pub struct Connection {
     /// Lives longer: it owns its connections.
     pool: *const Servers,
     /// Number of the server.
-    server: usize,
-    socket: RefCell<Option<Socket>>,
+    pub(super) server: usize,
+    pub(super) socket: RefCell<Option<Socket>>,
     /// It does not stand yet.
     connecting: Cell<bool>,
     /// When it was opened, by nginx's clock.
     opened: Cell<ngx_msec_t>,
     turn: RefCell<Turn>,
     changes: RefCell<VecDeque<Doing>>,
-    parser: RefCell<Parser<Note>>,
+    pub(super) parser: RefCell<Parser<Note>>,
     out: RefCell<Out>,
     /// nginx's, for [`Connection::flush`].
     event: UnsafeCell<ngx_event_t>,
-}
-
-/// A command that is outstanding.
-struct Note {
-    what: What,
-    /// Where its bytes end among all that were put into [`Out`].
-    end: u64,
-    /// When it was asked, by nginx's clock.
-    asked: ngx_msec_t,
-    /// The same, for how long an answer took.
-    began: Instant,
-    /// Keys of which nothing came yet.
-    keys: u64,
-}
-
-enum What {
-    Get(Askers),
-    Change(Doing),
-    Probe(Probe),
-}
-
-/// What is to be sent.
-#[derive(Default)]
-struct Out {
-    bytes: Vec<u8>,
-    /// How many went before them.
-    sent: u64,
-}
-
-impl Out {
-    fn end(&self) -> u64 {
-        self.sent + self.bytes.len() as u64
-    }
-
-    fn took(&mut self, count: usize) {
-        self.sent += count as u64;
-        self.bytes.drain(..count.min(self.bytes.len()));
-        if self.bytes.is_empty() {
-            self.bytes.shrink_to(KEPT);
-        }
-    }
-}
-
-/// Why a connection can't go on.
-enum End {
-    Closed,
-    Broken,
-    Wrong(Violation),
 }
 
 impl Connection {
@@ -141,7 +81,7 @@ impl Connection {
         }
     }
 
-    fn pool(&self) -> &Servers {
+    pub(super) fn pool(&self) -> &Servers {
         // SAFETY: the pool owns its connections, and stays in its box.
         unsafe { &*self.pool }
     }
@@ -161,7 +101,7 @@ impl Connection {
         self.out.borrow().bytes.len() < MAX_OUT && self.do_later(Doing::new(key, change))
     }
 
-    fn do_later(&self, doing: Doing) -> bool {
+    pub(super) fn do_later(&self, doing: Doing) -> bool {
         let mut changes = self.changes.borrow_mut();
         let has_room = changes.len() < MAX_CHANGES;
         if has_room {
@@ -256,7 +196,7 @@ impl Connection {
     }
 
     /// Tells whoever waits for a command that it failed.
-    fn settle(&self, what: What, why: Failure) {
+    pub(super) fn settle(&self, what: What, why: Failure) {
         match what {
             What::Get(mut askers) => {
                 for ticket in askers.take_rest() {
@@ -387,7 +327,7 @@ impl Connection {
                 return self.fail(Failure::Closed, &error);
             }
         }
-        match self.read() {
+        match Reading::of(self) {
             None => self.rest(),
             // Nobody waited for anything: servers close what is idle, or stop.
             Some(End::Closed) if !self.is_outstanding() => {
@@ -424,56 +364,8 @@ impl Connection {
         false
     }
 
-    /// Reads what has come, and tells it. None: more may come.
-    fn read(&self) -> Option<End> {
-        let mut buffer = BUFFER.take();
-        buffer.resize(READ, 0);
-        let end = Reading::begin(self).all(&mut buffer);
-        BUFFER.set(buffer);
-        end
-    }
-
-    fn recv(&self, buffer: &mut [u8]) -> Read {
-        self.socket.borrow().as_ref().map_or(Read::Later, |socket| socket.recv(buffer))
-    }
-
-    /// Counts a command that was answered.
-    fn answered(&self, note: &Note, reply: Reply<'_>) {
-        let took = note.began.elapsed().as_micros();
-        self.count(ServerStat::Responses, 1);
-        self.count(ServerStat::Latency, u64::try_from(took).unwrap_or(u64::MAX));
-        if matches!(reply, Reply::End) {
-            self.count(ServerStat::Misses, note.keys);
-        }
-    }
-
-    /// A command was answered.
-    fn done(&self, what: What, reply: Reply<'_>) {
-        if let Reply::Refused { by, text } = reply {
-            self.pool().refused(self.server, by.as_str(), text);
-        }
-        match (what, reply) {
-            (What::Get(mut askers), Reply::End) => {
-                for ticket in askers.take_rest() {
-                    fetches::answered(ticket, Answer::Missing);
-                }
-            }
-            (what @ What::Get(_), _) => self.settle(what, Failure::Refused),
-            (What::Change(doing), reply) => match doing.next(reply) {
-                Next::Done => {}
-                Next::Send(next) => {
-                    if !self.do_later(next) {
-                        self.pool().lost_writes(1);
-                    }
-                }
-                Next::Lost => self.pool().lost_writes(1),
-            },
-            (What::Probe(probe), _) => self.pool().probed(self.server, probe, true),
-        }
-    }
-
     /// Counts something of its server.
-    fn count(&self, stat: ServerStat, count: u64) {
+    pub(super) fn count(&self, stat: ServerStat, count: u64) {
         self.pool().count(self.server, stat, count);
     }
 
@@ -564,80 +456,6 @@ impl Drop for Connection {
             if (*event).posted() != 0 {
                 ngx_delete_posted_event(event);
             }
-        }
-    }
-}
-
-/// A connection's parser while it is read: what is told may ask anew, which must find the connection free.
-struct Reading<'a> {
-    connection: &'a Connection,
-    parser: Parser<Note>,
-}
-
-impl<'a> Reading<'a> {
-    fn begin(connection: &'a Connection) -> Self {
-        Self { connection, parser: connection.parser.take() }
-    }
-
-    fn all(mut self, buffer: &mut [u8]) -> Option<End> {
-        for _ in 0..READS {
-            let bytes = match self.connection.recv(buffer) {
-                Read::Bytes(count) => {
-                    self.connection.count(ServerStat::ResponseBytes, count as u64);
-                    buffer.get(..count).unwrap_or_default()
-                }
-                Read::Later => return None,
-                Read::End => return Some(End::Closed),
-                Read::Broken => return Some(End::Broken),
-            };
-            if let Err(violation) = self.feed(bytes) {
-                return Some(End::Wrong(violation));
-            }
-        }
-        if let Some(socket) = self.connection.socket.borrow().as_ref() {
-            socket.read_on();
-        }
-        None
-    }
-
-    fn feed(&mut self, mut input: &[u8]) -> Result<(), Violation> {
-        let mut answered = false;
-        while let Some(event) = self.parser.next(&mut input)? {
-            if !mem::replace(&mut answered, true) {
-                let connection = self.connection;
-                connection.pool().answered(connection.server);
-            }
-            match event {
-                Event::Value { note, key, value } => {
-                    self.connection.count(ServerStat::Hits, 1);
-                    tell(note, key, Answer::Value(unpadded(value)));
-                }
-                Event::TooLarge { note, key } => {
-                    self.connection.count(ServerStat::Hits, 1);
-                    tell(note, key, Answer::Failed(Failure::TooLarge));
-                }
-                Event::Done { note, reply } => {
-                    self.connection.answered(&note, reply);
-                    self.connection.done(note.what, reply);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        // Also where a panic ended the reading: whoever waits is told then.
-        *self.connection.parser.borrow_mut() = mem::take(&mut self.parser);
-    }
-}
-
-fn tell(note: &mut Note, key: usize, answer: Answer<'_>) {
-    if let What::Get(askers) = &mut note.what {
-        note.keys = note.keys.saturating_sub(1);
-        for ticket in askers.take(key) {
-            fetches::answered(ticket, answer);
         }
     }
 }
