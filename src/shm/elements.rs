@@ -4,7 +4,6 @@
 
 use twice_core::board::flights::{Channels, Lease, Watched};
 use twice_core::elements::{Claim, Elements, News, Remembered, SmallValue};
-use twice_core::store::Entry;
 
 use super::{ShmLock, Zone};
 use crate::channel;
@@ -15,32 +14,20 @@ use crate::sys::Request;
 pub struct Element<'a> {
     /// `None`: the source has no such key.
     pub value: Option<&'a [u8]>,
-    /// When it came, milliseconds since the epoch.
-    pub stored_ms: u64,
-    /// Until when it is fresh.
-    pub expires_ms: u64,
-    /// Names this very copy in the zone: what is remembered next of the same key has another one.
-    pub version: Entry,
 }
 
 impl<'a> Element<'a> {
     /// None where memory ran out.
-    fn copy(request: Request<'a>, from: &Remembered<'_>) -> Option<Self> {
+    pub fn copy(request: Request<'a>, from: &Remembered<'_>) -> Option<Self> {
         let value = match from.value_len() {
             None => None,
             Some(len) => Some(request.join(len, |add| from.pieces().for_each(add))?),
         };
-        let &Remembered { stored_ms, expires_ms, version, .. } = from;
-        Some(Self { value, stored_ms, expires_ms, version })
+        Some(Self { value })
     }
 }
 
 impl Zone {
-    /// Whether values are remembered here.
-    pub fn has_elements(&self) -> bool {
-        self.elements.is_some()
-    }
-
     fn elements(&self) -> Option<Elements<'_, ShmLock>> {
         let (_, lock) = self.store.as_ref()?;
         Some(Elements { store: self.elements.as_ref()?, lock, board: self.board.as_ref()?, slot: &self.slot })

@@ -8,11 +8,6 @@ use twice_core::store::{Entry, Held, Section};
 use super::{ShmLock, Zone};
 
 impl Zone {
-    /// Whether there is room for local counters.
-    pub fn has_local(&self) -> bool {
-        self.local.is_some()
-    }
-
     pub(super) fn locals(&self) -> Option<Locals<'_, ShmLock>> {
         let (_, lock) = self.store.as_ref()?;
         Some(Locals { store: self.local.as_ref()?, lock, slot: &self.slot })

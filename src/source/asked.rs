@@ -113,7 +113,7 @@ impl Asked {
         let Some(source) = by_name(conf::main_of_request(request), name) else { return &[] };
         match fetches::ask(request, zone, source, key, Waiter { page: this, slot }) {
             Given::Value(value) => return value,
-            Given::Missing | Given::Failed(_) => {}
+            Given::Missing | Given::Failed => {}
             // SAFETY: the caller's promise; the reference ends with the call.
             Given::Later => unsafe { (*this).expect(slot, source) },
         }

@@ -21,7 +21,7 @@ use std::cell::RefCell;
 use std::ptr;
 
 use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_msec_t};
-use twice_core::elements::{Claim, News};
+use twice_core::elements::{Claim, News, Remembered};
 use twice_core::source::{Answer, Failure};
 
 use table::{Fetch, State, Table, Waiting};
@@ -56,8 +56,8 @@ pub enum Given<'a> {
     Value(&'a [u8]),
     /// There is none.
     Missing,
-    /// It can't be had.
-    Failed(Failure),
+    /// It can't be had, which is counted.
+    Failed,
     /// It is asked for: [`Asked::came`] will tell.
     Later,
 }
@@ -95,7 +95,10 @@ pub fn ask<'a>(
     source.count(Stat::Requests);
     let id = match keys::id_of(request, source, tag_key) {
         Ok(Some(id)) => id,
-        Ok(None) => return Given::Missing,
+        Ok(None) => {
+            source.count(Stat::Misses);
+            return Given::Missing;
+        }
         Err(why) => return failed(source, why),
     };
     let given = match &source.kind {
@@ -107,20 +110,20 @@ pub fn ask<'a>(
     match given {
         Given::Value(_) => source.count(Stat::Hits),
         Given::Missing => source.count(Stat::Misses),
-        Given::Failed(_) | Given::Later => {}
+        Given::Failed | Given::Later => {}
     }
     given
 }
 
 fn failed<'a>(source: &Source, why: Failure) -> Given<'a> {
     source.count(Stat::of(why));
-    Given::Failed(why)
+    Given::Failed
 }
 
 fn local<'a>(request: Request<'a>, zone: &Zone, id: &[u8]) -> Given<'a> {
     match zone.local_get(id, shm::now_ms()) {
         // Out of memory is the request's own end, soon.
-        Some(number) => sys::decimal(request, number).map_or(Given::Failed(Failure::Busy), Given::Value),
+        Some(number) => sys::decimal(request, number).map_or(Given::Failed, Given::Value),
         None => Given::Missing,
     }
 }
@@ -136,10 +139,12 @@ fn remembered_or_fetched<'a>(
     let hash = zone.element_hash(id);
     let now = shm::now_ms();
     if source.ttl_ms > 0
-        && let Some(element) = zone.element(request, hash, id, now)
+        && let Some(given) = zone.look_at_element(hash, id, now, |found| {
+            of_remembered(request, zone, source, hash, found, tag_key)
+        })
     {
         source.count(Stat::Remembered);
-        return of_element(request, source, id, element, tag_key);
+        return given;
     }
     let path: Box<[u8]> = match source.format {
         Format::Text => Box::default(),
@@ -170,26 +175,38 @@ fn remembered_or_fetched<'a>(
         Ok(Begun::Later) => Given::Later,
         Ok(Begun::There(element)) => {
             TABLE.with_borrow_mut(|table| table.remove(ticket));
-            of_element(request, source, id, element, tag_key)
+            of_element(request, source, element, tag_key)
         }
         Err(why) => {
             end(ticket, Answer::Failed(why), |_, _| true);
-            Given::Failed(why)
+            Given::Failed
         }
     }
 }
 
 /// What a tag prints of a remembered value.
-fn of_element<'a>(
+fn of_remembered<'a>(
     request: Request<'a>,
+    zone: &Zone,
     source: &Source,
-    id: &[u8],
-    element: Element<'a>,
+    hash: u64,
+    found: &Remembered<'_>,
     path: &[u8],
 ) -> Given<'a> {
+    let value = match source.format {
+        Format::Text => Element::copy(request, found).and_then(|element| element.value),
+        Format::Json => {
+            records::remembered(zone, hash, found).and_then(|record| request.copy(&record.text_at(path)?))
+        }
+    };
+    value.map_or(Given::Missing, Given::Value)
+}
+
+/// What a tag prints of a value that another worker has just remembered.
+fn of_element<'a>(request: Request<'a>, source: &Source, element: Element<'a>, path: &[u8]) -> Given<'a> {
     let value = match (element.value, source.format) {
         (Some(raw), Format::Json) => {
-            records::parsed(id, raw).and_then(|record| request.copy(&record.text_at(path)?))
+            records::parsed(raw).and_then(|record| request.copy(&record.text_at(path)?))
         }
         (value, _) => value,
     };
@@ -268,7 +285,7 @@ fn end(ticket: u64, answer: Answer<'_>, tell: impl Fn(&Waiting, Answer<'_>) -> b
     let source = fetch.source();
     // A record that can't be read is as good as none, but not for long.
     let record = match (source.format, answer) {
-        (Format::Json, Answer::Value(raw)) => records::parsed(&fetch.id, raw),
+        (Format::Json, Answer::Value(raw)) => records::parsed(raw),
         _ => None,
     };
     let broken = source.format == Format::Json && record.is_none() && matches!(answer, Answer::Value(_));
