@@ -50,7 +50,7 @@ pub fn plan(size: usize, parts: Parts) -> Plan {
 pub fn geometry(size: usize, shares: Shares) -> Result<Geometry, Misfit> {
     let room = size.saturating_sub(taken(size, shares).map_err(Misfit::Share)?);
     Geometry::for_len(room, NGX_MAX_PROCESSES)
-        .map_err(|TooSmall { least }| Misfit::Size(least_size(least, shares)))
+        .map_err(|TooSmall { least }| Misfit::Size(least_size(size, least, shares)))
 }
 
 /// Bytes of a zone that pages don't have. The board takes whole pages of nginx's slab pool.
@@ -59,17 +59,15 @@ fn taken(size: usize, shares: Shares) -> Result<usize, TooFew> {
     Ok(slab_overhead(size) + plan(size, parts).bytes().next_multiple_of(page_size()) + parts.sum())
 }
 
-/// The least size of a zone whose pages have this room.
-fn least_size(room: usize, shares: Shares) -> usize {
-    let mut size = room;
-    // What is taken grows slower than the size, so that this comes to an end; the bound is for shares that are too
-    // small in some of the sizes in between.
+/// The least size of a zone whose pages have this room, from a size on that is too small.
+fn least_size(mut size: usize, room: usize, shares: Shares) -> usize {
+    // What is taken grows slower than the size, so that this comes to an end, by a fifth of what is missing at least.
     for _ in 0..1000 {
-        let needed = room + taken(size, shares).unwrap_or(0);
-        if needed <= size {
+        let Ok(taken) = taken(size, shares) else { break };
+        if taken + room <= size {
             break;
         }
-        size = needed.next_multiple_of(page_size());
+        size = (taken + room).next_multiple_of(page_size());
     }
     size
 }

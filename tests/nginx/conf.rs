@@ -109,6 +109,42 @@ fn bad_options_of_a_zone_are_refused() {
 }
 
 #[test]
+fn bad_shares_of_a_zone_are_refused() {
+    for name in ["elements", "local"] {
+        for bad in ["", "5", "%", "51%", "-1%", "1.5%", "5m", "off"] {
+            let value = format!("\"{name}={bad}\"");
+            let texts = ["\"twice_zone\"", &value, "allowed is a share of the zone from 0% to 50%"];
+            refused_in_http(&format!("twice_zone pages 16m {name}={bad};"), &texts);
+        }
+        let texts = ["\"twice_zone\"", "besides another one of its name", "allowed is one"];
+        refused_in_http(&format!("twice_zone pages 16m {name}=1% {name}=1%;"), &texts);
+        let small = format!("{name}=1% of the size \"1m\"");
+        let texts = ["\"twice_zone\"", &small, "too small for one value", "allowed are 0% and 9% to 50%"];
+        refused_in_http(&format!("twice_zone pages 1m {name}=1%;"), &texts);
+        Nginx::bare().http(format!("twice_zone pages 1m {name}=9%;")).check().passes();
+        let texts = ["\"twice_zone\"", "of the size \"150k\"", "allowed are 0% and a larger zone"];
+        refused_in_http(&format!("twice_zone pages 150k {name}=50%;"), &texts);
+    }
+    let texts = ["\"twice_zone\"", "elements=41% and local=40%", "allowed are 80% together"];
+    refused_in_http("twice_zone pages 16m local=40% elements=41%;", &texts);
+    // Together with what is not said.
+    let texts = ["\"twice_zone\"", "\"400k\"", "too small for one page"];
+    refused_in_http("twice_zone pages 400k elements=50% local=30%;", &texts);
+    let told = Nginx::bare().http("twice_zone pages 400k elements=50% local=30%;").check().output;
+    let least = told.split("allowed is ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a size");
+    Nginx::bare().http(format!("twice_zone pages {least} elements=50% local=30%;")).check().passes();
+    for good in ["elements=0%", "local=0%", "elements=0% local=0%", "elements=50% local=30%", "elements=05%"]
+    {
+        Nginx::bare().http(format!("twice_zone pages 16m {good};")).check().passes();
+    }
+    // What is said of pages holds for their part alone.
+    let texts =
+        ["\"4m\"", "too small for one page of max_object=3145728", "allowed is a larger zone or max_object="];
+    refused_in_http("twice_zone pages 4m max_object=3m elements=30% local=20%;", &texts);
+    Nginx::bare().http("twice_zone pages 4m max_object=3m elements=0% local=0%;").check().passes();
+}
+
+#[test]
 fn a_zone_is_defined_once() {
     let texts = ["\"twice_zone\"", "\"pages\"", "a second time", "allowed is another name"];
     refused_in_http("twice_zone pages 16m;\ntwice_zone pages 16m;", &texts);

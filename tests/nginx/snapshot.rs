@@ -1,6 +1,7 @@
 //! Zones that outlive nginx: `snapshot=FILE` and `snapshot_interval=TIME`.
 
 mod broken;
+mod counters;
 mod loading;
 mod purged;
 

@@ -44,6 +44,43 @@ fn a_changed_size_starts_empty_and_says_so_once() {
 }
 
 #[test]
+fn changed_shares_start_empty_and_say_so_once() {
+    let origin = Origin::start();
+    numbered(&origin, BIG);
+    let base = front(&origin);
+    let zone = |shares: &str| base.clone().http(format!("twice_zone pages 8m {shares};"));
+    let mut nginx = zone("").start();
+    let mut before = "elements=5% and local=2%";
+    for (shares, told) in [
+        ("elements=10%", "elements=10% and local=2%"),
+        ("elements=0% local=50%", "elements=0% and local=50%"),
+        ("elements=5%", "elements=5% and local=2%"),
+    ] {
+        let slow = Slow::start(&nginx, "/held");
+        nginx.write_conf(zone(shares));
+        nginx.reload();
+        let line = format!("twice: zone \"pages\" starts empty: its shares were {before} before");
+        let log = nginx.log();
+        let lines: Vec<_> = log.lines().filter(|other| other.contains(&line)).collect();
+        assert!(lines.len() == 1 && lines[0].contains("[notice]"), "{lines:?}");
+        before = told;
+        // The old worker goes on in memory that the master has let go.
+        assert_eq!(sizes(&nginx), [8]);
+        ask(&nginx, "/held").send().assert_cache("MISS");
+        ask(&nginx, "/held").warm();
+        slow.finish();
+        old_workers_end(&nginx);
+        nginx.reload();
+        ask(&nginx, "/held").send().assert_cache("HIT");
+    }
+    // What is said is what is so if nothing is said.
+    nginx.write_conf(zone("local=2%"));
+    nginx.reload();
+    ask(&nginx, "/held").send().assert_cache("HIT");
+    assert_eq!(nginx.log_count("starts empty"), 3);
+}
+
+#[test]
 fn a_location_may_change_its_zone_and_come_back() {
     let origin = Origin::start();
     numbered(&origin, 1_000);
