@@ -30,6 +30,10 @@ pub const MAX_ELEMENT: usize = MAX_VALUE + (1 << 10);
 /// The order of use is known to this.
 const TOUCH_EVERY_MS: u64 = 100;
 
+/// What was stored later than now was so by a process whose clock is a little ahead; by more than this, by one whose clock
+/// was set back since.
+const SKEW_MS: u64 = 1000;
+
 /// In an element's tag: the source has no such key.
 const MISSING: u64 = 1;
 
@@ -121,8 +125,8 @@ impl<'z, L: RawLock> Elements<'z, L> {
     }
 
     fn is_fresh(&self, found: &Found, now_ms: u64) -> bool {
-        // One that was made later than now: the clock was set back.
-        (found.meta.created_ms..found.meta.expires_ms).contains(&now_ms)
+        found.meta.created_ms <= now_ms.saturating_add(SKEW_MS)
+            && now_ms < found.meta.expires_ms
             && !self.board.purged_all_since(found.meta.began)
     }
 

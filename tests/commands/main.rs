@@ -123,6 +123,19 @@ fn the_benchmark_runs_and_prints_its_table() {
 }
 
 #[test]
+fn the_benchmark_of_values_runs_and_prints_its_table() {
+    let arguments = ["--values", "--rounds", "1", "--seconds", "1"];
+    let output = Command::new(root().join("scripts/bench")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for case in ["same keys", "keys of 1,000 visitors"] {
+        for way in ["Twice", "SSI with memcached_pass"] {
+            assert!(text.contains(&format!("| {case}: {way} | ")), "{text}");
+        }
+    }
+}
+
+#[test]
 fn the_table_of_eviction_policies_is_the_same_each_time() {
     let run =
         |arguments: &[&str]| Command::new(root().join("scripts/eviction")).args(arguments).output().unwrap();

@@ -1,6 +1,7 @@
 //! Configuration: mistakes are told, values are inherited, and a reload changes what it says and no more.
 
 mod serving;
+mod sources;
 mod visitors;
 
 use fixture::process::SIGHUP;

@@ -4,7 +4,10 @@
 //! SSI with five `memcached_pass` sub-requests over kept connections. `return 200` with the same bytes is what both are
 //! compared with, round by round. The worker has the first CPU; wrk and memcached share the second.
 //!
-//! usage: values [--rounds N] [--seconds N] [--json FILE]
+//! Twice: with the same five keys for everybody, which requests of one moment ask for together, and with keys of one
+//! thousand visitors, taken in turn.
+//!
+//! usage: scripts/bench --values [--rounds N] [--seconds N] [--json FILE]
 
 use std::env;
 use std::fs;
@@ -17,9 +20,16 @@ use fixture::memcached::Memcached;
 use fixture::process;
 use serde::Serialize;
 
-/// The first is what the others are compared with.
-const WAYS: [(&str, &str); 3] =
-    [("return 200", "/return"), ("Twice", "/twice"), ("SSI with memcached_pass", "/ssi")];
+/// The first is what the others are compared with; each case has Twice, then SSI.
+const WAYS: [(&str, &str); 5] = [
+    ("return 200", "/return"),
+    ("same keys: Twice", "/twice"),
+    ("same keys: SSI with memcached_pass", "/ssi"),
+    ("keys of 1,000 visitors: Twice", "/twice_each"),
+    ("keys of 1,000 visitors: SSI with memcached_pass", "/ssi_each"),
+];
+
+const VISITORS: usize = 1000;
 
 /// Keys and their values.
 const VALUES: [(&str, &str); 5] = [
@@ -73,6 +83,9 @@ fn main() {
     let memcached = Memcached::start();
     for (key, value) in VALUES {
         memcached.set(key, value);
+        for visitor in 0..VISITORS {
+            memcached.set(&format!("u{visitor}:{key}"), value);
+        }
     }
     let server = Server::start(&memcached);
     for (way, path) in WAYS {
@@ -104,7 +117,7 @@ fn main() {
 }
 
 fn fail(why: &str) -> ! {
-    eprintln!("values: {why}");
+    eprintln!("bench --values: {why}");
     std::process::exit(2)
 }
 
@@ -137,15 +150,21 @@ fn print(rows: &[Row], measured: &[Vec<Measured>], rounds: u32, seconds: u32) {
             middle(measured[of].iter().zip(&measured[to]).map(|(a, b)| value(a) / value(b)));
         format!("{m:.2} ({least:.2}..{most:.2})")
     };
-    println!("\nTwice / SSI, requests/s: {}", times(|run| run.per_second, 1, 2));
-    println!("SSI / Twice, worker CPU for each request: {}", times(|run| run.worker_us, 2, 1));
-    println!("SSI / Twice, memcached CPU for each request: {}", times(|run| run.memcached_us, 2, 1));
+    for (case, twice, ssi) in [("same keys", 1, 2), ("keys of 1,000 visitors", 3, 4)] {
+        println!("\n{case}");
+        println!("Twice / SSI, requests/s: {}", times(|run| run.per_second, twice, ssi));
+        println!("SSI / Twice, worker CPU for each request: {}", times(|run| run.worker_us, ssi, twice));
+        println!(
+            "SSI / Twice, memcached CPU for each request: {}",
+            times(|run| run.memcached_us, ssi, twice)
+        );
+    }
 }
 
 /// The nginx of TWICE_NGINX.
 fn nginx() -> String {
     env::var("TWICE_NGINX")
-        .unwrap_or_else(|_| fail("TWICE_NGINX and TWICE_MODULE are not set: run scripts/values"))
+        .unwrap_or_else(|_| fail("TWICE_NGINX and TWICE_MODULE are not set: run scripts/bench --values"))
 }
 
 struct Server {
@@ -153,7 +172,7 @@ struct Server {
     worker: u32,
     port: u16,
     /// Has the files that nginx serves.
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Server {
@@ -162,7 +181,22 @@ impl Server {
         let (port, origin) = (free_port(), free_port());
         folder.write("rendered", page(|i| VALUES[i].1.to_owned()));
         folder.write("twice", page(|i| format!("<& get live {} &>", VALUES[i].0)));
+        folder.write("twice_each", page(|i| format!("<& get each {} &>", VALUES[i].0)));
         folder.write("ssi", page(|i| format!("<!--# include virtual=\"/value/{}\" -->", VALUES[i].0)));
+        let each = |i: usize| format!("<!--# include virtual=\"/value/u$arg_u:{}\" -->", VALUES[i].0);
+        folder.write("ssi_each", page(each));
+        // All visitors in turn.
+        folder.write(
+            "visitors.lua",
+            format!(
+                "local n, path = 0, nil\n\
+                 request = function()\n\
+                   path = path or wrk.path:gsub('%?.*', '')\n\
+                   n = (n + 1) % {VISITORS}\n\
+                   return wrk.format('GET', path .. '?u=' .. n)\n\
+                 end\n"
+            ),
+        );
         folder.write("nginx.conf", conf(port, origin, &memcached.address()));
         let mut command = Command::new(nginx());
         command.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "stderr"]);
@@ -177,11 +211,11 @@ impl Server {
         }
         let worker =
             fixture::until_some("the worker is there", || process::children(child.id()).first().map(|c| c.0));
-        Self { child, worker, port, _folder: folder }
+        Self { child, worker, port, folder }
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://127.0.0.1:{}{path}?u=7", self.port)
     }
 
     /// Each way must give just the same bytes.
@@ -196,7 +230,8 @@ impl Server {
 
     fn load(&self, way: &str, path: &str, seconds: u32, memcached: u32) -> Measured {
         let mut wrk = Command::new("taskset");
-        wrk.args(["-c", "1", "wrk", "-t1", "-c64", &format!("-d{seconds}s")]).arg(self.url(path));
+        wrk.args(["-c", "1", "wrk", "-t1", "-c64", &format!("-d{seconds}s")]);
+        wrk.arg("-s").arg(self.folder.path().join("visitors.lua")).arg(self.url(path));
         let before = (process::cpu_ns(self.worker), process::cpu_ns(memcached));
         let output = wrk.output().expect("wrk can't be run");
         let after = (process::cpu_ns(self.worker), process::cpu_ns(memcached));
@@ -246,8 +281,8 @@ fn page(mut place: impl FnMut(usize) -> String) -> String {
 }
 
 fn conf(port: u16, origin: u16, memcached: &str) -> String {
-    let module =
-        env::var("TWICE_MODULE").unwrap_or_else(|_| fail("TWICE_MODULE is not set: run scripts/values"));
+    let module = env::var("TWICE_MODULE")
+        .unwrap_or_else(|_| fail("TWICE_MODULE is not set: run scripts/bench --values"));
     // SAFETY: takes no memory and can't fail.
     let user = if unsafe { libc::geteuid() } == 0 { "user root root;" } else { "" };
     // In pieces: nginx takes no word as long as the page.
@@ -283,16 +318,18 @@ http {{
     upstream kept {{ server {memcached}; keepalive 512; keepalive_requests 1000000000; }}
     twice_zone pages 32m;
     twice_source live memcached values ttl=0s timeout=1s;
+    twice_source each memcached values key=u$arg_u:* ttl=0s timeout=1s;
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         location = /return {{ return 200 \"{all}\"; }}
         location = /ssi {{ ssi on; etag off; root .; }}
+        location = /ssi_each {{ ssi on; etag off; root .; }}
         location ~ ^/value/(.*)$ {{
             internal;
             set $memcached_key $1;
             memcached_pass kept;
         }}
-        location = /twice {{ twice pages; twice_tags all; proxy_pass http://127.0.0.1:{origin}; }}
+        location /twice {{ twice pages; twice_key $uri; twice_tags all; proxy_pass http://127.0.0.1:{origin}; }}
     }}
     server {{
         listen 127.0.0.1:{origin};

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use twice_core::store::{DeadSlot, fault};
 
 const LARGE: usize = 9000;
+const KEPT: usize = 100;
 
 fn die() {
     resume_unwind(Box::new("dead"));
@@ -14,7 +15,7 @@ fn die() {
 /// Kills the process of slot 1 at each of its writes in turn. `changes`: what it is about.
 fn at_each_write(name: &str, changes: &[&str], work: impl Fn(&Scene, &[Lease])) {
     let start = Scene::new(128 << 10);
-    for n in 0..100 {
+    for n in 0..KEPT {
         start.put(0, format!("kept {n}").as_bytes(), Some(b"value"), 1000);
     }
     let leases: Vec<_> = ["a", "b", "large"].map(|id| start.lease(1, id.as_bytes(), 1000)).into();
@@ -34,7 +35,7 @@ fn at_each_write(name: &str, changes: &[&str], work: impl Fn(&Scene, &[Lease])) 
         scene.check();
         let stats = scene.store.with(&scene.lock, |s| s.stats());
         assert_eq!((stats.lost, stats.pending, stats.zombies), (0, 0, 0), "{context}");
-        for n in 0..100 {
+        for n in 0..KEPT {
             let id = format!("kept {n}");
             let found = scene.look(id.as_bytes(), 2000);
             assert!(found == some("value") || changes.contains(&id.as_str()), "{context}: {id}");

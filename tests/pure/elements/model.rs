@@ -175,7 +175,7 @@ fn run(ops: &[Op]) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 2 } else { 200 },
+        cases: 200,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

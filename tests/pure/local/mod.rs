@@ -110,6 +110,7 @@ fn counters_have_names_of_their_own() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes an hour")]
 fn the_counter_that_was_used_longest_ago_makes_room() {
     let scene = Scene::new();
     let locals = scene.at(0);
@@ -134,6 +135,7 @@ fn the_counter_that_was_used_longest_ago_makes_room() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes an hour")]
 fn what_cannot_have_room_is_refused() {
     let scene = Scene::new();
     let large = vec![b'x'; LEN];

@@ -87,7 +87,7 @@ impl Scene {
 }
 
 /// The writes to die at: each. Under Miri, which takes seconds for one, a few at ever larger distances.
-fn writes() -> impl Iterator<Item = u64> {
+pub fn writes() -> impl Iterator<Item = u64> {
     std::iter::successors(Some(0), |n| Some(if cfg!(miri) { 4 * n + 3 } else { n + 1 }))
 }
 

@@ -4,7 +4,7 @@
 #[cfg(debug_assertions)]
 mod between;
 #[cfg(debug_assertions)]
-mod crash;
+pub mod crash;
 mod hold;
 mod model;
 mod naive;
