@@ -18,6 +18,7 @@ use twice_core::template::Target;
 use super::MainConf;
 use super::setters::{Directive, set};
 use crate::source::figures::{self, OfServer, OfSource};
+use crate::source::http::Service;
 use crate::source::memcached::Pool;
 use crate::source::variables;
 use crate::source::{Format, Key, Kind, Server, Settings, Source};
@@ -41,6 +42,7 @@ const MAX_TIMEOUT_MS: u64 = 60_000;
 const TTL_OF_TEXT_MS: u64 = 30_000;
 const TTL_OF_RECORDS_MS: u64 = 24 * 3600 * 1000;
 const TIMEOUT_MS: u64 = 50;
+const FAILURE_LIMIT: u64 = 2;
 const RETRY_MS: u64 = 30_000;
 
 /// A memcached source whose servers are not known yet.
@@ -115,7 +117,8 @@ fn http(directive: &Directive, name: &str, rest: &[String]) -> Result<Source, St
         return Err(format!("has the URI \"{uri}\", allowed is one of this server, such as /_session"));
     }
     let options = Options::read(directive, options)?;
-    options.only(&["key", "ttl", "timeout", "format"], "http")?;
+    options
+        .only(&["key", "ttl", "timeout", "format", "server_failure_limit", "server_retry_timeout"], "http")?;
     let Some(text) = &options.key else {
         return Err(format!(
             "has no key=STRING, without which all visitors would share one answer of \"{uri}\", allowed is one such as \
@@ -129,7 +132,13 @@ fn http(directive: &Directive, name: &str, rest: &[String]) -> Result<Source, St
         ));
     }
     let format = options.format.unwrap_or(Format::Json);
-    let kind = Kind::Http { uri: uri.clone() };
+    let kind = Kind::Http(Service::new(
+        name,
+        uri,
+        options.timeout_ms(),
+        options.failure_limit(),
+        options.retry_timeout_ms(),
+    ));
     Ok(options.apply(Source { format, ..Source::new(name, key, kind) }))
 }
 
@@ -171,8 +180,8 @@ fn memcached(directive: &Directive, name: &str, rest: &[String]) -> Result<Decla
         distribution: options.distribution,
         hash_tag: options.hash_tag,
         auto_eject_hosts: options.auto_eject_hosts,
-        server_failure_limit: options.server_failure_limit.unwrap_or(2),
-        server_retry_timeout_ms: options.server_retry_timeout_ms.unwrap_or(RETRY_MS),
+        server_failure_limit: options.failure_limit(),
+        server_retry_timeout_ms: options.retry_timeout_ms(),
         preconnect: options.preconnect,
         figures: OfSource::default(),
     };
@@ -228,9 +237,9 @@ struct Options {
     server_retry_timeout_ms: Option<u64>,
 }
 
-const ALLOWED: &str = "key=STRING, ttl=TIME, timeout=TIME, format=text|json and, for memcached, hash=NAME, \
-                       distribution=NAME, hash_tag=XY, names=NAME,..., connections=N, auto_eject_hosts, preconnect, \
-                       server_failure_limit=N and server_retry_timeout=TIME";
+const ALLOWED: &str = "key=STRING, ttl=TIME, timeout=TIME, format=text|json, server_failure_limit=N, \
+                       server_retry_timeout=TIME and, for memcached, hash=NAME, distribution=NAME, hash_tag=XY, \
+                       names=NAME,..., connections=N, auto_eject_hosts and preconnect";
 
 impl Options {
     fn read(directive: &Directive, words: &[String]) -> Result<Self, String> {
@@ -321,13 +330,21 @@ impl Options {
         }
     }
 
+    fn timeout_ms(&self) -> u64 {
+        self.timeout_ms.unwrap_or(TIMEOUT_MS)
+    }
+
+    fn failure_limit(&self) -> u64 {
+        self.server_failure_limit.unwrap_or(FAILURE_LIMIT)
+    }
+
+    fn retry_timeout_ms(&self) -> u64 {
+        self.server_retry_timeout_ms.unwrap_or(RETRY_MS)
+    }
+
     fn apply(&self, source: Source) -> Source {
         let ttl = if source.format == Format::Json { TTL_OF_RECORDS_MS } else { TTL_OF_TEXT_MS };
-        Source {
-            ttl_ms: self.ttl_ms.unwrap_or(ttl),
-            timeout_ms: self.timeout_ms.unwrap_or(TIMEOUT_MS),
-            ..source
-        }
+        Source { ttl_ms: self.ttl_ms.unwrap_or(ttl), timeout_ms: self.timeout_ms(), ..source }
     }
 }
 

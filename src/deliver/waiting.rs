@@ -191,10 +191,10 @@ fn whole(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<*mut ngx_c
     let main = request.main().raw();
     // SAFETY: live requests, and what lives in their pool.
     unsafe {
-        let late_value = waiting.asked.as_ref().is_some_and(Asked::any_late_sub);
+        let late_value = ctx::get(request).is_some_and(|ctx| Includes::any_holds_up(ctx.asking));
         let late_fragment = waiting.includes.as_ref().is_some_and(Includes::any_late);
         if (late_value || late_fragment) && (*main).header_sent() == 0 {
-            // nginx reads the next request of this connection when the late one has ended.
+            // nginx reads the next request of this connection when that one has ended.
             (*main).set_keepalive(0);
         }
     }

@@ -26,7 +26,7 @@ use twice_core::source::arriving::Arriving;
 use twice_core::source::{Answer, Failure};
 
 use super::fetches::{self, Given, Waiter};
-use super::{Kind, Source, by_name};
+use super::{Source, by_name};
 use crate::conf;
 use crate::guard::guarded;
 use crate::shm::Zone;
@@ -42,8 +42,6 @@ pub struct Asked {
     each: bool,
     /// Some fetch knows of this page, or did.
     is_known: bool,
-    /// A sub-request was made for one of them.
-    has_sub: bool,
     arriving: Arriving,
 }
 
@@ -77,14 +75,8 @@ impl Asked {
         event.data = unsafe { (*request.raw()).connection }.cast();
         event.handler = Some(look);
         event.log = request.log();
-        let asked = Self {
-            event,
-            request: request.raw(),
-            each,
-            is_known: false,
-            has_sub: false,
-            arriving: Arriving::default(),
-        };
+        let asked =
+            Self { event, request: request.raw(), each, is_known: false, arriving: Arriving::default() };
         sys::pool_value_of(request, asked)
     }
 
@@ -122,7 +114,6 @@ impl Asked {
 
     fn expect(&mut self, slot: usize, source: &Source) {
         self.is_known = true;
-        self.has_sub |= matches!(source.kind, Kind::Http { .. });
         let timeout = ngx_msec_t::try_from(source.timeout_ms).unwrap_or(ngx_msec_t::MAX / 4);
         // SAFETY: nginx's clock.
         let now = unsafe { ngx_current_msec };
@@ -187,11 +178,6 @@ impl Asked {
     /// Bytes of all values that came later.
     pub fn bytes(&self) -> usize {
         self.arriving.values().map(|(_, value)| value.len()).sum()
-    }
-
-    /// Whether a sub-request for a value may be under way although its time is over.
-    pub fn any_late_sub(&self) -> bool {
-        self.has_sub && self.arriving.any_late()
     }
 
     /// Waits for nothing more.

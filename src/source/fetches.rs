@@ -4,7 +4,8 @@
 //!  ask --- remembered, local -------------------------> given at once
 //!   |----- asked for by this worker already ----------> one more waiter
 //!   |----- asked for by another worker (its lease) ---> parked: woken through the channel, looks again
-//!   '----- nobody asks: lease --> memcached, http ----> answered: remembered, lease ended, waiters told
+//!   |----- nobody asks: lease --> memcached, http ----> answered: remembered, lease ended, waiters told
+//!   '----- the service rests -------------------------> failed at once; one of these begins a probe
 //! ```
 //!
 //! Invariants
@@ -15,19 +16,21 @@
 //! - Every lease that is taken here is ended here, or released with this process's slot.
 //! - Nothing is borrowed across a call that could come back here.
 
+mod probe;
 mod table;
 
 use std::cell::RefCell;
-use std::ptr;
 
 use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_msec_t};
 use twice_core::elements::{Claim, News, Remembered};
+use twice_core::health::Turn;
 use twice_core::source::{Answer, Failure};
 
+pub use probe::asked;
 use table::{Fetch, State, Table, Waiting};
 
 use super::asked::Asked;
-use super::{Format, Kind, Source, Stat, http, keys, records};
+use super::{Format, Kind, Source, Stat, keys, records};
 use crate::guard::guarded;
 use crate::shm::{self, Element, Zone};
 use crate::sys::{self, Request, Timer};
@@ -103,7 +106,7 @@ pub fn ask<'a>(
     };
     let given = match &source.kind {
         Kind::Local => local(request, zone, id),
-        Kind::Http { .. } | Kind::Memcached(_) => {
+        Kind::Http(_) | Kind::Memcached(_) => {
             remembered_or_fetched(request, zone, source, id, tag_key, waiter)
         }
     };
@@ -151,12 +154,9 @@ fn remembered_or_fetched<'a>(
         Format::Json => tag_key.into(),
     };
     let joined = TABLE.with_borrow_mut(|table| {
-        let ticket = *table.joined.get(&(ptr::from_ref(zone), hash))?;
-        // Another key of the same hash is fetched by itself, and so is what was purged meanwhile.
-        let joins = |fetch: &Fetch| {
-            *fetch.id == *id && fetch.lease.is_none_or(|lease| zone.is_element_fetched(lease))
-        };
-        table.fetches.get(&ticket).is_some_and(joins).then(|| table.wait(ticket, waiter, path.clone()))
+        let ticket = table.joinable((zone, hash, id), source, waiter.page)?;
+        table.wait(ticket, waiter, path.clone());
+        Some(())
     });
     if joined.is_some() {
         return Given::Later;
@@ -164,8 +164,16 @@ fn remembered_or_fetched<'a>(
     if TABLE.with_borrow(|table| table.fetches.len()) >= MOST {
         return failed(source, Failure::Busy);
     }
-    let fetch =
-        Fetch { source, zone, id: id.into(), hash, lease: None, state: State::Ours, waiters: Vec::new() };
+    let fetch = Fetch {
+        source,
+        zone,
+        id: id.into(),
+        hash,
+        lease: None,
+        state: State::Ours,
+        probe: None,
+        waiters: Vec::new(),
+    };
     let ticket = TABLE.with_borrow_mut(|table| {
         let ticket = table.add(fetch);
         table.wait(ticket, waiter, path);
@@ -230,6 +238,16 @@ fn begin(request: Request<'_>, ticket: u64) -> Result<Begun<'_>, Failure> {
     let Some((source, zone, hash, id, mut lease)) = known else { return Ok(Begun::Later) };
     // SAFETY: as in `Fetch`.
     let (source, zone) = unsafe { (&*source, &*zone) };
+    if let Kind::Http(service) = &source.kind {
+        match service.turn() {
+            Turn::Ask => {}
+            Turn::Rest => return Err(Failure::Resting),
+            Turn::Probe(probe) => {
+                probe::begin(request, zone, (source, service), (hash, &id), probe);
+                return Err(Failure::Resting);
+            }
+        }
+    }
     // One that is asked for again has its lease still.
     if source.ttl_ms > 0 && lease.is_none() {
         match zone.claim_element(request, hash, &id, shm::now_ms(), source.timeout_ms + OVERTAKE_MS) {
@@ -251,7 +269,7 @@ fn begin(request: Request<'_>, ticket: u64) -> Result<Begun<'_>, Failure> {
     });
     match &source.kind {
         Kind::Local => {}
-        Kind::Http { uri } => http::get(request, source, uri, ticket)?,
+        Kind::Http(service) => service.get(request, ticket)?,
         Kind::Memcached(pool) => pool.get(source.key_of(&id), ticket)?,
     }
     Ok(Begun::Later)
@@ -329,7 +347,7 @@ fn end(ticket: u64, answer: Answer<'_>, tell: impl Fn(&Waiting, Answer<'_>) -> b
 /// time was over.
 pub fn forget(page: *mut Asked, awaits: impl Fn(usize) -> bool) {
     TABLE.with_borrow_mut(|table| {
-        for ticket in table.pages.remove(&page).unwrap_or_default() {
+        for ticket in table.pages.remove(&page).unwrap_or_default().all {
             let Some(fetch) = table.fetches.get_mut(&ticket) else { continue };
             let mut late = 0;
             fetch.waiters.retain(|waiting| {
@@ -401,9 +419,7 @@ fn look(closely: bool) {
 /// Another worker's fetch is over: what it brought is there for all, or it brought nothing.
 fn found_or_ask_again(ticket: u64) {
     let Some((request, zone, hash, id)) = first_waiter(ticket) else {
-        // Nobody waits any more.
-        end(ticket, Answer::Missing, |_, _| true);
-        return;
+        return answered(ticket, Answer::Failed(Failure::Closed));
     };
     match zone.element(request, hash, &id, shm::now_ms()) {
         Some(element) => answered(ticket, element.value.map_or(Answer::Missing, Answer::Value)),
@@ -413,8 +429,7 @@ fn found_or_ask_again(ticket: u64) {
 
 fn ask_again(ticket: u64) {
     let Some((request, ..)) = first_waiter(ticket) else {
-        end(ticket, Answer::Failed(Failure::Closed), |_, _| true);
-        return;
+        return answered(ticket, Answer::Failed(Failure::Closed));
     };
     match begin(request, ticket) {
         Ok(Begun::Later) => {}
@@ -424,12 +439,14 @@ fn ask_again(ticket: u64) {
     sys::run_posted(request);
 }
 
-/// In whose name a fetch can be asked for, and what it is.
+/// In whose name a fetch can be asked for, and what it is. None: nobody waits for it any more.
 fn first_waiter<'a>(ticket: u64) -> Option<(Request<'a>, &'a Zone, u64, Box<[u8]>)> {
     TABLE.with_borrow(|table| {
         let fetch = table.fetches.get(&ticket)?;
-        let page = fetch.waiters.first()?.waiter.page;
-        // SAFETY: a page that waits has a live request; zones as in `Fetch`.
+        // SAFETY: a page that has not said `forget` has a live request; no reference to it is held in these events.
+        let waits = |waiter: &Waiter| unsafe { (*waiter.page).awaits(waiter.slot) };
+        let page = fetch.waiters.iter().map(|waiting| waiting.waiter).find(waits)?.page;
+        // SAFETY: as above; zones as in `Fetch`.
         unsafe { Some((Asked::request(page), &*fetch.zone, fetch.hash, fetch.id.clone())) }
     })
 }

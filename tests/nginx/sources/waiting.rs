@@ -89,6 +89,7 @@ fn a_value_that_does_not_come_costs_its_time_once() {
     a.open();
     let nginx = service(site(&origin), &origin, "a", "timeout=60s");
     let nginx = service(nginx, &origin, "b", "timeout=100ms").start();
+    nginx.expect_log("the service of source \"b\" failed (timeout): it took too long");
     // The gate of the other one is never opened.
     nginx.get("/").send().assert(200, "MISS", "<1>&lt;a&gt;<2>no<3>");
     nginx.get("/").warm().assert(200, "HIT", "<1>&lt;a&gt;<2>no<3>");
@@ -101,6 +102,7 @@ fn each_source_has_its_own_time() {
     let (a, _b) = gates(&origin);
     let nginx = service(site(&origin), &origin, "a", "timeout=60s");
     let nginx = service(nginx, &origin, "b", "timeout=100ms").start();
+    nginx.expect_log("the service of source \"b\" failed (timeout): it took too long");
     for cache in ["MISS", "HIT"] {
         let page = nginx.get("/").spawn();
         a.wait_arrived(if cache == "MISS" { 1 } else { 2 });
@@ -121,6 +123,7 @@ fn a_service_that_fails_spoils_nothing() {
     origin.on("/", Answer::page(PAGE));
     origin.on("/b", Answer::ok("b"));
     let nginx = two(&origin).start();
+    nginx.allow_log("the service of source \"a\" failed");
     nginx.allow_log("upstream prematurely closed");
     nginx.allow_log("Connection reset by peer");
     for bad in [
