@@ -61,7 +61,10 @@ fn bad_options_are_refused() {
     }
     refused_of_memcached("server_failure_limit=0", &["a number from 1 to 1000"]);
     refused_of_memcached("server_retry_timeout=1ms", &["a time from 10ms to 1d"]);
-    refused_of_memcached("auto_eject_hosts=on", &["\"auto_eject_hosts=on\"", "auto_eject_hosts and preconnect"]);
+    refused_of_memcached(
+        "auto_eject_hosts=on",
+        &["\"auto_eject_hosts=on\"", "auto_eject_hosts and preconnect"],
+    );
     refused_of_memcached("size=3", &["\"size=3\"", "key=STRING, ttl=TIME"]);
     refused_of_memcached("ttl=1s ttl=2s", &["\"ttl=2s\"", "another one of its name"]);
     refused_of_memcached("names=a,b", &["2 names for the 1 servers", "one for each"]);
