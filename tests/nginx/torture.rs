@@ -7,7 +7,7 @@ use fixture::folder::{free_port, listen_on_free_port};
 use fixture::load::{self, Cuts, Load, Plan};
 use fixture::random::Random;
 use fixture::server::Server;
-use fixture::soak::{Plan as SoakPlan, Soak, Weather};
+use fixture::soak::{self, Plan as SoakPlan, Soak, Weather};
 use fixture::{Nginx, Setup, log, proven};
 
 /// Four workers, a zone a fraction of the pages' size, and whom to send there.
@@ -22,8 +22,9 @@ fn stage(cuts: Cuts) -> (Setup, Plan, Server) {
 }
 
 #[test]
-fn the_checker_of_pages_finds_every_damage() {
+fn the_checkers_of_pages_and_values_find_every_damage() {
     proven::prove_the_checker();
+    soak::prove_the_checker();
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fixture::random::Random;
-use fixture::soak::{Plan, Soak, Summary, Weather};
+use fixture::soak::{self, Plan, Soak, Summary, Weather};
 use fixture::{account, proven};
 
 /// Between two blows.
@@ -45,6 +45,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Summary {
     proven::prove_the_checker();
     account::prove_the_checker();
+    soak::prove_the_checker();
     let weather = Weather { calm_ms: (1000, 5000), storm_ms: (200, 4500) };
     let mut random = Random::of("blows", options.seed);
     let mut soak = Soak::start(&Plan { visitors: 5, weather, seed: options.seed });
