@@ -33,3 +33,32 @@ fn an_answer_that_nginx_includes_ends_once() {
     assert_eq!(page.join().unwrap().text(), "[a.|last]");
     nginx.finish();
 }
+
+#[test]
+fn visitors_who_leave_together_hold_up_nobody() {
+    const VISITORS: usize = 60;
+    let origin = Origin::start();
+    let gate = Gate::new();
+    // Each visitor waits for one record in four thousand places.
+    let fields: String = (0..4000).map(|field| format!("<& get record f{field} &>")).collect();
+    origin.on("/", Answer::page(fields + "<& get record name none &>"));
+    origin.on("/plain", Answer::page("plain"));
+    origin.on("/record", Answer::ok("{\"name\":\"Ann\"}").gate(&gate));
+    let nginx = site(&origin)
+        .workers(1)
+        .http("twice_source record http /_record key=all timeout=60s;")
+        .location("= /_record", format!("internal; proxy_pass {}/record;", origin.url()))
+        .start();
+    let mut clients: Vec<_> = (0..VISITORS).map(|_| nginx.raw()).collect();
+    for client in &mut clients {
+        client.get("/");
+    }
+    until("they wait", || gate.arrived() > 0 && pending(&nginx) >= VISITORS);
+    let last = nginx.get("/").spawn();
+    until("one more waits", || pending(&nginx) > VISITORS);
+    drop(clients);
+    until("they are gone", || pending(&nginx) <= 3);
+    assert_eq!(nginx.get("/plain").send().text(), "plain");
+    gate.open();
+    assert_eq!(last.join().unwrap().text(), "Ann");
+}
