@@ -1,6 +1,7 @@
 //! Values of sources in pages.
 
 mod counters;
+mod ends;
 mod leaving;
 mod waiting;
 

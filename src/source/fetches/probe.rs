@@ -4,8 +4,8 @@ use twice_core::elements::Claim;
 use twice_core::health;
 use twice_core::source::{Answer, Failure};
 
-use super::table::{Fetch, State};
-use super::{OVERTAKE_MS, TABLE, end};
+use super::table::State;
+use super::{OVERTAKE_MS, TABLE, answered};
 use crate::shm::{self, Zone};
 use crate::source::Source;
 use crate::source::http::Service;
@@ -26,30 +26,24 @@ pub fn begin(
         Some(Claim::Fetch(lease)) => Some(lease),
         _ => None,
     };
-    let fetch = Fetch {
-        source,
-        zone,
-        id: id.into(),
-        hash,
-        lease,
-        state: State::Ours,
-        probe: Some(probe),
-        waiters: Vec::new(),
-    };
-    let ticket = TABLE.with_borrow_mut(|table| table.add(fetch));
+    let ticket = TABLE.with_borrow_mut(|table| {
+        let ticket = table.add(source, zone, id, hash, Some(probe));
+        table.set(ticket, State::Ours, lease);
+        ticket
+    });
     if service.probe(request, ticket).is_err() {
         if let Some((_, Some(probe))) = asked(ticket) {
             service.not_probed(probe);
         }
-        end(ticket, Answer::Failed(Failure::Busy), |_, _| true);
+        answered(ticket, Answer::Failed(Failure::Busy));
     }
 }
 
 /// The source of a fetch that is under way, and the right to say whether it works again, if the fetch had that.
 pub fn asked<'a>(ticket: u64) -> Option<(&'a Source, Option<health::Probe>)> {
     TABLE.with_borrow_mut(|table| {
-        let fetch = table.fetches.get_mut(&ticket)?;
+        let source = table.get(ticket)?.source;
         // SAFETY: as in `Fetch`.
-        Some((unsafe { &*fetch.source }, fetch.probe.take()))
+        Some((unsafe { &*source }, table.take_probe(ticket)))
     })
 }

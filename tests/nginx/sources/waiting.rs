@@ -82,6 +82,34 @@ fn what_stands_before_a_value_is_not_kept_from_the_client() {
 }
 
 #[test]
+fn a_value_does_not_wait_for_an_origin_that_pauses() {
+    let origin = Origin::start();
+    for answer in [Answer::page(PAGE), passing(PAGE)] {
+        let (a, b) = gates(&origin);
+        b.open();
+        // As far as the value, and the rest when it has come.
+        let pause = Gate::new();
+        let at = PAGE.find("<2>").unwrap() + 3;
+        origin.on("/", answer.gate_at(at, &pause));
+        let nginx = two(&origin)
+            .location("/page", format!("twice pages; proxy_buffering off; proxy_pass {}/;", origin.url()))
+            .start();
+        let mut client = nginx.raw();
+        assert_eq!(client.get("/page").response_head().status, 200);
+        let mut read = |text: &str| {
+            let chunk = format!("{:x}\r\n{text}\r\n", text.len());
+            assert_eq!(String::from_utf8_lossy(&client.bytes(chunk.len())), chunk);
+        };
+        read("<1>");
+        a.wait_arrived(1);
+        a.open();
+        read("&lt;a&gt;<2>");
+        pause.open();
+        read("B<3>");
+    }
+}
+
+#[test]
 fn a_value_that_does_not_come_costs_its_time_once() {
     let origin = Origin::start();
     origin.on("/", Answer::page(PAGE));
