@@ -279,7 +279,9 @@ impl Options {
             }
             ("hash_tag", Some(text)) => {
                 let pair = <[u8; 2]>::try_from(text.as_bytes());
-                self.hash_tag = Some(pair.map_err(|_| has("two characters such as hash_tag=\"{}\""))?);
+                self.hash_tag = Some(pair.map_err(|_| {
+                    has("two characters; braces need quotes around the whole option: \"hash_tag={}\"")
+                })?);
             }
             ("names", Some(text)) => {
                 self.names = text.split(',').map(str::to_owned).collect();
@@ -395,7 +397,7 @@ unsafe fn servers(cf: *mut ngx_conf_t, declared: &Declared) -> Result<Vec<Server
     }
     if !declared.names.is_empty() && declared.names.len() != found.len() {
         return Err(format!(
-            "has {} names for the {} servers of \"{upstream}\", allowed is one for each",
+            "has names= of {}, while the servers of \"{upstream}\" are {}, allowed is one name for each",
             declared.names.len(),
             found.len()
         ));
@@ -469,6 +471,12 @@ unsafe fn of_block(block: &ngx_http_upstream_srv_conf_t, upstream: &str) -> Resu
             return Err(format!(
                 "has the upstream \"{upstream}\", whose server \"{label}\" is down: its keys would be another server's, \
                  allowed are servers without \"down\""
+            ));
+        }
+        if !ring::has_port(&label) {
+            return Err(format!(
+                "has the upstream \"{upstream}\", whose server \"{label}\" has no port: nginx would take 80, allowed is an \
+                 address such as {label}:11211"
             ));
         }
         if server.naddrs == 0 {
