@@ -91,7 +91,9 @@ impl Options {
             }
             ("hash_tag", Some(text)) => {
                 let pair = <[u8; 2]>::try_from(text.as_bytes());
-                self.hash_tag = Some(pair.map_err(|_| has("two characters such as hash_tag=\"{}\""))?);
+                self.hash_tag = Some(pair.map_err(|_| {
+                    has("two characters; braces need quotes around the whole option: \"hash_tag={}\"")
+                })?);
             }
             ("names", Some(text)) => {
                 self.names = text.split(',').map(str::to_owned).collect();

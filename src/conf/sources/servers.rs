@@ -31,7 +31,7 @@ pub(super) unsafe fn servers(
     }
     if !names.is_empty() && names.len() != found.len() {
         return Err(format!(
-            "has {} names for the {} servers of \"{upstream}\", allowed is one for each",
+            "has names= of {}, while the servers of \"{upstream}\" are {}, allowed is one name for each",
             names.len(),
             found.len()
         ));
@@ -91,6 +91,12 @@ unsafe fn of_block(block: &ngx_http_upstream_srv_conf_t, upstream: &str) -> Resu
             return Err(format!(
                 "has the upstream \"{upstream}\", whose server \"{label}\" is down: its keys would be another server's, \
                  allowed are servers without \"down\""
+            ));
+        }
+        if !ring::has_port(&label) {
+            return Err(format!(
+                "has the upstream \"{upstream}\", whose server \"{label}\" has no port: nginx would take 80, allowed is an \
+                 address such as {label}:11211"
             ));
         }
         if server.naddrs == 0 {
