@@ -80,6 +80,10 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     if refresh::is_refresh(request) && request.is_main() {
         return guarded(ERROR, || refreshed(request).unwrap_or(ERROR));
     }
+    // A value is data: whatever it holds, it is no page and has no tags.
+    if include::is_fetch(request) {
+        return next_header(request);
+    }
     let ok = guarded(false, || {
         flight::end_former(request);
         let conf = conf::of(request);

@@ -11,6 +11,7 @@ use twice_core::policy::Windows;
 use crate::capture::Capture;
 use crate::deliver::{Taken, Waiting};
 use crate::flight::Flight;
+use crate::include::Includes;
 use crate::refresh::{Claim, Refresh};
 use crate::shm::Zone;
 use crate::source::changes::Changes;
@@ -55,6 +56,8 @@ pub struct Ctx {
     pub held: Option<Taken>,
     /// The page that waits for its values or fragments, in the request's pool; null if none does.
     pub waiting: *mut Waiting,
+    /// The sub-requests that ask services in its name, in the request's pool; null if none does.
+    pub asking: *mut Includes,
     /// What the answer changes at sources, until it is on its way.
     pub changes: Changes,
     /// When the page that is served was stored, milliseconds since the epoch; 0 if none is.
@@ -132,6 +135,7 @@ impl Ctx {
             zone,
             held: None,
             waiting: ptr::null_mut(),
+            asking: ptr::null_mut(),
             changes: Changes::default(),
             created_ms: 0,
             expires_ms: 0,

@@ -36,13 +36,13 @@ use ngx::ffi::{
 use ngx::ngx_log_error;
 use twice_core::board::Counter;
 use twice_core::include::{Budget, Failure, Fragment};
-use twice_core::source::{Answer, Failure as SourceFailure, MAX_VALUE};
+use twice_core::source::MAX_VALUE;
 
 use crate::conf;
 use crate::ctx;
 use crate::guard::guarded;
 use crate::shm::{DEFAULT_MAX_OBJECT, Zone};
-use crate::source::fetches;
+use crate::source::{fetches, http};
 use crate::sys::{self, DONE, ERROR, OK, Request};
 
 use part::Asked;
@@ -64,6 +64,8 @@ pub struct Includes {
     depth: usize,
     /// One for a page and all below it.
     budget: Rc<Cell<Budget>>,
+    /// The fetch before, of those that are made in one request's name.
+    next: *mut Self,
 }
 
 /// Who wants to know what of the fragments.
@@ -102,7 +104,33 @@ impl Includes {
 
     /// The answer to the fetch of a source's value: a fragment that no page shows as it is.
     pub fn of_fetch(request: Request<'_>, ticket: u64, timeout: ngx_msec_t) -> Option<*mut Self> {
-        Self::new(request, ptr::null(), Wakes::Fetch(ticket), timeout, MAX_VALUE)
+        let includes = Self::new(request, ptr::null(), Wakes::Fetch(ticket), timeout, MAX_VALUE)?;
+        if let Some(ctx) = ctx::get(request) {
+            // SAFETY: just made.
+            unsafe { (*includes).next = std::mem::replace(&mut ctx.asking, includes) };
+        }
+        Some(includes)
+    }
+
+    /// Whether one of these fetches goes on although the page does not wait for it: asked for in its name for another one, or
+    /// too late and not to be ended.
+    ///
+    /// # Safety
+    /// `first` must be null or of a live request.
+    pub unsafe fn any_holds_up(first: *const Self) -> bool {
+        let mut at = first;
+        // SAFETY: the caller's promise: all of them live in the request's pool.
+        while let Some(includes) = unsafe { at.as_ref() } {
+            let goes_on = |part: &Asked| {
+                let is_over = part.fragment.failure().is_none_or(|why| why == Failure::Late);
+                !part.sub.is_null() && is_over
+            };
+            if includes.parts.iter().any(goes_on) {
+                return true;
+            }
+            at = includes.next;
+        }
+        false
     }
 
     fn new(
@@ -131,6 +159,7 @@ impl Includes {
             max,
             depth: part::depth(request),
             budget: budget.unwrap_or_default(),
+            next: ptr::null_mut(),
         };
         sys::pool_box_of(request, includes)
     }
@@ -253,11 +282,11 @@ impl Includes {
     ///
     /// # Safety
     /// The page must be live.
-    unsafe fn take_useless(&mut self) -> Vec<*mut ngx_http_request_t> {
+    unsafe fn take_useless(&mut self, now: ngx_msec_t) -> Vec<*mut ngx_http_request_t> {
         let mut useless = Vec::new();
         for part in &mut self.parts {
             // SAFETY: the caller's promise.
-            if let Some(sub) = unsafe { part.useless() } {
+            if let Some(sub) = unsafe { part.useless(now) } {
                 part.sub = ptr::null_mut();
                 useless.push(sub);
             }
@@ -265,17 +294,21 @@ impl Includes {
         useless
     }
 
-    /// Fails what is late. True: something was; and how long until the next one is.
+    /// Whether a fragment's time is over.
+    fn is_over(&self, part: usize, now: ngx_msec_t) -> bool {
+        self.parts.get(part).is_some_and(|part| part.is_over(now))
+    }
+
+    /// Fails what is late. True: something was; and how long until the next one is, or one that failed is ended.
     fn find_late(&mut self, now: ngx_msec_t) -> (bool, Option<ngx_msec_t>) {
         let (mut any, mut next) = (false, None::<ngx_msec_t>);
         for number in 0..self.parts.len() {
-            let Some(part) = self.parts.get(number).filter(|part| part.fragment.is_pending()) else {
-                continue;
-            };
+            let goes_on = |part: &&Asked| part.fragment.is_pending() || !part.sub.is_null();
+            let Some(part) = self.parts.get(number).filter(goes_on) else { continue };
             // nginx's clock may wrap around: differences count.
             match part.until.wrapping_sub(now).cast_signed() {
                 left if left <= 0 => {
-                    any = true;
+                    any |= part.fragment.is_pending();
                     self.fail(number, Failure::Late);
                 }
                 left => {
@@ -303,7 +336,7 @@ impl Includes {
     unsafe fn stop_useless(this: *mut Self) {
         // SAFETY: the caller's promise.
         unsafe {
-            let useless = (*this).take_useless();
+            let useless = (*this).take_useless(ngx_current_msec);
             if useless.is_empty() {
                 return;
             }
@@ -330,22 +363,26 @@ impl Includes {
                     ngx_http_post_request((*this).parent, ptr::null_mut()) == OK
                 }
                 Wakes::Fetch(ticket) => {
-                    fetches::answered(ticket, (*this).answer());
+                    if let Some(came) = (*this).came() {
+                        http::answered(ticket, came, (*this).took());
+                    }
                     true
                 }
             }
         }
     }
 
-    /// What the only fragment says as a source's answer.
-    pub fn answer(&self) -> Answer<'_> {
-        let Some(part) = self.parts.first() else { return Answer::Failed(SourceFailure::Refused) };
-        match (part.fragment.bytes(), part.fragment.failure()) {
-            (Some([]), _) => Answer::Missing,
-            (Some(bytes), _) => Answer::Value(bytes),
-            (None, Some(why)) => why.of_source().map_or(Answer::Missing, Answer::Failed),
-            (None, None) => Answer::Failed(SourceFailure::Timeout),
-        }
+    /// What came of the only fragment; none: it is still to come.
+    pub fn came(&self) -> Option<Result<&[u8], Failure>> {
+        let fragment = &self.parts.first()?.fragment;
+        fragment.bytes().map(Ok).or_else(|| fragment.failure().map(Err))
+    }
+
+    /// How long it has taken so far, milliseconds.
+    fn took(&self) -> ngx_msec_t {
+        // SAFETY: nginx's clock.
+        let now = unsafe { ngx_current_msec };
+        self.parts.first().map_or(0, |part| now.wrapping_add(self.timeout).wrapping_sub(part.until))
     }
 }
 

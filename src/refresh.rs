@@ -16,6 +16,7 @@
 //! - Whatever becomes of it, its pool is destroyed at the end, and with it [`Refresh`], which gives back the right to renew.
 //! - Nothing that it answers leaves: the filters of `capture` keep it ([`is_refresh`]).
 
+pub mod carrier;
 mod connection;
 mod copy;
 mod lease;

@@ -17,7 +17,10 @@ pub mod http;
 pub mod keys;
 pub mod memcached;
 mod records;
+mod told;
 pub mod variables;
+
+use std::fmt;
 
 use ngx::ffi::{sockaddr, socklen_t};
 use twice_core::elements::SmallValue;
@@ -31,6 +34,7 @@ use crate::conf::MainConf;
 use crate::shm::{self, Zone};
 use crate::sys::Request;
 
+use http::Service;
 use memcached::Pool;
 
 /// A `twice_source`.
@@ -81,11 +85,8 @@ pub enum Format {
 pub enum Kind {
     /// Counters in the zone of the location.
     Local,
-    /// A sub-request for this URI.
-    Http {
-        /// Of this server.
-        uri: String,
-    },
+    /// A sub-request.
+    Http(Service),
     /// memcached servers.
     Memcached(Pool),
 }
@@ -132,6 +133,21 @@ pub struct Server {
     pub figures: figures::OfServer,
 }
 
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "memcached server \"{}\"", self.label)
+    }
+}
+
+/// Who answers for a source, as its figures know him: a memcached server, or the service behind a URI.
+#[derive(Clone, Copy)]
+pub struct Backend<'a> {
+    /// Its name in the figures.
+    pub name: &'a str,
+    /// What is counted, and whether it is asked.
+    pub figures: &'a figures::OfServer,
+}
+
 impl Source {
     /// One that remembers nothing.
     pub fn new(name: &str, key: Key, kind: Kind) -> Self {
@@ -151,25 +167,30 @@ impl Source {
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
             Kind::Local => "local",
-            Kind::Http { .. } => "http",
+            Kind::Http(_) => "http",
             Kind::Memcached(_) => "memcached",
         }
     }
 
-    /// How one of its servers does.
-    pub fn state(&self, server: &Server) -> State {
-        match (&self.kind, server.figures.health()) {
-            (Kind::Memcached(pool), Some(health)) => health.state(shm::now_ms(), pool.rules()),
-            _ => State::Up,
-        }
+    /// How one of those does who answer for it.
+    pub fn state(&self, backend: Backend<'_>) -> State {
+        let rules = match &self.kind {
+            Kind::Local => return State::Up,
+            Kind::Http(service) => service.rules(),
+            Kind::Memcached(pool) => pool.rules(),
+        };
+        backend.figures.health().map_or(State::Up, |health| health.state(shm::now_ms(), rules))
     }
 
-    /// Its memcached servers, where it is of that type.
-    pub fn servers(&self) -> &[Server] {
-        match &self.kind {
-            Kind::Memcached(pool) => pool.servers(),
-            Kind::Local | Kind::Http { .. } => &[],
-        }
+    /// Those who answer for it; nobody for what is in the zone itself.
+    pub fn backends(&self) -> impl Iterator<Item = Backend<'_>> {
+        let (servers, service): (&[Server], _) = match &self.kind {
+            Kind::Local => (&[], None),
+            Kind::Http(service) => (&[], Some(service)),
+            Kind::Memcached(pool) => (pool.servers(), None),
+        };
+        let servers = servers.iter().map(|server| Backend { name: &server.name, figures: &server.figures });
+        servers.chain(service.map(Service::backend))
     }
 
     /// The key at the source, of what its element is remembered by.
@@ -209,7 +230,7 @@ pub fn write(request: Request<'_>, zone: &Zone, source: &Source, tag_key: &[u8],
             pool.change(source.key_of(id), change);
         }
         // It answers questions only.
-        Kind::Http { .. } => source.count(Stat::LostWrites),
+        Kind::Http(_) => source.count(Stat::LostWrites),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::answer::{self, JSON};
 use crate::conf;
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
-use crate::source::{Server, Source};
+use crate::source::{Backend, Source};
 use crate::sys::{self, ERROR, Request};
 
 /// What Prometheus asks for.
@@ -45,16 +45,16 @@ fn status_of_source(source: &Source) -> SourceStatus<'_> {
         name: &source.name,
         kind: source.kind_name(),
         figures: Stat::ALL.iter().map(|stat| source.figures.figure(*stat)).collect(),
-        servers: source.servers().iter().map(|server| status_of_server(source, server)).collect(),
+        servers: source.backends().map(|backend| status_of_backend(source, backend)).collect(),
     }
 }
 
-fn status_of_server<'a>(source: &Source, server: &'a Server) -> ServerStatus<'a> {
+fn status_of_backend<'a>(source: &Source, backend: Backend<'a>) -> ServerStatus<'a> {
     ServerStatus {
-        name: &server.name,
-        state: source.state(server),
-        ejected_ms: server.figures.ejected_ms(),
-        figures: ServerStat::ALL.iter().map(|stat| server.figures.figure(*stat)).collect(),
+        name: backend.name,
+        state: source.state(backend),
+        ejected_ms: backend.figures.ejected_ms(),
+        figures: ServerStat::ALL.iter().map(|stat| backend.figures.figure(*stat)).collect(),
     }
 }
 

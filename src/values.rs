@@ -6,7 +6,7 @@
 use std::ptr;
 use std::slice;
 
-use ngx::ffi::{NGX_LOG_WARN, ngx_http_get_variable, ngx_uint_t};
+use ngx::ffi::{NGX_LOG_WARN, ngx_http_get_variable, ngx_pfree, ngx_uint_t};
 use ngx::ngx_log_error;
 use twice_core::cookies;
 use twice_core::language::matches;
@@ -21,6 +21,9 @@ use crate::outward;
 use crate::shm;
 use crate::source::asked::Asked;
 use crate::sys::{self, Request};
+
+/// What nginx's pools give as a piece of its own.
+const LARGE: usize = 4 << 10;
 
 /// Cookies that are indexed; a request with more is looked through again for the rest.
 const INDEXED: usize = 24;
@@ -80,6 +83,21 @@ impl<'a> Resolved<'a> {
     pub fn kept(&self) -> *const [&'static [u8]] {
         let first = self.values.as_ptr().cast::<&'static [u8]>();
         ptr::slice_from_raw_parts(first, self.values.len())
+    }
+
+    /// The page is printed: large values of sources, which were copied for it, go before the client has taken it all.
+    /// `room`: bytes that all of them have at least.
+    pub fn let_go(self, request: Request<'_>, slots: Slots<'_>, room: usize) {
+        if room < LARGE {
+            return;
+        }
+        for (slot, value) in slots.zip(self.values) {
+            if slot.target == Target::Source && value.len() >= LARGE {
+                // SAFETY: a live request's pool, which frees what it has given as a piece of its own, and nothing else.
+                // Nobody reads the value any more.
+                unsafe { ngx_pfree(request.pool(), value.as_ptr().cast_mut().cast()) };
+            }
+        }
     }
 }
 

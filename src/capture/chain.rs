@@ -108,6 +108,7 @@ unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_
                 unsafe {
                     held.last_buf |= (*buf).last_buf() != 0;
                     held.last_in_chain |= (*buf).last_in_chain() != 0;
+                    held.flush |= seen.flush;
                     (*buf).pos = (*buf).last;
                 }
                 include::hold(request);
@@ -117,7 +118,7 @@ unsafe fn record_buf(request: Request<'_>, capture: &mut Capture, buf: *mut ngx_
     Some(())
 }
 
-/// Some fragments that were waited for have come, or won't: what was held back goes out, up to the next that is not there.
+/// Some values or fragments that were waited for have come, or won't: what was held back goes out, up to the next that is not there.
 fn release(request: Request<'_>, capture: &mut Capture) -> Option<()> {
     match capture.recording.render(request, &mut capture.outgoing)? {
         Progress::Rendered => {
@@ -125,6 +126,8 @@ fn release(request: Request<'_>, capture: &mut Capture) -> Option<()> {
             include::let_go(request);
             if held.last_buf || held.last_in_chain {
                 capture.outgoing.end(request, held.last_buf, held.last_in_chain)?;
+            } else if held.flush {
+                capture.outgoing.flush(request)?;
             }
         }
         Progress::Waits if capture.outgoing.is_empty() => {}

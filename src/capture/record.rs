@@ -31,9 +31,11 @@ pub struct Capture {
     pub held: Option<Held>,
 }
 
-/// What ends with what is held back.
+/// What nginx said of the buffers that are held back.
 #[derive(Clone, Copy, Default)]
 pub struct Held {
+    /// They are to leave at once.
+    pub flush: bool,
     pub last_buf: bool,
     pub last_in_chain: bool,
 }
@@ -263,6 +265,8 @@ impl Recording {
             if state.truncated() {
                 values::log_truncated(request, &Limits::default());
             }
+            // SAFETY: as above; what is printed was copied.
+            unsafe { Asked::close(*asked) };
             self.body = Body::Done(true);
         }
         Some(Progress::Rendered)

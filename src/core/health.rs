@@ -65,6 +65,17 @@ impl State {
 #[must_use = "a probe that is not reported keeps others from probing until its time is over"]
 pub struct Probe(u64);
 
+/// What whoever wants something of a server is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// To ask it.
+    Ask,
+    /// To do without it.
+    Rest,
+    /// To do without it as well, and to probe it.
+    Probe(Probe),
+}
+
 /// What is known of a server. Memory of zeros is one that is up.
 #[derive(Debug, Default)]
 #[repr(transparent)]
@@ -159,6 +170,14 @@ impl Health {
             Kind::Rest | Kind::Probe => None,
         });
         was.is_some_and(|parts| parts.value + 1 >= rules.failure_limit)
+    }
+
+    /// What to do where each question may be the probe.
+    pub fn turn(&self, now_ms: u64, rules: &Rules) -> Turn {
+        if self.is_up() {
+            return Turn::Ask;
+        }
+        self.claim_probe(now_ms, rules).map_or(Turn::Rest, Turn::Probe)
     }
 
     /// Takes the right to probe it; none: it is up, or rests, or another one probes it.

@@ -68,6 +68,32 @@ impl Failure {
     }
 }
 
+/// What an answer, or that there was none, says of who was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// It works, whatever it says.
+    Works,
+    /// It gave no answer, or not in time, or says itself that it fails.
+    Fails,
+    /// Nothing: it was not asked, or not heard to the end for reasons of our own.
+    Nothing,
+}
+
+impl Failure {
+    /// What it says of who was asked.
+    pub const fn sign(self) -> Sign {
+        match self {
+            Failure::Status(500..) | Failure::NoAnswer | Failure::Incomplete | Failure::Late => Sign::Fails,
+            Failure::Status(_) | Failure::Encoded | Failure::TooLarge => Sign::Works,
+            Failure::TooDeep
+            | Failure::TooMany
+            | Failure::NotAsked
+            | Failure::PageTooLarge
+            | Failure::NoMemory => Sign::Nothing,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self {

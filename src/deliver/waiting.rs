@@ -86,7 +86,9 @@ pub fn begin(
         header(request, way, &fixed, &View::parse(&fixed, head)?)?;
         let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
         let body = Body::new(request, literals, pin.is_some());
-        return finish(request, print(request, &fixed, code, &values, body, tag, room)?);
+        let body = print(request, &fixed, code, &values, body, tag, room)?;
+        values.let_go(request, Slots::new(slots), room);
+        return finish(request, body);
     }
     let len = fixed.prefix_len() + fixed.literals_len();
     let page = match pin {
@@ -191,10 +193,10 @@ fn whole(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<*mut ngx_c
     let main = request.main().raw();
     // SAFETY: live requests, and what lives in their pool.
     unsafe {
-        let late_value = waiting.asked.as_ref().is_some_and(Asked::any_late_sub);
+        let late_value = ctx::get(request).is_some_and(|ctx| Includes::any_holds_up(ctx.asking));
         let late_fragment = waiting.includes.as_ref().is_some_and(Includes::any_late);
         if (late_value || late_fragment) && (*main).header_sent() == 0 {
-            // nginx reads the next request of this connection when the late one has ended.
+            // nginx reads the next request of this connection when that one has ended.
             (*main).set_keepalive(0);
         }
     }
@@ -217,10 +219,14 @@ fn head_of(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<()> {
 fn print_body(request: Request<'_>, waiting: &Waiting) -> Option<(*mut ngx_chain_t, usize)> {
     let fixed = &waiting.fixed;
     let (prefix, body) = waiting.parts(request)?;
-    let (_, code) = fixed.program(prefix)?;
+    let (slots, code) = fixed.program(prefix)?;
     let values = waiting.values();
     let room = waiting.room.saturating_add(values.asked.map_or(0, Asked::bytes));
-    print(request, fixed, code, &values, body, waiting.tag, room)?.finish()
+    let body = print(request, fixed, code, &values, body, waiting.tag, room)?;
+    values.values.let_go(request, Slots::new(slots), waiting.room);
+    // SAFETY: null, or in the pool of this live request; what is printed was copied.
+    unsafe { Asked::close(waiting.asked) };
+    body.finish()
 }
 
 fn pinned(request: Request<'_>, pin: *const Pin) -> Option<Page<'_>> {

@@ -3,10 +3,10 @@
 use std::ptr;
 
 use ngx::ffi::{
-    NGX_HTTP_LOG_UNSAFE, NGX_HTTP_SUBREQUEST_BACKGROUND, ngx_buf_t, ngx_chain_t, ngx_http_parse_unsafe_uri,
-    ngx_http_post_subrequest_t, ngx_http_request_body_t, ngx_http_request_empty_handler, ngx_http_request_t,
-    ngx_http_subrequest, ngx_int_t, ngx_list_init, ngx_list_t, ngx_msec_t, ngx_str_t, ngx_table_elt_t,
-    ngx_uint_t,
+    NGX_HTTP_LOG_UNSAFE, NGX_HTTP_SUBREQUEST_BACKGROUND, ngx_buf_t, ngx_chain_t, ngx_current_msec,
+    ngx_http_parse_unsafe_uri, ngx_http_post_subrequest_t, ngx_http_request_body_t,
+    ngx_http_request_empty_handler, ngx_http_request_t, ngx_http_subrequest, ngx_int_t, ngx_list_init,
+    ngx_list_t, ngx_msec_t, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 use twice_core::include::{Budget, Fragment};
 use twice_core::outcome::Reason;
@@ -178,7 +178,7 @@ pub unsafe fn header(request: Request<'_>, part: Part) -> ngx_int_t {
         let length = u64::try_from((*out).content_length_n).ok();
         change(request, part, |fragment, budget| fragment.header(status, encoded, length, budget));
         hand_on_at_once(request);
-        if part.has_failed() && !is_of_use(request) { ERROR } else { OK }
+        if part.has_failed() && !part.is_of_use(request) { ERROR } else { OK }
     }
 }
 
@@ -221,7 +221,7 @@ pub unsafe fn take(request: Request<'_>, part: Part, chain: *mut ngx_chain_t) ->
     // nginx must not be told of an error here: it would be the client's connection that is broken.
     // SAFETY: as above.
     unsafe {
-        if part.has_failed() && !is_of_use(request) {
+        if part.has_failed() && !part.is_of_use(request) {
             Includes::look_soon(part.owner);
         }
     }
@@ -231,8 +231,8 @@ pub unsafe fn take(request: Request<'_>, part: Part, chain: *mut ngx_chain_t) ->
 /// An answer that failed is read to its end if it is as short as this: the origin's connection can be used again.
 const DRAIN: i64 = 64 << 10;
 
-/// Whether what else comes of a failed fragment is of use: it may be stored, or it is nearly there.
-fn is_of_use(request: Request<'_>) -> bool {
+/// Whether what else comes of a failed fragment is of use: it may be stored, or it is nearly there and its time is not over.
+fn is_of_use(request: Request<'_>, is_over: bool) -> bool {
     let stored = ctx::get(request).is_some_and(|ctx| match ctx.stage {
         // Another one fetches; that time is bounded.
         Stage::Wait => true,
@@ -242,7 +242,7 @@ fn is_of_use(request: Request<'_>) -> bool {
     // SAFETY: a live request.
     let (sent, length) =
         unsafe { ((*request.raw()).header_sent() != 0, (*request.raw()).headers_out.content_length_n) };
-    stored || sent && (0..=DRAIN).contains(&length)
+    stored || !is_over && sent && (0..=DRAIN).contains(&length)
 }
 
 impl Part {
@@ -252,14 +252,27 @@ impl Part {
         // SAFETY: the caller's promise.
         unsafe { (*self.owner).has_failed(self.number) }
     }
+
+    /// # Safety
+    /// The part must be of a live page, and of this request.
+    unsafe fn is_of_use(self, request: Request<'_>) -> bool {
+        // SAFETY: the caller's promise; nginx's clock.
+        is_of_use(request, unsafe { (*self.owner).is_over(self.number, ngx_current_msec) })
+    }
 }
 
 impl Asked {
+    /// Whether its time is over.
+    pub(super) fn is_over(&self, now: ngx_msec_t) -> bool {
+        // nginx's clock may wrap around: differences count.
+        self.until.wrapping_sub(now).cast_signed() <= 0
+    }
+
     /// The sub-request of a failed fragment that is of no use any more, and that can be ended.
     ///
     /// # Safety
     /// It must be of a live page.
-    pub(super) unsafe fn useless(&self) -> Option<*mut ngx_http_request_t> {
+    pub(super) unsafe fn useless(&self, now: ngx_msec_t) -> Option<*mut ngx_http_request_t> {
         let r = self.sub;
         self.fragment.failure()?;
         // SAFETY: a sub-request that has not ended lives as long as its page.
@@ -267,7 +280,7 @@ impl Asked {
             let request = Request::new((!r.is_null()).then_some(r)?);
             let upstream = (*r).upstream.as_ref()?;
             let under_way = !upstream.cleanup.is_null() && (*request.main().raw()).blocked() == 0;
-            (under_way && !is_of_use(request)).then_some(r)
+            (under_way && !is_of_use(request, self.is_over(now))).then_some(r)
         }
     }
 }

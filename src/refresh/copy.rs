@@ -74,6 +74,11 @@ impl Keep {
         keep
     }
 
+    /// All of it.
+    pub fn all() -> Keep {
+        Keep { visitor: true, cookies: Vec::new(), lines: Vec::new() }
+    }
+
     fn has_line(&self, name: &[u8]) -> bool {
         self.lines.iter().any(|line| name.eq_ignore_ascii_case(line))
     }

@@ -1,5 +1,9 @@
 //! A zone's local counters: `twice_core::local`, with what is counted of them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ngx::ffi::{NGX_LOG_WARN, ngx_cycle};
+use ngx::ngx_log_error;
 use twice_core::board::Counter;
 use twice_core::local::{Locals, Restored};
 use twice_core::source::Change;
@@ -44,8 +48,29 @@ impl Zone {
         let value = self.locals().and_then(|locals| locals.change(id, change, now_ms));
         if value.is_none() {
             self.count(Counter::CounterFailures);
+            if self.local.is_none() {
+                self.tell_without_counters();
+            }
         }
         value
+    }
+
+    /// Whoever counts in such a zone sees defaults and would look for the reason elsewhere. Once for each worker: it stays so
+    /// as long as its configuration.
+    fn tell_without_counters(&self) {
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        if TOLD.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        // SAFETY: nginx's running cycle.
+        let log = unsafe { (*ngx_cycle).log };
+        ngx_log_error!(
+            NGX_LOG_WARN,
+            log,
+            "twice: zone \"{}\" has no room for local counters, allowed are a larger zone and a greater share of it, \
+             local=N%",
+            self.name
+        );
     }
 
     /// Removes a counter. Back comes its last value.

@@ -4,36 +4,38 @@
 //!  ask --- remembered, local -------------------------> given at once
 //!   |----- asked for by this worker already ----------> one more waiter
 //!   |----- asked for by another worker (its lease) ---> parked: woken through the channel, looks again
-//!   '----- nobody asks: lease --> memcached, http ----> answered: remembered, lease ended, waiters told
+//!   |----- nobody asks: lease --> memcached, http ----> answered: remembered, lease ended, waiters told
+//!   '----- the service rests -------------------------> failed at once; one of these begins a probe
 //! ```
 //!
 //! Invariants
-//! - A page that was told [`Given::Later`] hears of it by [`Asked::came`] exactly once, from an event of its own, unless it
-//!   calls [`forget`] before. It need not wait: its own deadline ends its patience, and the fetch goes on for others.
+//! - A page that was told [`Given::Later`] hears of it by [`Asked::came`] exactly once, from an event, unless it is gone
+//!   by then. It need not wait: its own deadline ends its patience, and the fetch goes on for others.
 //! - A ticket names one fetch for good. Whoever asks a source for it answers once; what comes for a ticket that is gone
 //!   is dropped.
 //! - Every lease that is taken here is ended here, or released with this process's slot.
 //! - Nothing is borrowed across a call that could come back here.
 
+mod probe;
 mod table;
 
 use std::cell::RefCell;
-use std::ptr;
 
 use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_msec_t};
+use twice_core::board::flights::Lease;
 use twice_core::elements::{Claim, News, Remembered};
+use twice_core::health::Turn;
+use twice_core::source::arriving::{Came, Settled, Shelf};
 use twice_core::source::{Answer, Failure};
 
-use table::{Fetch, State, Table, Waiting};
+pub use probe::asked;
+use table::{State, Table};
 
 use super::asked::Asked;
-use super::{Format, Kind, Source, Stat, http, keys, records};
+use super::{Format, Kind, Source, Stat, keys, records};
 use crate::guard::guarded;
 use crate::shm::{self, Element, Zone};
 use crate::sys::{self, Request, Timer};
-
-/// Most fetches of a worker at once.
-const MOST: usize = 16 << 10;
 
 /// How often a worker looks at fetches of others that its pages wait for.
 const LOOK_MS: ngx_msec_t = 100;
@@ -48,6 +50,8 @@ pub struct Waiter {
     pub page: *mut Asked,
     /// The slot of the page's program.
     pub slot: usize,
+    /// How long it may be.
+    pub room: usize,
 }
 
 /// What is known of a value when it is asked for.
@@ -64,6 +68,8 @@ pub enum Given<'a> {
 
 thread_local! {
     static TABLE: RefCell<Table> = RefCell::default();
+    /// What came for pages that wait for more.
+    static SHELF: Shelf = Shelf::default();
 }
 
 /// Looks at what other workers fetch.
@@ -103,7 +109,7 @@ pub fn ask<'a>(
     };
     let given = match &source.kind {
         Kind::Local => local(request, zone, id),
-        Kind::Http { .. } | Kind::Memcached(_) => {
+        Kind::Http(_) | Kind::Memcached(_) => {
             remembered_or_fetched(request, zone, source, id, tag_key, waiter)
         }
     };
@@ -140,46 +146,53 @@ fn remembered_or_fetched<'a>(
     let now = shm::now_ms();
     if source.ttl_ms > 0
         && let Some(given) = zone.look_at_element(hash, id, now, |found| {
-            of_remembered(request, zone, source, hash, found, tag_key)
+            of_remembered(request, zone, source, hash, found, tag_key, waiter.room)
         })
     {
         source.count(Stat::Remembered);
-        return given;
+        return given.unwrap_or_else(|why| failed(source, why));
     }
     let path: Box<[u8]> = match source.format {
         Format::Text => Box::default(),
         Format::Json => tag_key.into(),
     };
-    let joined = TABLE.with_borrow_mut(|table| {
-        let ticket = *table.joined.get(&(ptr::from_ref(zone), hash))?;
-        // Another key of the same hash is fetched by itself, and so is what was purged meanwhile.
-        let joins = |fetch: &Fetch| {
-            *fetch.id == *id && fetch.lease.is_none_or(|lease| zone.is_element_fetched(lease))
-        };
-        table.fetches.get(&ticket).is_some_and(joins).then(|| table.wait(ticket, waiter, path.clone()))
+    // All that a page wants of a record is one question.
+    let is_one = !source.key.template.has_tag_key();
+    // SAFETY: the page of a live request asks; the reference ends here.
+    let own = unsafe { (*waiter.page).fetch_of(source) }.filter(|_| is_one);
+    let (ticket, is_new) = TABLE.with_borrow_mut(|table| {
+        let joined = table.joinable(zone, hash, id, own);
+        if !table.has_room() {
+            return (None, false);
+        }
+        let ticket = joined.unwrap_or_else(|| table.add(source, zone, id, hash, None));
+        // SAFETY: as above.
+        unsafe {
+            table.wait(ticket, waiter, path);
+            if is_one {
+                (*waiter.page).set_fetch_of(source, ticket);
+            }
+        }
+        (Some(ticket), joined.is_none())
     });
-    if joined.is_some() {
+    let Some(ticket) = ticket else { return failed(source, Failure::Busy) };
+    if !is_new {
         return Given::Later;
     }
-    if TABLE.with_borrow(|table| table.fetches.len()) >= MOST {
-        return failed(source, Failure::Busy);
-    }
-    let fetch =
-        Fetch { source, zone, id: id.into(), hash, lease: None, state: State::Ours, waiters: Vec::new() };
-    let ticket = TABLE.with_borrow_mut(|table| {
-        let ticket = table.add(fetch);
-        table.wait(ticket, waiter, path);
-        ticket
-    });
     match begin(request, ticket) {
         Ok(Begun::Later) => Given::Later,
         Ok(Begun::There(element)) => {
             TABLE.with_borrow_mut(|table| table.remove(ticket));
-            of_element(request, source, element, tag_key)
+            let given = of_element(request, source, element, tag_key, waiter.room);
+            given.unwrap_or_else(|why| failed(source, why))
         }
         Err(why) => {
-            end(ticket, Answer::Failed(why), |_, _| true);
-            Given::Failed
+            // Nobody else waits: what it was begun with is given back.
+            let fetch = TABLE.with_borrow_mut(|table| table.remove(ticket));
+            if let Some(lease) = fetch.and_then(|fetch| fetch.lease) {
+                zone.end_element_fetches([lease], shm::now_ms());
+            }
+            failed(source, why)
         }
     }
 }
@@ -192,25 +205,45 @@ fn of_remembered<'a>(
     hash: u64,
     found: &Remembered<'_>,
     path: &[u8],
-) -> Given<'a> {
-    let value = match source.format {
-        Format::Text => Element::copy(request, found).and_then(|element| element.value),
-        Format::Json => {
-            records::remembered(zone, hash, found).and_then(|record| request.copy(&record.text_at(path)?))
+    room: usize,
+) -> Result<Given<'a>, Failure> {
+    match source.format {
+        Format::Text if found.value_len().is_some_and(|len| len > room) => Err(Failure::TooLarge),
+        Format::Text => {
+            let value = Element::copy(request, found).and_then(|element| element.value);
+            Ok(value.map_or(Given::Missing, Given::Value))
         }
-    };
-    value.map_or(Given::Missing, Given::Value)
+        Format::Json => {
+            let record = records::remembered(zone, hash, found);
+            of_text(request, record.as_ref().and_then(|record| record.text_at(path)).as_deref(), room)
+        }
+    }
 }
 
 /// What a tag prints of a value that another worker has just remembered.
-fn of_element<'a>(request: Request<'a>, source: &Source, element: Element<'a>, path: &[u8]) -> Given<'a> {
-    let value = match (element.value, source.format) {
+fn of_element<'a>(
+    request: Request<'a>,
+    source: &Source,
+    element: Element<'a>,
+    path: &[u8],
+    room: usize,
+) -> Result<Given<'a>, Failure> {
+    match (element.value, source.format) {
+        (Some(value), Format::Text) if value.len() > room => Err(Failure::TooLarge),
         (Some(raw), Format::Json) => {
-            records::parsed(raw).and_then(|record| request.copy(&record.text_at(path)?))
+            let record = records::parsed(raw);
+            of_text(request, record.as_ref().and_then(|record| record.text_at(path)).as_deref(), room)
         }
-        (value, _) => value,
-    };
-    value.map_or(Given::Missing, Given::Value)
+        (value, _) => Ok(value.map_or(Given::Missing, Given::Value)),
+    }
+}
+
+fn of_text<'a>(request: Request<'a>, text: Option<&[u8]>, room: usize) -> Result<Given<'a>, Failure> {
+    match text {
+        Some(text) if text.len() > room => Err(Failure::TooLarge),
+        // Out of memory is the request's own end, soon.
+        text => Ok(text.and_then(|text| request.copy(text)).map_or(Given::Missing, Given::Value)),
+    }
 }
 
 /// How a fetch has begun.
@@ -224,63 +257,61 @@ enum Begun<'a> {
 /// Takes the lease of a fetch, and asks its source in the name of a request; or parks it, if another worker does.
 fn begin(request: Request<'_>, ticket: u64) -> Result<Begun<'_>, Failure> {
     let known = TABLE.with_borrow(|table| {
-        let fetch = table.fetches.get(&ticket)?;
+        let fetch = table.get(ticket)?;
         Some((fetch.source, fetch.zone, fetch.hash, fetch.id.clone(), fetch.lease))
     });
     let Some((source, zone, hash, id, mut lease)) = known else { return Ok(Begun::Later) };
     // SAFETY: as in `Fetch`.
     let (source, zone) = unsafe { (&*source, &*zone) };
+    if let Kind::Http(service) = &source.kind {
+        match service.turn() {
+            Turn::Ask => {}
+            Turn::Rest => return Err(Failure::Resting),
+            Turn::Probe(probe) => {
+                probe::begin(request, zone, (source, service), (hash, &id), probe);
+                return Err(Failure::Resting);
+            }
+        }
+    }
     // One that is asked for again has its lease still.
     if source.ttl_ms > 0 && lease.is_none() {
         match zone.claim_element(request, hash, &id, shm::now_ms(), source.timeout_ms + OVERTAKE_MS) {
             Claim::There(element) => return Ok(Begun::There(element)),
             Claim::Fetch(taken) => lease = Some(taken),
             Claim::Wait(generation) => {
-                set_state(ticket, State::Elsewhere(generation));
+                set(ticket, State::Elsewhere(generation), None);
                 LOOK.arm(LOOK_MS);
                 return Ok(Begun::Later);
             }
             Claim::Alone => {}
         }
     }
-    TABLE.with_borrow_mut(|table| {
-        if let Some(fetch) = table.fetches.get_mut(&ticket) {
-            fetch.lease = lease;
-            fetch.state = State::Ours;
-        }
-    });
+    set(ticket, State::Ours, lease);
     match &source.kind {
         Kind::Local => {}
-        Kind::Http { uri } => http::get(request, source, uri, ticket)?,
+        Kind::Http(service) => service.get(request, ticket)?,
         Kind::Memcached(pool) => pool.get(source.key_of(&id), ticket)?,
     }
     Ok(Begun::Later)
 }
 
-fn set_state(ticket: u64, state: State) {
-    TABLE.with_borrow_mut(|table| {
-        if let Some(fetch) = table.fetches.get_mut(&ticket) {
-            fetch.state = state;
-        }
-    });
-}
-
-/// A source has answered. Called by what [`begin`] asked, from an event, never from within that call.
-pub fn answered(ticket: u64, answer: Answer<'_>) {
-    end(ticket, answer, |waiting, answer| {
-        // SAFETY: a page that waits has not said `forget`, which it does before it goes.
-        unsafe { Asked::came(waiting.waiter.page, waiting.waiter.slot, answer) }
-    });
+fn set(ticket: u64, state: State, lease: Option<Lease>) {
+    TABLE.with_borrow_mut(|table| table.set(ticket, state, lease));
 }
 
 /// A request is gone that had asked in everybody's name: somebody else's is to ask again, if there is one.
 pub fn orphaned(ticket: u64) {
-    set_state(ticket, State::Orphaned);
+    TABLE.with_borrow_mut(|table| {
+        if let Some(lease) = table.get(ticket).map(|fetch| fetch.lease) {
+            table.set(ticket, State::Orphaned, lease);
+        }
+    });
     AGAIN.arm(0);
 }
 
-/// Ends a fetch: what came is remembered, its lease given back, its waiters told. `tell` is false where that was too late.
-fn end(ticket: u64, answer: Answer<'_>, tell: impl Fn(&Waiting, Answer<'_>) -> bool) {
+/// A source has answered. Called by what [`begin`] asked, from an event, never from within that call. It ends the fetch: what
+/// came is remembered, its lease given back, its waiters told.
+pub fn answered(ticket: u64, answer: Answer<'_>) {
     let Some(fetch) = TABLE.with_borrow_mut(|table| table.remove(ticket)) else { return };
     let source = fetch.source();
     // A record that can't be read is as good as none, but not for long.
@@ -308,38 +339,29 @@ fn end(ticket: u64, answer: Answer<'_>, tell: impl Fn(&Waiting, Answer<'_>) -> b
             None => fetch.zone().end_element_fetches([lease], now),
         }
     }
+    let keep = |answer: Answer<'_>| SHELF.with(|shelf| Came::of(answer, shelf));
+    // One copy for all.
+    let mut whole = None;
     for waiting in &fetch.waiters {
-        let text = record.as_ref().and_then(|record| record.text_at(&waiting.path));
-        let answer = match (&text, answer) {
-            (Some(text), _) => Answer::Value(text),
-            (None, Answer::Value(_)) if source.format == Format::Json => Answer::Missing,
-            (None, answer) => answer,
+        let Some(page) = waiting.page.get() else { continue };
+        let of_record;
+        let came = match &record {
+            Some(record) => {
+                let text = record.text_at(&waiting.path);
+                of_record = keep(text.as_deref().map_or(Answer::Missing, Answer::Value));
+                &of_record
+            }
+            None => whole.get_or_insert_with(|| keep(if broken { Answer::Missing } else { answer })),
         };
-        let in_time = tell(waiting, answer);
-        source.count(match answer {
-            _ if !in_time => Stat::Timeouts,
-            Answer::Value(_) => Stat::Hits,
-            Answer::Missing => Stat::Misses,
-            Answer::Failed(why) => Stat::of(why),
-        });
-    }
-}
-
-/// A page waits no more for anything. `awaits`: whether it did until now, for the value of a slot; where it did not, its
-/// time was over.
-pub fn forget(page: *mut Asked, awaits: impl Fn(usize) -> bool) {
-    TABLE.with_borrow_mut(|table| {
-        for ticket in table.pages.remove(&page).unwrap_or_default() {
-            let Some(fetch) = table.fetches.get_mut(&ticket) else { continue };
-            let mut late = 0;
-            fetch.waiters.retain(|waiting| {
-                let is_gone = waiting.waiter.page == page;
-                late += u64::from(is_gone && !awaits(waiting.waiter.slot));
-                !is_gone
-            });
-            fetch.source().figures.add(Stat::Timeouts, late);
+        // SAFETY: the page is live, and no reference to it is held.
+        match unsafe { Asked::came(page, waiting.slot, came) } {
+            Some(Settled::Value) => source.count(Stat::Hits),
+            Some(Settled::Missing) => source.count(Stat::Misses),
+            Some(Settled::Failed(why)) => source.count(Stat::of(why)),
+            // It was counted when its time was over.
+            None => {}
         }
-    });
+    }
 }
 
 /// This process's channel was written to: another worker's fetch is over.
@@ -352,9 +374,7 @@ unsafe extern "C" fn tick(event: *mut ngx_event_t) {
     // SAFETY: the event of our timer, which is not set any more; nginx's running cycle.
     unsafe {
         (*event).log = (*ngx_cycle).log;
-        if TABLE.with_borrow(|table| {
-            table.fetches.values().any(|fetch| matches!(fetch.state, State::Elsewhere(_)))
-        }) {
+        if TABLE.with_borrow(|table| table.not_ours().any(|(_, state)| state != State::Orphaned)) {
             ngx_add_timer(event, LOOK_MS);
         }
     }
@@ -364,15 +384,15 @@ unsafe extern "C" fn again(event: *mut ngx_event_t) {
     // SAFETY: as above.
     unsafe { (*event).log = (*ngx_cycle).log };
     guarded((), || {
-        for ticket in those(|state| matches!(state, State::Orphaned)) {
+        for ticket in those(|state| state == State::Orphaned) {
             ask_again(ticket);
         }
     });
 }
 
-fn those(wanted: impl Fn(&State) -> bool) -> Vec<u64> {
+fn those(wanted: impl Fn(State) -> bool) -> Vec<u64> {
     TABLE.with_borrow(|table| {
-        table.fetches.iter().filter(|(_, fetch)| wanted(&fetch.state)).map(|(ticket, _)| *ticket).collect()
+        table.not_ours().filter(|(_, state)| wanted(*state)).map(|(ticket, _)| ticket).collect()
     })
 }
 
@@ -380,8 +400,8 @@ fn those(wanted: impl Fn(&State) -> bool) -> Vec<u64> {
 fn look(closely: bool) {
     for ticket in those(|state| matches!(state, State::Elsewhere(_))) {
         let known = TABLE.with_borrow(|table| {
-            let fetch = table.fetches.get(&ticket)?;
-            let State::Elsewhere(generation) = fetch.state else { return None };
+            let fetch = table.get(ticket)?;
+            let State::Elsewhere(generation) = fetch.state() else { return None };
             Some((fetch.zone, fetch.hash, generation))
         });
         let Some((zone, hash, generation)) = known else { continue };
@@ -400,11 +420,7 @@ fn look(closely: bool) {
 
 /// Another worker's fetch is over: what it brought is there for all, or it brought nothing.
 fn found_or_ask_again(ticket: u64) {
-    let Some((request, zone, hash, id)) = first_waiter(ticket) else {
-        // Nobody waits any more.
-        end(ticket, Answer::Missing, |_, _| true);
-        return;
-    };
+    let Some((request, zone, hash, id)) = first_waiter(ticket) else { return nobody_waits(ticket) };
     match zone.element(request, hash, &id, shm::now_ms()) {
         Some(element) => answered(ticket, element.value.map_or(Answer::Missing, Answer::Value)),
         None => ask_again(ticket),
@@ -412,10 +428,7 @@ fn found_or_ask_again(ticket: u64) {
 }
 
 fn ask_again(ticket: u64) {
-    let Some((request, ..)) = first_waiter(ticket) else {
-        end(ticket, Answer::Failed(Failure::Closed), |_, _| true);
-        return;
-    };
+    let Some((request, ..)) = first_waiter(ticket) else { return nobody_waits(ticket) };
     match begin(request, ticket) {
         Ok(Begun::Later) => {}
         Ok(Begun::There(element)) => answered(ticket, element.value.map_or(Answer::Missing, Answer::Value)),
@@ -424,12 +437,22 @@ fn ask_again(ticket: u64) {
     sys::run_posted(request);
 }
 
-/// In whose name a fetch can be asked for, and what it is.
+/// A fetch that would have to be begun anew, and for nobody.
+fn nobody_waits(ticket: u64) {
+    answered(ticket, Answer::Failed(Failure::Closed));
+}
+
+/// In whose name a fetch can be asked for, and what it is: a page that waits for it still, as nginx may be done with others.
 fn first_waiter<'a>(ticket: u64) -> Option<(Request<'a>, &'a Zone, u64, Box<[u8]>)> {
     TABLE.with_borrow(|table| {
-        let fetch = table.fetches.get(&ticket)?;
-        let page = fetch.waiters.first()?.waiter.page;
-        // SAFETY: a page that waits has a live request; zones as in `Fetch`.
-        unsafe { Some((Asked::request(page), &*fetch.zone, fetch.hash, fetch.id.clone())) }
+        let fetch = table.get(ticket)?;
+        let waits = |waiting: &table::Waiting| {
+            let page = waiting.page.get()?;
+            // SAFETY: a page that is not gone has a live request; the reference ends here.
+            unsafe { (*page).needs(waiting.slot).then(|| Asked::request(page)) }
+        };
+        let request = fetch.waiters.iter().find_map(waits)?;
+        // SAFETY: zones as in `Fetch`.
+        unsafe { Some((request, &*fetch.zone, fetch.hash, fetch.id.clone())) }
     })
 }

@@ -107,7 +107,7 @@ impl Source {
 /// # Safety
 /// `cf` must be the running configuration, and `main` its own, which stays where it is.
 pub unsafe fn add_zone(cf: *mut ngx_conf_t, main: &mut MainConf) -> Result<(), String> {
-    let servers = main.sources.iter().map(|source| 1 + source.servers().len());
+    let servers = main.sources.iter().map(|source| 1 + source.backends().count());
     let size = shm::size_for(figures::rows_for(servers.sum()) * mem::size_of::<Row>());
     let mut name = ZONE;
     // SAFETY: the caller's promise; nginx keeps the literal's address.
@@ -198,9 +198,9 @@ fn give_out(main: &MainConf, rows: Rows<'_>) -> Result<(), String> {
         if let Kind::Memcached(pool) = &source.kind {
             pool.figures().row.set(row);
         }
-        for server in source.servers() {
-            let name = [source.name.as_bytes(), server.name.as_bytes()].join(&0);
-            server.figures.row.set(take(&name)?);
+        for backend in source.backends() {
+            let name = [source.name.as_bytes(), backend.name.as_bytes()].join(&0);
+            backend.figures.row.set(take(&name)?);
         }
     }
     // SAFETY: while a configuration is read, nginx's running cycle is the one before, whose zones are mapped until the

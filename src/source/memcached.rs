@@ -27,7 +27,6 @@ mod reading;
 mod sent;
 mod servers;
 mod socket;
-mod told;
 
 use ngx::ffi::{
     NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_add_timer, ngx_cycle, ngx_cycle_t, ngx_event_t, ngx_exiting,
@@ -153,7 +152,7 @@ unsafe fn pools<'a>(cycle: *mut ngx_cycle_t) -> impl Iterator<Item = &'a Servers
     let main = unsafe { conf::main_of_cycle(cycle) };
     main.into_iter().flat_map(|main| &main.sources).filter_map(|source| match &source.kind {
         Kind::Memcached(pool) => Some(&*pool.servers),
-        Kind::Local | Kind::Http { .. } => None,
+        Kind::Local | Kind::Http(_) => None,
     })
 }
 

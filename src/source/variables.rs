@@ -9,7 +9,7 @@ use ngx::ngx_string;
 use twice_core::source::figures::{ServerStat, Stat};
 use twice_core::source::shown::{self, Told};
 
-use super::{Server, Source};
+use super::{Backend, Source};
 use crate::conf::{self, MainConf};
 use crate::guard::guarded;
 use crate::sys::{self, ERROR, OK, Request};
@@ -34,7 +34,7 @@ pub unsafe fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
 }
 
 fn told(main: &MainConf, name: &[u8]) -> Option<Told> {
-    let names = |source| Source::servers(source).iter().map(|server| server.name.as_str());
+    let names = |source| Source::backends(source).map(|backend| backend.name);
     let sources = main.sources.iter().map(|source| (source.name.as_str(), names(source)));
     shown::find(std::str::from_utf8(name).ok()?, sources)
 }
@@ -89,16 +89,16 @@ unsafe extern "C" fn get(
 fn value<'a>(request: Request<'a>, name: &[u8]) -> Option<&'a [u8]> {
     let main = conf::main_of_request(request);
     let source = |number: usize| main.sources.get(number);
-    let server = |number: usize, server: usize| main.sources.get(number)?.servers().get(server);
+    let server = |number: usize, server: usize| main.sources.get(number)?.backends().nth(server);
     let number = match told(main, name)? {
         Told::Source(number, stat) => source(number)?.figures.figure(stat),
         Told::Servers(number, stat) => {
-            let servers = source(number)?.servers().iter();
+            let servers = source(number)?.backends();
             servers.fold(0u64, |sum, server| sum.wrapping_add(server.figures.figure(stat)))
         }
         Told::ServersUp(number) => {
-            let is_up = |server: &&Server| server.figures.health().is_some_and(|health| health.is_up());
-            source(number)?.servers().iter().filter(is_up).count() as u64
+            let is_up = |server: &Backend<'_>| server.figures.health().is_some_and(|health| health.is_up());
+            source(number)?.backends().filter(is_up).count() as u64
         }
         Told::Server(number, place, stat) => server(number, place)?.figures.figure(stat),
         Told::EjectedAt(number, place) => shown::microseconds(server(number, place)?.figures.ejected_ms()),

@@ -1,6 +1,7 @@
 //! Values of sources in pages.
 
 mod counters;
+mod ends;
 mod leaving;
 mod waiting;
 
@@ -39,9 +40,9 @@ fn pending(nginx: &Nginx) -> usize {
     rest.split(' ').next().unwrap().parse::<usize>().unwrap() - 1
 }
 
-/// A source whose value is what the origin answers to this path; it remembers nothing.
+/// A source whose value is what the origin answers to this path; it remembers nothing, and is asked however often it fails.
 fn service(setup: Setup, origin: &Origin, name: &str, options: &str) -> Setup {
     setup
-        .http(format!("twice_source {name} http /_{name} key=all format=text ttl=0s {options};"))
+        .http(format!("twice_source {name} http /_{name} key=all format=text ttl=0s server_failure_limit=1000 {options};"))
         .location(&format!("= /_{name}"), format!("internal; proxy_pass {}/{name};", origin.url()))
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use proptest::prelude::*;
-use twice_core::health::{Health, Probe, Rules, State};
+use twice_core::health::{Health, Probe, Rules, State, Turn};
 
 const RULES: Rules = Rules { failure_limit: 2, retry_ms: 30_000, probe_ms: 500 };
 
@@ -45,6 +45,23 @@ fn one_probes_and_it_comes_back() {
     // With all its patience.
     assert!(!health.failed(then, &RULES));
     assert!(health.failed(then, &RULES));
+}
+
+#[test]
+fn each_question_may_be_the_probe() {
+    let health = Health::default();
+    assert_eq!(health.turn(NOW, &RULES), Turn::Ask);
+    let health = rested();
+    let then = NOW + 30_000;
+    assert_eq!(health.turn(then - 1, &RULES), Turn::Rest);
+    let Turn::Probe(probe) = health.turn(then, &RULES) else { panic!("it is due") };
+    // One of them; the others do without.
+    assert_eq!(health.turn(then, &RULES), Turn::Rest);
+    assert!(health.probe_failed(probe, then + 1, &RULES));
+    assert_eq!(health.turn(then + 2, &RULES), Turn::Rest);
+    let Turn::Probe(probe) = health.turn(then + 30_001, &RULES) else { panic!("it is due again") };
+    assert!(health.probe_succeeded(probe));
+    assert_eq!(health.turn(then + 30_001, &RULES), Turn::Ask);
 }
 
 #[test]

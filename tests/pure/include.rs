@@ -1,7 +1,7 @@
 //! A fragment on its way, and what all of them may take.
 
 use proptest::prelude::*;
-use twice_core::include::{Budget, Failure, Fragment, MAX_BYTES, MAX_DEPTH, MAX_FRAGMENTS};
+use twice_core::include::{Budget, Failure, Fragment, MAX_BYTES, MAX_DEPTH, MAX_FRAGMENTS, Sign};
 
 /// What a sub-request does.
 #[derive(Clone, Debug)]
@@ -130,5 +130,36 @@ proptest! {
                 settled = Some(now);
             }
         }
+    }
+}
+
+#[test]
+fn what_an_answer_says_of_who_was_asked() {
+    for status in [100, 201, 204, 302, 401, 403, 404, 410, 429, 499] {
+        assert_eq!(Failure::Status(status).sign(), Sign::Works, "{status}");
+    }
+    for status in [500, 502, 503, 504, 599] {
+        assert_eq!(Failure::Status(status).sign(), Sign::Fails, "{status}");
+    }
+    for (why, sign) in [
+        (Failure::NoAnswer, Sign::Fails),
+        (Failure::Incomplete, Sign::Fails),
+        (Failure::Late, Sign::Fails),
+        (Failure::Encoded, Sign::Works),
+        (Failure::TooLarge, Sign::Works),
+        (Failure::TooDeep, Sign::Nothing),
+        (Failure::TooMany, Sign::Nothing),
+        (Failure::NotAsked, Sign::Nothing),
+        (Failure::PageTooLarge, Sign::Nothing),
+        (Failure::NoMemory, Sign::Nothing),
+    ] {
+        assert_eq!(why.sign(), sign, "{why}");
+    }
+    // Who says that there is no value works.
+    for status in [204, 404, 410] {
+        assert_eq!(
+            (Failure::Status(status).of_source(), Failure::Status(status).sign()),
+            (None, Sign::Works)
+        );
     }
 }

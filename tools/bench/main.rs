@@ -26,6 +26,8 @@ struct Options {
     cpu: bool,
     instructions: bool,
     json: Option<String>,
+    /// The tags' values are those that a source has remembered.
+    remembered: bool,
     /// KB and tags of the one page to be measured.
     only: Option<(usize, usize)>,
 }
@@ -51,7 +53,7 @@ fn main() {
             if options.only.is_some_and(|only| only != (size / 1000, tags)) {
                 continue;
             }
-            let page = Page::new(size, tags);
+            let page = Page::new(size, tags, options.remembered);
             let mut unit: Vec<Row> = PEERS
                 .iter()
                 .map(|peer| Row { size, tags, peer: peer.name, cpu: None, cpu_us: None, instructions: None })
@@ -76,8 +78,15 @@ fn main() {
 }
 
 fn options() -> Options {
-    let mut options =
-        Options { rounds: 5, seconds: 2, cpu: true, instructions: true, json: None, only: None };
+    let mut options = Options {
+        rounds: 5,
+        seconds: 2,
+        cpu: true,
+        instructions: true,
+        json: None,
+        remembered: false,
+        only: None,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|n| n.parse().ok()).filter(|&n: &usize| n > 0);
@@ -88,6 +97,7 @@ fn options() -> Options {
             }
             "--cpu-only" => options.instructions = false,
             "--instructions-only" => options.cpu = false,
+            "--remembered" => options.remembered = true,
             "--only" => {
                 let page = args.next().unwrap_or_default();
                 let page =
@@ -97,7 +107,7 @@ fn options() -> Options {
             "--json" => options.json = Some(args.next().unwrap_or_else(|| fail("--json takes a file"))),
             _ => fail(&format!(
                 "unknown option {arg}; allowed are --rounds N, --seconds N, --cpu-only, --instructions-only, \
-                 --only KB:TAGS, --json FILE"
+                 --remembered, --only KB:TAGS, --json FILE"
             )),
         }
     }

@@ -17,6 +17,18 @@ const VALUES: [(&str, &str); 5] = [
     ("<& get arg ref &>", "mail"),
 ];
 
+/// The same values from a source of memcached: its keys, and what it holds.
+pub const REMEMBERED: [(&str, &str); 5] =
+    [("user", "Ann"), ("country", "FR"), ("hats", "hats"), ("lang", "fr"), ("ref", "mail")];
+
+const TAGS_OF_REMEMBERED: [&str; 5] = [
+    "<& get values user Guest &>",
+    "<& get values country &>",
+    "<& get values hats &>",
+    "<& get values lang en | upper &>",
+    "<& get values ref &>",
+];
+
 /// What the benchmark's client sends.
 pub const QUERY: &str = "q=hats&ref=mail";
 /// Its header lines.
@@ -31,6 +43,8 @@ pub struct Page {
     pub size: usize,
     pub block: String,
     pub template: String,
+    /// Its tags' values are remembered ones of a source.
+    pub remembered: bool,
 }
 
 /// The block, with what `place` gives at each of its places.
@@ -54,7 +68,7 @@ fn block(mut place: impl FnMut(usize) -> &'static str) -> String {
 
 impl Page {
     /// A page with its tags spread evenly.
-    pub fn new(size: usize, tags: usize) -> Self {
+    pub fn new(size: usize, tags: usize, remembered: bool) -> Self {
         let blocks = size / BLOCK;
         let places = blocks * PLACES;
         let mut template = String::new();
@@ -63,10 +77,14 @@ impl Page {
                 let at = b * PLACES + i;
                 let (tag, value) = VALUES[i % VALUES.len()];
                 let is_tag = tags > 0 && (at * tags) / places != ((at + 1) * tags) / places;
-                if is_tag { tag } else { value }
+                match is_tag {
+                    false => value,
+                    true if remembered => TAGS_OF_REMEMBERED[i % VALUES.len()],
+                    true => tag,
+                }
             });
         }
-        let page = Self { size, block: block(|i| VALUES[i % VALUES.len()].1), template };
+        let page = Self { size, block: block(|i| VALUES[i % VALUES.len()].1), template, remembered };
         assert_eq!(page.block.len(), BLOCK);
         assert_eq!(page.template.matches("<&").count(), tags);
         page

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fixture::folder::{Folder, free_port};
-use fixture::process;
+use fixture::{Memcached, process};
 
-use crate::pages::{HEADERS, Page, QUERY};
+use crate::pages::{HEADERS, Page, QUERY, REMEMBERED};
 
 /// A way to serve the page.
 pub struct Peer {
@@ -37,6 +37,8 @@ pub struct Server {
     port: u16,
     child: Child,
     worker: u32,
+    /// Asked once for each value, and not again while they are remembered.
+    values: Option<Memcached>,
 }
 
 impl Server {
@@ -56,7 +58,14 @@ impl Server {
         let (port, origin) = (free_port(), free_port());
         folder.write("static", page.rendered());
         folder.write("template", &page.template);
-        folder.write("nginx.conf", conf(page, main, port, origin));
+        let values = page.remembered.then(Memcached::start);
+        for (memcached, (key, value)) in values.iter().flat_map(|one| REMEMBERED.map(|pair| (one, pair))) {
+            memcached.set(key, value);
+        }
+        let source = values.as_ref().map_or_else(String::new, |memcached| {
+            format!("twice_source values memcached {} ttl=1d timeout=10s;", memcached.address())
+        });
+        folder.write("nginx.conf", conf(page, main, port, origin, &source));
         let mut command = match wrapper {
             [program, args @ ..] => {
                 let mut command = Command::new(program);
@@ -81,7 +90,7 @@ impl Server {
         } else {
             child.id()
         };
-        Self { folder, port, child, worker }
+        Self { folder, port, child, worker, values }
     }
 
     fn url(&self, peer: &Peer) -> String {
@@ -101,6 +110,8 @@ impl Server {
         }
         let asked = self.folder.read("origin.log").lines().filter(|line| line.contains(peer.path)).count();
         assert!(asked <= 1, "{} asked its origin {asked} times", peer.name);
+        let gets = self.values.as_ref().map_or(0, |memcached| memcached.figure("cmd_get"));
+        assert!(gets <= REMEMBERED.len() as u64, "values were asked for {gets} times");
     }
 
     /// Microseconds of worker CPU time for each request, under wrk on the other CPU.
@@ -152,7 +163,7 @@ impl Drop for Server {
     }
 }
 
-fn conf(page: &Page, main: &str, port: u16, origin: u16) -> String {
+fn conf(page: &Page, main: &str, port: u16, origin: u16, source: &str) -> String {
     let module = env::var("TWICE_MODULE").expect("TWICE_MODULE is not set: run scripts/bench");
     let blocks = "$block".repeat(page.size / page.block.len());
     // SAFETY: takes no memory and can't fail.
@@ -178,6 +189,7 @@ http {{
     map $host $block {{ default '{block}'; }}
     proxy_cache_path cache keys_zone=cache:8m inactive=1h use_temp_path=off;
     twice_zone pages 32m;
+    {source}
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         location = /return {{ return 200 {blocks}; }}

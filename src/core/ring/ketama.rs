@@ -18,19 +18,52 @@ pub(super) struct Point {
     server: u32,
 }
 
-/// The points of these servers: place, name, weight.
-pub(super) fn points<'a>(live: impl Iterator<Item = (u32, &'a str, u32)> + Clone) -> Vec<Point> {
-    let count = live.clone().count();
-    let total: u32 = live.clone().fold(0, |sum, (_, _, weight)| sum.saturating_add(weight));
-    let mut points = Vec::new();
-    for (server, name, weight) in live {
-        for number in 0..hashes(weight, total, count) {
-            let text = format!("{name}-{number}");
-            points.extend(md5_words(text.as_bytes()).map(|at| Point { at, server }));
+/// Points that were made once, so that a server which goes or comes costs no MD5 and no sorting. A worker serves nobody
+/// meanwhile: 256 servers have 40,960 points, and in an outage each of them goes by itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Circle {
+    /// In order, each with the number of its MD5.
+    points: Vec<(Point, u32)>,
+    /// MD5s of each server, by its place.
+    known: Vec<u32>,
+}
+
+/// Where weights differ a server has the more points the fewer are live: so many times the usual number are kept.
+const KEPT: usize = 8;
+
+impl Circle {
+    /// The points of these servers: place, name, weight.
+    pub fn points<'a>(&mut self, live: impl Iterator<Item = (u32, &'a str, u32)> + Clone) -> Vec<Point> {
+        let count = live.clone().count();
+        let total: u32 = live.clone().fold(0, |sum, (_, _, weight)| sum.saturating_add(weight));
+        if self.points.len() > KEPT * POINTS as usize * self.known.len() {
+            *self = Circle::default();
         }
+        let mut wanted = vec![0; self.known.len()];
+        let before = self.points.len();
+        for (server, name, weight) in live {
+            let (place, hashes) = (server as usize, hashes(weight, total, count));
+            if wanted.len() <= place {
+                wanted.resize(place + 1, 0);
+                self.known.resize(place + 1, 0);
+            }
+            if let Some((wanted, known)) = wanted.get_mut(place).zip(self.known.get_mut(place)) {
+                *wanted = hashes;
+                for number in *known..hashes {
+                    let text = format!("{name}-{number}");
+                    self.points.extend(md5_words(text.as_bytes()).map(|at| (Point { at, server }, number)));
+                }
+                *known = hashes.max(*known);
+            }
+        }
+        if self.points.len() > before {
+            self.points.sort_unstable();
+        }
+        let is_wanted = |(point, number): &&(Point, u32)| {
+            wanted.get(point.server as usize).is_some_and(|wanted| number < wanted)
+        };
+        self.points.iter().filter(is_wanted).map(|(point, _)| *point).collect()
     }
-    points.sort_unstable();
-    points
 }
 
 /// How many MD5s a server has of so many servers and their weight. In the numbers that C's promotions give: a product

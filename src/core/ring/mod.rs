@@ -65,18 +65,31 @@ impl Distribution {
 /// memcached's usual port, as libmemcached does, has IPv6 addresses without brackets, and keeps the `:` behind the path
 /// of a socket.
 pub fn default_name(address: &str) -> String {
-    if let Some(path) = address.strip_prefix("unix:") {
+    if let Some(path) = path_of(address) {
         return format!("{}:", path.strip_suffix(':').unwrap_or(path));
     }
-    let (host, port) = match address.rsplit_once(':') {
-        // A colon inside brackets belongs to the host.
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
-        _ => (address, None),
-    };
+    let (host, port) = host_and_port(address);
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     match port {
         Some(port) if port != "11211" => format!("{host}:{port}"),
         _ => host.to_owned(),
+    }
+}
+
+/// Whether an address says where to go on its host: a port, or the path of a socket.
+pub fn has_port(address: &str) -> bool {
+    path_of(address).is_some() || host_and_port(address).1.is_some()
+}
+
+fn path_of(address: &str) -> Option<&str> {
+    address.strip_prefix("unix:")
+}
+
+fn host_and_port(address: &str) -> (&str, Option<&str>) {
+    match address.rsplit_once(':') {
+        // A colon inside brackets belongs to the host.
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (address, None),
     }
 }
 
@@ -152,6 +165,7 @@ pub struct Ring {
     /// The set for which `places` was built.
     live: Live,
     places: Places,
+    circle: ketama::Circle,
 }
 
 /// Where the live servers are; servers by their place in [`Ring::servers`].
@@ -190,8 +204,9 @@ impl Ring {
             }
         }
         let live = Live::all(servers.len());
-        let places = Places::of(&servers, distribution, &live);
-        Ok(Ring { servers, distribution, hash, tag, live, places })
+        let mut circle = ketama::Circle::default();
+        let places = Places::of(&servers, distribution, &live, &mut circle);
+        Ok(Ring { servers, distribution, hash, tag, live, places, circle })
     }
 
     /// How many servers it has.
@@ -203,7 +218,7 @@ impl Ring {
     /// distribution of that name needs it.
     pub fn server_of(&mut self, key: &[u8], live: &Live, random: u32) -> Option<usize> {
         if *live != self.live {
-            self.places = Places::of(&self.servers, self.distribution, live);
+            self.places = Places::of(&self.servers, self.distribution, live, &mut self.circle);
             self.live = *live;
         }
         let place = match &self.places {
@@ -227,12 +242,17 @@ impl Ring {
 }
 
 impl Places {
-    fn of(servers: &[(usize, Server)], distribution: Distribution, live: &Live) -> Places {
+    fn of(
+        servers: &[(usize, Server)],
+        distribution: Distribution,
+        live: &Live,
+        circle: &mut ketama::Circle,
+    ) -> Places {
         let live = (0..).zip(servers).filter(|(_, (number, _))| live.contains(*number));
         match distribution {
-            Distribution::Ketama => Places::Ketama(ketama::points(
-                live.map(|(place, (_, server))| (place, server.name.as_str(), server.weight)),
-            )),
+            Distribution::Ketama => Places::Ketama(
+                circle.points(live.map(|(place, (_, server))| (place, server.name.as_str(), server.weight))),
+            ),
             Distribution::Modula => {
                 // `Ring::new` has seen that the sum is a number of 32 bits.
                 let ends = live.scan(0u32, |sum, (place, (_, server))| {

@@ -308,10 +308,13 @@ impl Template {
     }
 
     /// The key that a purge's path names, decoded and without its leading `/`: it stands for the variable if there is just
-    /// one, else for `*`. A key that is always the same is named by every path.
+    /// one, else for `*`, and can't be empty, as neither can. A key that is always the same is named by every path.
     pub fn substitute(&self, path: &[u8]) -> Result<Key, Unnamed> {
-        if self.variables.len() + usize::from(self.has_tag_key()) > 1 {
-            return Err(Unnamed::Several);
+        match self.variables.len() + usize::from(self.has_tag_key()) {
+            0 => {}
+            1 if path.is_empty() => return Err(Unnamed::Bad(KeyError::Empty)),
+            1 => {}
+            _ => return Err(Unnamed::Several),
         }
         let mut key = Key::empty();
         for part in &self.parts {

@@ -27,6 +27,9 @@ const MAX_DEPTH: usize = 16;
 /// filter makes six bytes of one at most; only rows of filters that escape each other's output get here.
 const MAX_TEXT_GROWTH: usize = 8;
 
+/// The source of how many messages a visitor has not read.
+const UNREAD: &[u8] = b"unread";
+
 /// The page so far.
 #[derive(Debug)]
 pub(super) struct Builder {
@@ -141,6 +144,8 @@ impl Builder {
         whole: &[u8],
     ) -> Result<(), ErrorKind> {
         let mut room = whole.len() * MAX_TEXT_GROWTH;
+        // A number of messages is never nothing, as the original has it.
+        let default = if name.target == UNREAD && default.is_empty() { b"0" } else { default };
         let mut missing = author(default, &filters.steps, room)?;
         room -= missing.len();
         // What a value goes through; behind `missing`, the texts of its `default` steps.

@@ -10,9 +10,9 @@ use twice_core::source::Failure;
 use twice_core::source::figures::{ServerStat, Stat};
 
 use super::connection::Connection;
-use super::told::Told;
 use super::{Server, Settings, watch};
 use crate::shm;
+use crate::source::told::Told;
 
 /// How much longer than its answer may take a probe is one worker's.
 const PROBE_MS: u64 = 1000;

@@ -55,16 +55,19 @@ fn bad_options_are_refused() {
     refused_of_memcached("format=xml", &["\"format=xml\"", "format=text or format=json"]);
     refused_of_memcached("hash=sha1", &["\"hash=sha1\"", "fnv1a_64", "murmur"]);
     refused_of_memcached("distribution=ring", &["\"distribution=ring\"", "ketama, modula, random"]);
-    refused_of_memcached("hash_tag=x", &["\"hash_tag=x\"", "two characters"]);
+    refused_of_memcached("hash_tag=x", &["\"hash_tag=x\"", "two characters", "\"hash_tag={}\""]);
     for bad in ["connections=0", "connections=65", "connections=+1", "connections="] {
         refused_of_memcached(bad, &[&format!("\"{bad}\""), "a number from 1 to 64"]);
     }
     refused_of_memcached("server_failure_limit=0", &["a number from 1 to 1000"]);
     refused_of_memcached("server_retry_timeout=1ms", &["a time from 10ms to 1d"]);
-    refused_of_memcached("auto_eject_hosts=on", &["\"auto_eject_hosts=on\"", "auto_eject_hosts, preconnect"]);
+    refused_of_memcached(
+        "auto_eject_hosts=on",
+        &["\"auto_eject_hosts=on\"", "auto_eject_hosts and preconnect"],
+    );
     refused_of_memcached("size=3", &["\"size=3\"", "key=STRING, ttl=TIME"]);
     refused_of_memcached("ttl=1s ttl=2s", &["\"ttl=2s\"", "another one of its name"]);
-    refused_of_memcached("names=a,b", &["2 names for the 1 servers", "one for each"]);
+    refused_of_memcached("names=a,b", &["names= of 2", "are 1", "one name for each"]);
     refused_of_memcached("names=a,,b", &["\"names=a,,b\"", "in the order of the upstream's servers"]);
 }
 
@@ -102,11 +105,19 @@ fn bad_upstreams_are_refused() {
         &["127.0.0.1:2", "is a backup", "without \"backup\""],
     );
     bad("server 127.0.0.1:1; server 127.0.0.1:2 down;", &["127.0.0.1:2", "is down", "without \"down\""]);
+    bad("server 127.0.0.1;", &["\"127.0.0.1\" has no port", "127.0.0.1:11211"]);
+    bad("server [::1];", &["\"[::1]\" has no port", "[::1]:11211"]);
     bad("server 127.0.0.1:1; server 127.0.0.1:1;", &["two servers of the name \"127.0.0.1:1\""]);
     refused_in_http(source, &[NAME, "\"u\"", "\"upstream\" block", "127.0.0.1:11211"]);
     for address in ["127.0.0.1:0", "127.0.0.1:99999", "unix:"] {
         refused_in_http(&format!("twice_source views memcached {address};"), &[NAME, address]);
     }
     Nginx::bare().http("twice_source views memcached 127.0.0.1:11211;").check().passes();
+    // As the message of a bad one says it: nginx reads `hash_tag={}` and `hash_tag="{}"` as the begin of a block.
+    Nginx::bare().http("twice_source views memcached 127.0.0.1:11211 \"hash_tag={}\";").check().passes();
+    Nginx::bare()
+        .http(format!("{source}\nupstream u {{ server unix:/tmp/mc; server [::1]:1; }}"))
+        .check()
+        .passes();
     Nginx::bare().http(format!("{source}\nupstream u {{ server 127.0.0.1:1 weight=3; }}")).check().passes();
 }

@@ -259,3 +259,23 @@ fn what_is_wrong_with_a_counter_is_told_and_not_seen() {
     nginx.get("/").warm().assert(200, "HIT", "abc");
     assert_eq!(value(&nginx, "views"), "none");
 }
+
+#[test]
+fn a_zone_without_room_for_counters_says_so() {
+    let origin = Origin::start();
+    origin.on("/", Answer::page("seen <& get viewdb views 0 &><& incr viewdb views &><& pop viewdb note &>"));
+    for zone in ["small 1m", "small 16m local=0%"] {
+        let nginx = Nginx::bare()
+            .http(format!("twice_zone {zone};"))
+            .location("/", format!("twice small; proxy_pass {};", origin.url()))
+            .start();
+        let told =
+            "zone \"small\" has no room for local counters, allowed are a larger zone and a greater share";
+        for _ in 0..5 {
+            assert_eq!(nginx.get("/").send().text(), "seen 0");
+        }
+        nginx.wait_log(told);
+        // Once for each of two workers: it will not be otherwise.
+        assert!(nginx.log_count(told) <= 2);
+    }
+}

@@ -82,6 +82,34 @@ fn what_stands_before_a_value_is_not_kept_from_the_client() {
 }
 
 #[test]
+fn a_value_does_not_wait_for_an_origin_that_pauses() {
+    let origin = Origin::start();
+    for answer in [Answer::page(PAGE), passing(PAGE)] {
+        let (a, b) = gates(&origin);
+        b.open();
+        // As far as the value, and the rest when it has come.
+        let pause = Gate::new();
+        let at = PAGE.find("<2>").unwrap() + 3;
+        origin.on("/", answer.gate_at(at, &pause));
+        let nginx = two(&origin)
+            .location("/page", format!("twice pages; proxy_buffering off; proxy_pass {}/;", origin.url()))
+            .start();
+        let mut client = nginx.raw();
+        assert_eq!(client.get("/page").response_head().status, 200);
+        let mut read = |text: &str| {
+            let chunk = format!("{:x}\r\n{text}\r\n", text.len());
+            assert_eq!(String::from_utf8_lossy(&client.bytes(chunk.len())), chunk);
+        };
+        read("<1>");
+        a.wait_arrived(1);
+        a.open();
+        read("&lt;a&gt;<2>");
+        pause.open();
+        read("B<3>");
+    }
+}
+
+#[test]
 fn a_value_that_does_not_come_costs_its_time_once() {
     let origin = Origin::start();
     origin.on("/", Answer::page(PAGE));
@@ -89,6 +117,7 @@ fn a_value_that_does_not_come_costs_its_time_once() {
     a.open();
     let nginx = service(site(&origin), &origin, "a", "timeout=60s");
     let nginx = service(nginx, &origin, "b", "timeout=100ms").start();
+    nginx.expect_log("the service of source \"b\" failed (timeout): it took too long");
     // The gate of the other one is never opened.
     nginx.get("/").send().assert(200, "MISS", "<1>&lt;a&gt;<2>no<3>");
     nginx.get("/").warm().assert(200, "HIT", "<1>&lt;a&gt;<2>no<3>");
@@ -101,6 +130,7 @@ fn each_source_has_its_own_time() {
     let (a, _b) = gates(&origin);
     let nginx = service(site(&origin), &origin, "a", "timeout=60s");
     let nginx = service(nginx, &origin, "b", "timeout=100ms").start();
+    nginx.expect_log("the service of source \"b\" failed (timeout): it took too long");
     for cache in ["MISS", "HIT"] {
         let page = nginx.get("/").spawn();
         a.wait_arrived(if cache == "MISS" { 1 } else { 2 });
@@ -121,6 +151,7 @@ fn a_service_that_fails_spoils_nothing() {
     origin.on("/", Answer::page(PAGE));
     origin.on("/b", Answer::ok("b"));
     let nginx = two(&origin).start();
+    nginx.allow_log("the service of source \"a\" failed");
     nginx.allow_log("upstream prematurely closed");
     nginx.allow_log("Connection reset by peer");
     for bad in [

@@ -4,7 +4,7 @@
 mod properties;
 
 use fixture::placement::{self, Case};
-use twice_core::ring::{Distribution, Error, Hash, Live, MAX_SERVERS, Ring, Server, default_name};
+use twice_core::ring::{Distribution, Error, Hash, Live, MAX_SERVERS, Ring, Server, default_name, has_port};
 
 const NUTCRACKER: &str = include_str!("../../data/placement/nutcracker.txt");
 const LIBMEMCACHED: &str = include_str!("../../data/placement/libmemcached.txt");
@@ -133,6 +133,16 @@ fn a_server_is_named_after_its_address() {
         (":11211", ""),
     ] {
         assert_eq!(default_name(address), name, "{address}");
+    }
+}
+
+#[test]
+fn an_address_has_a_port_or_has_none() {
+    for address in ["127.0.0.1:11211", "[::1]:11211", "mc.example:1", "unix:/tmp/mc", "unix:/tmp/mc:"] {
+        assert!(has_port(address), "{address}");
+    }
+    for address in ["127.0.0.1", "[::1]", "mc.example", ""] {
+        assert!(!has_port(address), "{address}");
     }
 }
 

@@ -143,3 +143,27 @@ fn random_gives_each_live_server_the_same() {
     assert_eq!(seen(&live), [40, 0, 40, 40]);
     assert_eq!(ring.server_of(b"key", &Live::default(), 7), None);
 }
+
+/// One heavy server after the other among the light ones: in such a set it has many times its usual points.
+#[test]
+fn points_that_were_made_once_are_those_of_a_new_ring() {
+    let server = |number: usize| Server {
+        name: format!("s{number}"),
+        weight: if number < MAX_SERVERS / 2 { 1000 } else { 1 },
+    };
+    let servers: Vec<_> = (0..MAX_SERVERS).map(server).collect();
+    let mut ring = Ring::new(&servers, Distribution::Ketama, Hash::Md5, None).unwrap();
+    for heavy in (0..MAX_SERVERS / 2).step_by(9) {
+        let numbers: Vec<_> = std::iter::once(heavy).chain(MAX_SERVERS / 2..MAX_SERVERS).collect();
+        let mut live = Live::default();
+        numbers.iter().for_each(|number| live.insert(*number));
+        let alone: Vec<_> = numbers.iter().map(|number| servers[*number].clone()).collect();
+        let mut alone = Ring::new(&alone, Distribution::Ketama, Hash::Md5, None).unwrap();
+        let all = Live::all(numbers.len());
+        for key in 0..200 {
+            let key = format!("key{key}");
+            let expected = alone.server_of(key.as_bytes(), &all, 0).map(|place| numbers[place]);
+            assert_eq!(ring.server_of(key.as_bytes(), &live, 0), expected, "{heavy} {key}");
+        }
+    }
+}

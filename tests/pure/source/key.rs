@@ -166,6 +166,9 @@ fn what_a_purge_s_path_stands_for() {
         ("s_$cookie_p", "a%41", Ok("s_a%41")),
         ("s_$cookie_p", "a b", Err(Unnamed::Bad(KeyError::Byte))),
         ("*", "", Err(Unnamed::Bad(KeyError::Empty))),
+        ("p_*", "", Err(Unnamed::Bad(KeyError::Empty))),
+        ("s_$cookie_p", "", Err(Unnamed::Bad(KeyError::Empty))),
+        ("s_$cookie_p*", "", Err(Unnamed::Several)),
     ];
     for (text, path, expected) in rows {
         let named = Template::parse(text.as_bytes()).unwrap().substitute(path.as_bytes());

@@ -6,7 +6,7 @@ use twice_core::source::Change;
 use twice_core::template::*;
 
 /// The sources that tags may have as targets.
-pub const SOURCES: [&str; 2] = ["db", "session"];
+pub const SOURCES: [&str; 3] = ["db", "session", "unread"];
 
 /// Looks a value up: target (or source), key (in lower case where case doesn't matter). Empty: missing.
 pub type Lookup<'a> = &'a dyn Fn(&str, &[u8]) -> Vec<u8>;

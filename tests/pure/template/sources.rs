@@ -42,6 +42,9 @@ fn values() {
         ("<& get session views &>.", "."),
         ("<& if db views many &><& if db zero many few &><& unless db none 0 &>", "manyfew0"),
         ("<& if session login &>hello <& get session login &><& else &>log in<& end &>", "hello ann"),
+        // How many messages there are is never nothing.
+        ("<& get unread count &> <& get unread count none &> <& get unread count | default:x &>", "0 none 0"),
+        ("<& if unread count some none &>", "none"),
         ("<& if session no &>hello<& else &>log in<& end &>", "log in"),
         // Not configured: as any unknown target.
         ("<& get memcache views guest &>", "guest"),

@@ -167,19 +167,20 @@ impl Reader<'_> {
         }
         let (filters, mut wrong) = check_filters(filters.unwrap_or_default());
         let name = (String::from_utf8_lossy(&word(1)).into_owned(), word(2));
+        let default = if name.0 == "unread" && word(3).is_empty() { b"0".to_vec() } else { word(3) };
         let node = match words[0] {
             b"get" => {
-                all_texts(&word(3), &filters, 8 * whole.len())?;
+                all_texts(&default, &filters, 8 * whole.len())?;
                 match self.name(name, &mut wrong)? {
-                    Some(name) => Node::Get { name, default: word(3), filters },
-                    None => Node::Text(chain(word(3), &filters)),
+                    Some(name) => Node::Get { name, default: default.clone(), filters },
+                    None => Node::Text(chain(default.clone(), &filters)),
                 }
             }
             b"pop" if self.is_source(&name.0) => {
-                all_texts(&word(3), &filters, 8 * whole.len())?;
+                all_texts(&default, &filters, 8 * whole.len())?;
                 let gone = change("Delete", &name);
                 let name = self.name(name, &mut wrong)?.unwrap();
-                let get = Node::Get { name, default: word(3), filters };
+                let get = Node::Get { name, default: default.clone(), filters };
                 Node::Block { name: None, negate: true, then: vec![get, gone], otherwise: Vec::new() }
             }
             b"incr" | b"decr" if self.is_source(&name.0) => {

@@ -1,4 +1,4 @@
-//! What the error log says of a server: one line a second and server at most, and how many others there were.
+//! What the error log says of a server, or of a service: one line a second for each at most, and how many others there were.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -7,9 +7,7 @@ use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle, ngx_log_t, 
 use ngx::ngx_log_error;
 use twice_core::source::Failure;
 
-use super::Server;
-
-/// When a server's last line was written.
+/// When its last line was written.
 #[derive(Default)]
 pub struct Told {
     last: Cell<Option<i64>>,
@@ -28,14 +26,14 @@ impl Told {
     }
 
     /// It did not answer as it should. `rest_ms`: it begins to rest, which is always told.
-    pub fn failed(&self, server: &Server, why: Failure, what: &dyn Display, rest_ms: Option<u64>) {
+    pub fn failed(&self, who: &dyn Display, why: Failure, what: &dyn Display, rest_ms: Option<u64>) {
         let Some(skipped) = self.turn().or_else(|| rest_ms.map(|_| self.skipped.take())) else { return };
         let rest = rest_ms.map(|rest| format!(", it rests for {rest} ms")).unwrap_or_default();
         ngx_log_error!(
             NGX_LOG_ERR,
             log(),
-            "twice: memcached server \"{}\" failed ({}): {}{}{}",
-            server.label,
+            "twice: {} failed ({}): {}{}{}",
+            who,
             why,
             what,
             rest,
@@ -44,13 +42,13 @@ impl Told {
     }
 
     /// It refused a command.
-    pub fn refused(&self, server: &Server, word: &str, text: &[u8]) {
+    pub fn refused(&self, who: &dyn Display, word: &str, text: &[u8]) {
         let Some(skipped) = self.turn() else { return };
         ngx_log_error!(
             NGX_LOG_WARN,
             log(),
-            "twice: memcached server \"{}\" refused a command: {} {}{}",
-            server.label,
+            "twice: {} refused a command: {} {}{}",
+            who,
             word,
             text.escape_ascii(),
             Others(skipped)
@@ -58,8 +56,8 @@ impl Told {
     }
 
     /// Its rest is over.
-    pub fn answers_again(&self, server: &Server) {
-        ngx_log_error!(NGX_LOG_NOTICE, log(), "twice: memcached server \"{}\" answers again", server.label);
+    pub fn answers_again(&self, who: &dyn Display) {
+        ngx_log_error!(NGX_LOG_NOTICE, log(), "twice: {} answers again", who);
     }
 }
 
