@@ -67,10 +67,15 @@ impl<'z, L: RawLock> Locals<'z, L> {
     pub fn get(&self, id: &[u8], now_ms: u64) -> Option<u64> {
         let hash = self.store.hash(id);
         match self.store.find(self.slot, hash, id, now_ms) {
-            Looked::Hit(hit) => self.use_hit(hit, now_ms, |held| Some(self.store.word(held))),
-            Looked::Nothing => None,
-            Looked::Unknown => self.with(|section| section.lookup(hash, id, now_ms)).map(|found| found.seen),
+            Looked::Hit(hit) => {
+                if let Some(value) = self.use_hit(hit, now_ms, |held| self.store.word(held)) {
+                    return Some(value);
+                }
+            }
+            Looked::Nothing => return None,
+            Looked::Unknown => {}
         }
+        self.with(|section| section.lookup(hash, id, now_ms)).map(|found| found.seen)
     }
 
     /// Changes a counter, or makes it. Back comes its value; after [`Change::Delete`] that of before. `None`: there was
@@ -105,11 +110,11 @@ impl<'z, L: RawLock> Locals<'z, L> {
 
     /// Hands a listed counter to `read`, for its id; back comes its value, and when it was used last.
     pub fn read(&self, entry: Entry, read: impl FnOnce(Held<'_>)) -> Option<(u64, u64)> {
-        let (held, last_used_ms) = self.with(|section| {
-            let (_, last_used_ms, _) = section.about(entry)?;
-            Some((section.hold(self.slot, entry)?, last_used_ms))
+        let (held, value, last_used_ms) = self.with(|section| {
+            let (found, last_used_ms, _) = section.about(entry)?;
+            // Here nobody takes it away, and with it the meaning of its word.
+            Some((section.hold(self.slot, entry)?, found.seen, last_used_ms))
         })?;
-        let value = self.store.word(&held);
         read(held);
         Some((value, last_used_ms))
     }

@@ -11,6 +11,7 @@
 //! - No change is lost, and none is done twice: what `take` gives holds every change that was done. A change steps by
 //!   one. So one that read the word before it was turned fails to swap it after (no stall is as long as 2^63 steps), and
 //!   one that read it after sees that the page is not LIVE, and has changed nothing.
+//! - Who reads a word without the lock believes it only if the page is LIVE after that.
 //! - The word is there before the page is LIVE, so that a death leaves a counter with its first value or none.
 //! - A rebuild changes what the map says of pages for a while: who sees that asks under the lock, which waits for its end.
 
@@ -33,9 +34,16 @@ impl Mem {
 }
 
 impl Store {
-    /// The word of a held counter.
-    pub fn word(&self, held: &Held<'_>) -> u64 {
-        self.mem.region.load_acquire_u64(offset(held.entry().unit, field::SEEN))
+    /// The word of a held counter. `None`: it is out of the store, so that its word may be turned, or the store is being
+    /// rebuilt. What there is tells the section.
+    pub fn word(&self, held: &Held<'_>) -> Option<u64> {
+        if !held.is_of(self) {
+            return None;
+        }
+        let page = held.entry().unit;
+        let value = self.mem.region.load_acquire_u64(offset(page, field::SEEN));
+        // In this order: whoever read a turned word sees that the page has gone.
+        (self.mem.kind(page) == unit::LIVE).then_some(value)
     }
 
     /// Changes the word of a held counter, by one at most; back comes what it is then. `None`: nothing was changed, as the

@@ -111,6 +111,7 @@ fn a_change_that_has_read_before_the_counter_went_changes_nothing() {
         });
         // Once: it has seen then that the counter is gone.
         assert_eq!((changed, asked.get()), (None, 1), "{value}");
+        assert_eq!(scene.store.word(&hit.held), None, "{value}");
         drop(hit);
         assert_eq!(scene.at(1).get(b"views", 1), None);
         assert_eq!(scene.at(1).change(b"views", INCR, 1), Some(1));

@@ -85,3 +85,51 @@ fn a_counter_that_is_there_is_found() {
         }
     });
 }
+
+/// Who reads a counter that comes and goes reads what somebody has counted, or nothing.
+#[test]
+fn what_is_read_was_counted() {
+    let rounds = if cfg!(miri) { 30 } else { 100_000u64 };
+    let memory = Memory::new(LEN);
+    let lock = Lock::default();
+    memory.create(&Options { policy: Policy::Lru, ..OPTIONS });
+    let region = memory.region();
+    let worker = |number: u32, work: &dyn Fn(Locals<'_, Lock>)| {
+        let store = Store::attach(region).unwrap();
+        let slot = slot(number);
+        store.with(&lock, |s| s.claim_slot(&slot, 1 + number));
+        work(Locals { store: &store, lock: &lock, slot: &slot });
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            worker(0, &|locals| {
+                for _ in 0..rounds {
+                    locals.change(b"views", INCR, 1);
+                    locals.change(b"views", INCR, 1);
+                    locals.delete(b"views");
+                }
+            });
+        });
+        scope.spawn(|| {
+            worker(1, &|locals| {
+                for round in 0..2 * rounds {
+                    let value = locals.get(b"views", 1);
+                    assert!(value.is_none_or(|value| value <= 2), "{value:?} in round {round}");
+                }
+            });
+        });
+        scope.spawn(|| {
+            worker(2, &|locals| {
+                let mut listed = Vec::with_capacity(8);
+                for round in 0..rounds {
+                    listed.clear();
+                    locals.store.with(locals.lock, |s| s.list(0, 1024, &mut listed));
+                    for one in &listed {
+                        let value = locals.read(one.entry, |_| ());
+                        assert!(value.is_none_or(|(value, _)| value <= 2), "{value:?} in round {round}");
+                    }
+                }
+            });
+        });
+    });
+}
