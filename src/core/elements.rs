@@ -16,8 +16,9 @@
 //! - Looking takes no lock. Several values that come at once are remembered under one, but for large ones, whose bytes are
 //!   copied outside it.
 
-use crate::board::flights::{Asked, Channels, Lease, Outcome, Owner, Watched};
+use crate::board::flights::{Asked, Channels, Flights, Lease, Outcome, Owner, Watched};
 use crate::board::{Board, Counter};
+use crate::clock::DIFFER_MS;
 use crate::source::MAX_VALUE;
 use crate::store::{Entry, Found, Held, Meta, Page, RawLock, Reservation, Section, Slot, Store};
 
@@ -29,10 +30,6 @@ pub const MAX_ELEMENT: usize = MAX_VALUE + (1 << 10);
 
 /// The order of use is known to this.
 const TOUCH_EVERY_MS: u64 = 100;
-
-/// What was stored later than now was so by a process whose clock is a little ahead; by more than this, by one whose clock
-/// was set back since.
-const SKEW_MS: u64 = 1000;
 
 /// In an element's tag: the source has no such key.
 const MISSING: u64 = 1;
@@ -125,7 +122,8 @@ impl<'z, L: RawLock> Elements<'z, L> {
     }
 
     fn is_fresh(&self, found: &Found, now_ms: u64) -> bool {
-        found.meta.created_ms <= now_ms.saturating_add(SKEW_MS)
+        // One that was made later than any clock can be behind: it was set back.
+        found.meta.created_ms <= now_ms.saturating_add(DIFFER_MS)
             && now_ms < found.meta.expires_ms
             && !self.board.purged_all_since(found.meta.began)
     }
@@ -155,7 +153,7 @@ impl<'z, L: RawLock> Elements<'z, L> {
     }
 
     /// Asks who fetches a value that was not found. `channel`: where this process listens. A fetch that is older than
-    /// `age_ms` is overtaken.
+    /// `age_ms`, or than a purge of everything, is overtaken.
     #[expect(clippy::too_many_arguments)]
     pub fn claim<T>(
         &self,
@@ -174,7 +172,12 @@ impl<'z, L: RawLock> Elements<'z, L> {
                 return (held, None);
             }
             let flights = self.board.element_flights(section);
-            (None, flights.map(|mut flights| flights.ask(hash, now_ms, age_ms, me, channel)))
+            // Nobody waits for what a purge has made old.
+            let ask = |mut flights: Flights<'_>| match flights.is_purged(hash) {
+                true => flights.ask(hash, now_ms, 0, me, channel),
+                false => flights.ask(hash, now_ms, age_ms, me, channel),
+            };
+            (None, flights.map(ask))
         });
         if let Some((held, found)) = there {
             return Claim::There(read(&Remembered::of(&held, &found)));

@@ -16,10 +16,12 @@
 //! - The right to probe ends by itself, since its holder may die. Who reports after that, or after another one's claim,
 //!   changes nothing.
 //! - Only a probe ends a rest. What comes late on connections from before it says nothing of the server now.
-//! - No time reaches further ahead than the rules allow: a clock that was set back shortens a rest, and never makes it
-//!   long. Wherever the clock goes, a server is never lost for longer than a rest and a probe.
+//! - No time reaches further ahead than the rules allow and clocks differ: a clock that was set back shortens a rest, and
+//!   never makes it long. Wherever the clock goes, a server is never lost for longer than a rest, a probe and that.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::DIFFER_MS;
 
 /// How many failures are too many, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +127,8 @@ impl Parts {
     }
 
     fn state(self, now_ms: u64, rules: &Rules) -> State {
-        let lasts = |longest: u64| now_ms < self.value && self.value - now_ms <= longest;
+        let lasts =
+            |longest: u64| now_ms < self.value && self.value - now_ms <= longest.saturating_add(DIFFER_MS);
         match self.kind {
             Kind::Up => State::Up,
             Kind::Rest if lasts(rules.retry_ms) => State::Resting,

@@ -10,6 +10,7 @@
 pub mod ab;
 pub mod board;
 pub mod canonical;
+pub mod clock;
 pub mod cookies;
 pub mod elements;
 pub mod geo;

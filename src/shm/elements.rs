@@ -82,8 +82,8 @@ impl Zone {
 
     /// Whether a fetch by this process, or another, goes on and still counts: who joins it gets nothing of before a
     /// purge. Needs no lock.
-    pub fn is_element_fetched(&self, lease: Lease) -> bool {
-        self.board.is_some_and(|board| board.is_element_fetched(lease))
+    pub fn is_element_fetched(&self, hash: u64, generation: u64) -> bool {
+        self.board.is_some_and(|board| board.is_element_fetched(hash, generation))
     }
 
     /// Whether the fetch that somebody waits for is still under way. If so, this worker's channel is woken when it ends.

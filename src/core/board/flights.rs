@@ -237,10 +237,9 @@ impl Board {
 
     /// Whether the fetch of a value goes on, and nothing was purged that makes it one of yesterday. Needs no lock: who
     /// joins a fetch looks here before. A fetch that ends just now may count as either.
-    pub fn is_element_fetched(&self, lease: Lease) -> bool {
-        let entries = self.plan.element_flights.iter().flat_map(|plan| plan.set(lease.hash));
-        let is_its =
-            |entry: &usize| self.region.load_acquire_u64(entry + field::GENERATION) == lease.generation;
+    pub fn is_element_fetched(&self, hash: u64, generation: u64) -> bool {
+        let entries = self.plan.element_flights.iter().flat_map(|plan| plan.set(hash));
+        let is_its = |entry: &usize| self.region.load_acquire_u64(entry + field::GENERATION) == generation;
         entries.filter(is_its).any(|entry| {
             let is_under_way = self.region.load_acquire(entry + field::STATE) == state::FETCHING;
             is_under_way && !self.purged_all_since(self.region.u64(entry + field::BEGAN))
@@ -302,6 +301,12 @@ impl Flights<'_> {
         let entry = self.in_flight(hash).filter(|entry| self.u64(*entry, field::GENERATION) == generation)?;
         self.add_channel(entry, channel);
         Some(Watched { started_ms: self.u64(entry, field::STARTED), pid: self.u32(entry, field::PID) })
+    }
+
+    /// Whether the fetch of this hash that goes on began before everything was purged.
+    pub fn is_purged(&self, hash: u64) -> bool {
+        let began = self.in_flight(hash).map(|entry| self.u64(entry, field::BEGAN));
+        began.is_some_and(|began| self.board.purged_all_since(began))
     }
 
     /// The latest stamp when a fetch began, if it is still the one that goes on.

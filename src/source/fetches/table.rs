@@ -180,13 +180,13 @@ impl Fetch {
 
     /// Whether what it brings is good for pages that come now: nothing was purged since it began.
     fn is_shared(&self) -> bool {
-        match (self.state, self.lease) {
-            // What the other one has brought is looked for in the zone, or asked for anew.
-            (State::Elsewhere(_), _) => true,
-            (_, Some(lease)) => self.zone().is_element_fetched(lease),
+        let generation = match (self.state, self.lease) {
+            (State::Elsewhere(generation), _) => generation,
+            (_, Some(lease)) => lease.generation(),
             // A purge would not be known.
-            (_, None) => false,
-        }
+            (_, None) => return false,
+        };
+        self.zone().is_element_fetched(self.hash, generation)
     }
 
     pub fn state(&self) -> State {

@@ -116,18 +116,40 @@ fn who_is_unknown_is_asked_about_once() {
     }
 }
 
+/// Pages print their defaults, and each asks anew, until the service does better.
+fn not_remembered(timeout: &str, answers: impl IntoIterator<Item = Answer>) {
+    let origin = Origin::start();
+    let nginx = site(&origin, &format!("timeout={timeout} server_failure_limit=1000")).start();
+    for text in [
+        "upstream prematurely closed",
+        "reset by peer",
+        "is no JSON",
+        "source \"session\" failed",
+        "upstream sent no valid HTTP/1.0 header",
+    ] {
+        nginx.allow_log(text);
+    }
+    stored(&nginx);
+    for (n, bad) in answers.into_iter().enumerate() {
+        let visitor = format!("ann{n}");
+        origin.on("/session", bad);
+        for visit in 1..3 {
+            let before = origin.count("/session");
+            assert_eq!(page(&nginx, &visitor).text(), NOBODY, "answer {n}");
+            origin.wait_count("/session", before + 1);
+            assert_eq!(origin.count("/session"), before + 1, "answer {n}, visit {visit}");
+        }
+        origin.on("/session", Answer::ok(record("ann")));
+        until("it is asked again", || page(&nginx, &visitor).text() == shown("ann"));
+        until("whoever was late has been counted", || pending(&nginx) == 0);
+    }
+    assert_balanced(&nginx, "session");
+}
+
 #[test]
 fn what_fails_is_not_remembered() {
-    let origin = Origin::start();
-    let never = Gate::new();
-    let nginx = site(&origin, "timeout=100ms server_failure_limit=1000").start();
-    nginx.allow_log("upstream prematurely closed");
-    nginx.allow_log("reset by peer");
-    nginx.allow_log("is no JSON");
-    nginx.allow_log("source \"session\" failed");
-    stored(&nginx);
     let good = || Answer::ok(record("ann"));
-    for (n, bad) in [
+    let answers = [
         Answer::new(500, record("ann")),
         Answer::new(503, record("ann")),
         Answer::new(403, record("ann")),
@@ -136,30 +158,21 @@ fn what_fails_is_not_remembered() {
         good().chunked().truncated(20),
         good().reset(20),
         good().header("Content-Encoding", "gzip"),
-        good().gate(&never),
-        good().gate_at(20, &never),
         Answer::ok("x".repeat((1 << 20) + 1)),
         Answer::ok("{\"login\":\"ann\""),
         Answer::raw("nonsense\r\n\r\n"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let visitor = format!("ann{n}");
-        origin.on("/session", bad);
-        for visit in 1..3 {
-            let before = origin.count("/session");
-            assert_eq!(page(&nginx, &visitor).text(), NOBODY, "answer {n}");
-            // On a busy machine a page may be there before its question is.
-            until("the service is asked", || origin.count("/session") > before);
-            assert_eq!(origin.count("/session"), before + 1, "answer {n}, visit {visit}");
-        }
-        origin.on("/session", good());
-        // It may take a moment on a busy machine.
-        until("it is asked again", || page(&nginx, &visitor).text() == shown("ann"));
-    }
-    nginx.allow_log("upstream sent no valid HTTP/1.0 header");
-    assert_balanced(&nginx, "session");
+    ];
+    not_remembered("60s", answers);
+}
+
+#[test]
+fn what_comes_too_late_is_not_remembered() {
+    let never = Gate::new();
+    let good = || Answer::ok(record("ann"));
+    not_remembered(
+        "100ms",
+        [good().gate(&never), good().gate_at(20, &never), good().chunked().gate_at(20, &never)],
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod model;
 use crate::store::{Lock, Memory, OPTIONS, bytes, slot};
 use twice_core::board::flights::{Channels, Lease, Outcome, Owner};
 use twice_core::board::{Board, Counter, Plan, Purge};
+use twice_core::clock::DIFFER_MS;
 use twice_core::elements::{Claim, Elements, MAX_ELEMENT, News, Remembered, SMALL, SmallValue};
 use twice_core::store::{Options, Policy, Slot, Store};
 
@@ -88,6 +89,10 @@ impl Scene {
         self.store.with(&self.lock, purge).unwrap();
     }
 
+    pub fn is_fetched(&self, id: &[u8], lease: Lease) -> bool {
+        self.board.is_element_fetched(self.store.hash(id), lease.generation())
+    }
+
     pub fn check(&self) {
         self.store.with(&self.lock, |s| s.check()).unwrap();
     }
@@ -110,27 +115,27 @@ fn some(text: &str) -> Option<Option<Vec<u8>>> {
 
 #[test]
 fn what_was_fetched_once_is_there_for_all_until_its_time_is_over() {
+    const NOW: u64 = 1_000_000;
     let scene = Scene::new(256 << 10);
-    assert_eq!(scene.look(b"s\0k", 5000), None);
-    scene.put(0, b"s\0k", Some(b"v"), 5000);
-    scene.put(0, b"s\0empty", Some(b""), 5000);
-    scene.put(1, b"s\0none", None, 5000);
-    // Another process's clock may be a little behind.
-    for now in [5000, 5001, 4900, 5000 + TTL - 1] {
+    assert_eq!(scene.look(b"s\0k", NOW), None);
+    scene.put(0, b"s\0k", Some(b"v"), NOW);
+    scene.put(0, b"s\0empty", Some(b""), NOW);
+    scene.put(1, b"s\0none", None, NOW);
+    for now in [NOW, NOW + 1, NOW - 1, NOW - DIFFER_MS, NOW + TTL - 1] {
         assert_eq!(scene.look(b"s\0k", now), some("v"), "{now}");
         assert_eq!(scene.look(b"s\0empty", now), some(""), "{now}");
         assert_eq!(scene.look(b"s\0none", now), Some(None), "{now}");
         assert_eq!(scene.claim(2, b"s\0k", now), Claim::There(Some(b"v".to_vec())), "{now}");
         assert_eq!(scene.look(b"s\0other", now), None, "{now}");
     }
-    // Over; or the clock was set back behind its beginning.
-    for now in [5000 + TTL, u64::MAX, 3999, 0] {
+    // Over; or the clock was set back, further than another worker's may be behind.
+    for now in [NOW + TTL, u64::MAX, NOW - DIFFER_MS - 1, 0] {
         assert_eq!(scene.look(b"s\0k", now), None, "{now}");
         assert_eq!(scene.look(b"s\0none", now), None, "{now}");
     }
     let count = |counter| scene.board.figure(counter);
     assert_eq!(count(Counter::ElementsStored), 3);
-    assert_eq!((count(Counter::ElementHits), count(Counter::ElementMisses)), (12, 13));
+    assert_eq!((count(Counter::ElementHits), count(Counter::ElementMisses)), (15, 14));
 }
 
 #[test]
@@ -157,12 +162,12 @@ fn one_asks_and_the_others_wait() {
     let generation = lease.generation();
     assert_eq!(scene.claim(1, b"k", 1001), Claim::Wait(generation));
     assert_eq!(scene.claim(2, b"k", 1001), Claim::Wait(generation));
-    assert!(scene.board.is_element_fetched(lease));
+    assert!(scene.is_fetched(b"k", lease));
     let hash = scene.store.hash(b"k");
     assert_eq!(scene.at(1).watch(hash, generation, 1).map(|watched| watched.pid), Some(1000));
     let woken = scene.at(0).remember(&[scene.news(lease, b"k", Some(b"v"))], 1002);
     assert_eq!(numbers(woken), [1, 2]);
-    assert!(!scene.board.is_element_fetched(lease));
+    assert!(!scene.is_fetched(b"k", lease));
     assert_eq!(scene.at(1).watch(hash, generation, 1), None);
     assert_eq!(scene.claim(1, b"k", 1003), Claim::There(Some(b"v".to_vec())));
     // What is asked of sources takes nobody's place who asks for pages.
@@ -190,7 +195,7 @@ fn a_fetch_that_brings_nothing_lets_the_next_one_ask() {
     // One that takes too long is overtaken.
     assert_eq!(scene.claim(2, b"k", 1000 + AGE - 1), Claim::Wait(second.generation()));
     let third = scene.lease(2, b"k", 1000 + AGE);
-    assert!(!scene.board.is_element_fetched(second) && scene.board.is_element_fetched(third));
+    assert!(!scene.is_fetched(b"k", second) && scene.is_fetched(b"k", third));
     let _ = scene.at(2).remember(&[scene.news(third, b"k", Some(b"v"))], 2000);
     let _ = scene.at(1).remember(&[scene.news(second, b"k", Some(b"late"))], 2001);
     assert_eq!(scene.look(b"k", 2001), some("v"));
@@ -209,7 +214,7 @@ fn what_was_forgotten_does_not_come_back() {
     assert_eq!(scene.claim(1, b"k", 1001), Claim::Wait(lease.generation()));
     let (there, woken) = scene.at(2).forget(hash, b"k");
     assert_eq!((there, numbers(woken)), (false, vec![1]));
-    assert!(!scene.board.is_element_fetched(lease));
+    assert!(!scene.is_fetched(b"k", lease));
     let next = scene.lease(1, b"k", 1002);
     let _ = scene.at(0).remember(&[scene.news(lease, b"k", Some(b"old"))], 1003);
     assert_eq!(scene.look(b"k", 1003), None);
@@ -233,7 +238,7 @@ fn a_purge_of_everything_is_one_of_values_too() {
         let lease = scene.lease(0, b"under way", 1000);
         scene.purge_all(soft, 1001);
         assert_eq!(scene.look(b"k", 1002), None);
-        assert!(!scene.board.is_element_fetched(lease));
+        assert!(!scene.is_fetched(b"under way", lease));
         let woken = scene.at(0).remember(&[scene.news(lease, b"under way", Some(b"old"))], 1003);
         assert_eq!(numbers(woken), [0; 0]);
         assert_eq!(scene.look(b"under way", 1003), None);
@@ -245,6 +250,26 @@ fn a_purge_of_everything_is_one_of_values_too() {
         let mark = |s: &mut _| scene.board.purge(s, Purge::Mark(7), soft, 2_000_000);
         scene.store.with(&scene.lock, mark).unwrap();
         assert_eq!(scene.look(b"k", 1004), some("new"));
+    }
+}
+
+#[test]
+fn nobody_waits_for_what_a_purge_of_everything_has_made_old() {
+    for soft in [false, true] {
+        let scene = Scene::new(256 << 10);
+        let old = scene.lease(0, b"k", 1000);
+        assert_eq!(scene.claim(1, b"k", 1000), Claim::Wait(old.generation()));
+        scene.purge_all(soft, 1001);
+        // By whoever, the one who began it too.
+        let new = scene.lease(0, b"k", 1001);
+        assert!(scene.is_fetched(b"k", new) && !scene.is_fetched(b"k", old));
+        assert_eq!(scene.claim(2, b"k", 1001), Claim::Wait(new.generation()));
+        let hash = scene.store.hash(b"k");
+        assert_eq!(scene.at(1).watch(hash, old.generation(), 1), None);
+        assert_eq!(numbers(scene.at(0).remember(&[scene.news(old, b"k", Some(b"old"))], 1002)), [0; 0]);
+        assert_eq!(scene.look(b"k", 1002), None);
+        assert_eq!(numbers(scene.at(0).remember(&[scene.news(new, b"k", Some(b"new"))], 1003)), [1, 2]);
+        assert_eq!(scene.look(b"k", 1003), some("new"));
     }
 }
 
@@ -351,7 +376,7 @@ fn a_zone_without_their_table_remembers_nothing() {
     let scene = Scene::of(memory, board_memory, plan, store, board);
     assert_eq!(scene.claim(0, b"k", 1000), Claim::Alone);
     let lease = Lease::of_nobody(scene.store.hash(b"k"));
-    assert!(!scene.board.is_element_fetched(lease));
+    assert!(!scene.is_fetched(b"k", lease));
     let _ = scene.at(0).remember(&[scene.news(lease, b"k", Some(b"v"))], 1001);
     assert_eq!(scene.look(b"k", 1001), None);
     let _ = scene.store.with(&scene.lock, |s| scene.board.flights(s).end(lease, Outcome::Stored, 1));

@@ -94,7 +94,7 @@ fn run(ops: &[Op]) {
                     continue;
                 }
                 match model.fetches.get(&key) {
-                    Some(fetch) if now - fetch.since < AGE => {
+                    Some(fetch) if now - fetch.since < AGE && !fetch.purged => {
                         assert_eq!(claim, Claim::Wait(fetch.lease.generation()), "{op:?}");
                         model.waits.entry(key).or_default().push(slot as u32);
                     }
@@ -163,7 +163,7 @@ fn run(ops: &[Op]) {
         }
         for (key, lease) in &model.begun {
             let counts = model.fetches.get(key).is_some_and(|fetch| fetch.lease == *lease && !fetch.purged);
-            assert_eq!(scene.board.is_element_fetched(*lease), counts, "{op:?}");
+            assert_eq!(scene.is_fetched(&[*key], *lease), counts, "{op:?}");
         }
         scene.check();
     }
