@@ -162,7 +162,7 @@ fn remembered_or_fetched<'a>(
     let own = unsafe { (*waiter.page).fetch_of(source) }.filter(|_| is_one);
     let (ticket, is_new) = TABLE.with_borrow_mut(|table| {
         let joined = table.joinable(zone, hash, id, own);
-        if !table.has_room() {
+        if !table.has_room(joined.is_none()) {
             return (None, false);
         }
         let ticket = joined.unwrap_or_else(|| table.add(source, zone, id, hash, None));

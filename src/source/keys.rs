@@ -4,7 +4,7 @@ use std::slice;
 
 use ngx::ffi::{ngx_http_get_indexed_variable, ngx_uint_t};
 use twice_core::source::Failure;
-use twice_core::source::key::Unfilled;
+use twice_core::source::key::{self, Unfilled};
 
 use super::Source;
 use crate::sys::Request;
@@ -12,6 +12,10 @@ use crate::sys::Request;
 /// What an element is remembered by: the source's name, 0, its key. In the request's pool. None: a variable of the key
 /// is empty, so that there is no value.
 pub fn id_of<'a>(request: Request<'a>, source: &Source, tag_key: &[u8]) -> Result<Option<&'a [u8]>, Failure> {
+    if source.key.template.is_tag_key() {
+        key::check(tag_key).map_err(|_| Failure::BadKey)?;
+        return id(request, source, tag_key).map(Some).ok_or(Failure::Busy);
+    }
     let variables = &source.key.variables;
     let value = |number: usize| variables.get(number).and_then(|index| variable(request, *index));
     match source.key.template.fill(tag_key, value) {

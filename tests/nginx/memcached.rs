@@ -96,6 +96,31 @@ fn a_value_is_printed_as_it_is() {
 }
 
 #[test]
+fn the_values_of_a_page_have_a_bound_however_they_come() {
+    let origin = Origin::start();
+    let server = Memcached::start();
+    let megabyte = "x".repeat(1_000_000);
+    for key in 0..6 {
+        server.set(&format!("large{key}"), &megabyte);
+    }
+    let tags: String = (0..6).map(|key| format!("<& if memcache large{key} y n &>")).collect();
+    origin.on("/p", Answer::page(tags + "<& get memcache missing &>."));
+    for ttl in ["1h", "0s"] {
+        // Its own zone: the usual one has no room for so many.
+        let nginx = Nginx::bare()
+            .http("twice_zone large 64m elements=50%; add_header X-Cache $twice_cache_status always;")
+            .http(format!("twice_source memcache memcached {} ttl={ttl} timeout=10s;", server.address()))
+            .location("/", format!("twice large; proxy_pass {};", origin.url()))
+            .start();
+        // Asked for, and remembered if they are.
+        nginx.get("/p").send().assert(200, "MISS", "yyyynn.");
+        nginx.get("/p").warm().assert(200, "HIT", "yyyynn.");
+        assert_eq!(nginx.get("/p").send().text(), "yyyynn.");
+        nginx.finish();
+    }
+}
+
+#[test]
 fn what_pages_change_is_changed() {
     let origin = Origin::start();
     let servers = Memcached::start_many(2);

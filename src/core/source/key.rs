@@ -49,10 +49,15 @@ impl std::error::Error for KeyError {}
 pub fn check(key: &[u8]) -> Result<(), KeyError> {
     match key.len() {
         0 => Err(KeyError::Empty),
-        1..=MAX_KEY if key.iter().all(|&byte| is_fit(byte)) => Ok(()),
+        1..=MAX_KEY if all_fit(key) => Ok(()),
         1..=MAX_KEY => Err(KeyError::Byte),
         _ => Err(KeyError::TooLong),
     }
+}
+
+/// Without a branch for each byte.
+fn all_fit(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |fit, &byte| fit & is_fit(byte))
 }
 
 fn is_fit(byte: u8) -> bool {
@@ -74,6 +79,17 @@ impl Key {
 
     fn empty() -> Self {
         Self { bytes: [0; MAX_KEY], len: 0 }
+    }
+
+    /// The same of bytes that stand as they are meant, which nearly all do.
+    fn push_all(&mut self, bytes: &[u8]) -> Result<(), KeyError> {
+        if !all_fit(bytes) {
+            return Err(KeyError::Byte);
+        }
+        let end = self.len + bytes.len();
+        self.bytes.get_mut(self.len..end).ok_or(KeyError::TooLong)?.copy_from_slice(bytes);
+        self.len = end;
+        Ok(())
     }
 
     fn push(&mut self, bytes: impl Iterator<Item = u8>) -> Result<(), KeyError> {
@@ -276,6 +292,11 @@ impl Template {
         matches!(self.parts.first(), Some(Part::Variable(_)))
     }
 
+    /// Whether the key is the tag's own, as most are: then there is nothing to be filled in.
+    pub fn is_tag_key(&self) -> bool {
+        matches!(*self.parts, [Part::TagKey])
+    }
+
     /// Whether the tag's key is part of it.
     pub fn has_tag_key(&self) -> bool {
         self.parts.contains(&Part::TagKey)
@@ -290,16 +311,12 @@ impl Template {
         let mut key = Key::empty();
         for part in &self.parts {
             let pushed = match part {
-                Part::Literal(text) => key.push(text.iter().copied()),
-                Part::TagKey => key.push(tag_key.iter().copied()),
+                Part::Literal(text) => key.push_all(text),
+                Part::TagKey => key.push_all(tag_key),
                 Part::Variable(variable) => {
                     let value = value(variable.number).filter(|value| !value.is_empty());
                     let value = value.ok_or(Unfilled::Missing)?;
-                    if variable.decoded {
-                        key.push(Unquoted { rest: value })
-                    } else {
-                        key.push(value.iter().copied())
-                    }
+                    if variable.decoded { key.push(Unquoted { rest: value }) } else { key.push_all(value) }
                 }
             };
             pushed.map_err(Unfilled::Bad)?;
@@ -319,7 +336,7 @@ impl Template {
         let mut key = Key::empty();
         for part in &self.parts {
             let text = if let Part::Literal(text) = part { text } else { path };
-            key.push(text.iter().copied()).map_err(Unnamed::Bad)?;
+            key.push_all(text).map_err(Unnamed::Bad)?;
         }
         if key.len == 0 { Err(Unnamed::Bad(KeyError::Empty)) } else { Ok(key) }
     }

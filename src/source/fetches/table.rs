@@ -76,9 +76,9 @@ pub struct Table {
 }
 
 impl Table {
-    /// Whether one more can be asked for, or waited for.
-    pub fn has_room(&self) -> bool {
-        self.fetches.len() < MOST && self.waiting < MOST_WAITING
+    /// Whether one more can be waited for, and where it is a new one, asked for.
+    pub fn has_room(&self, is_new: bool) -> bool {
+        self.waiting < MOST_WAITING && !(is_new && self.fetches.len() >= MOST)
     }
 
     pub fn add(&mut self, source: &Source, zone: &Zone, id: &[u8], hash: u64, probe: Option<Probe>) -> u64 {

@@ -100,6 +100,7 @@ fn what_a_template_is_made_of() {
         let template = Template::parse(text.as_bytes()).unwrap();
         assert_eq!(template.starts_with_variable(), *begins, "{text}");
         assert_eq!(template.has_tag_key(), *tag_key, "{text}");
+        assert_eq!(template.is_tag_key(), *text == "*", "{text}");
         assert_eq!(template.variables().collect::<Vec<_>>(), *variables, "{text}");
     }
 }
