@@ -38,9 +38,15 @@ fn more_sessions_than_there_is_room_for() {
         assert!(visitors < 20_000, "{:?}", nginx.figures("pages"));
     }
     let figures = nginx.figures("pages");
-    assert_eq!(origin.count("/session"), visitors + 1, "{figures:?}");
+    // Who comes all the time is hardly ever asked about again: that he comes is noted ten times a second, and as many others as
+    // fit may come in between.
+    let asked = origin.count("/session");
+    assert!(
+        (visitors + 1..=visitors + 1 + visitors / 20).contains(&asked),
+        "{asked} of {visitors}: {figures:?}"
+    );
     assert_eq!((figures["pages"], figures["evicted"]), (PAGES as u64, 0));
-    assert_eq!(figures["elements"] + figures["elements_evicted"], visitors as u64 + 1);
+    assert_eq!(figures["elements"] + figures["elements_evicted"], asked as u64);
     assert!(figures["element_used_bytes"] <= figures["element_arena_bytes"], "{figures:?}");
     // The first is asked about anew, and the latest is not.
     for (visitor, asked) in [(visitors - 1, 0), (0, 1)] {

@@ -222,7 +222,11 @@ impl<'s> Machine<'s> {
                 }
             }
             Op::Tick { ms } => self.now += u64::from(ms),
-            Op::Rebuild => self.with(|s| s.mark_dirty()),
+            Op::Rebuild => {
+                self.with(|s| s.mark_dirty());
+                // A rebuild knows when a page was used, and not that it was passed over because somebody read it.
+                self.live.sort_by_key(|known| std::cmp::Reverse(known.used));
+            }
             Op::Die { slot } => {
                 let slot = slot % SLOTS;
                 std::mem::forget(self.held[usize::from(slot)].take());
