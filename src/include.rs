@@ -24,14 +24,12 @@ use std::cell::Cell;
 use std::mem::zeroed;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use ngx::ffi::{
     NGX_HTTP_CLIENT_CLOSED_REQUEST, NGX_HTTP_CLOSE, NGX_HTTP_CREATED, NGX_HTTP_NO_CONTENT,
     NGX_HTTP_REQUEST_TIME_OUT, NGX_HTTP_SPECIAL_RESPONSE, NGX_LOG_WARN, ngx_add_timer, ngx_connection_t,
     ngx_current_msec, ngx_del_timer, ngx_event_t, ngx_http_finalize_request, ngx_http_post_request,
     ngx_http_request_empty_handler, ngx_http_request_t, ngx_http_run_posted_requests, ngx_int_t, ngx_msec_t,
-    ngx_time,
 };
 use ngx::ngx_log_error;
 use twice_core::board::Counter;
@@ -41,6 +39,7 @@ use twice_core::source::MAX_VALUE;
 use crate::conf;
 use crate::ctx;
 use crate::guard::guarded;
+use crate::seldom::Seldom;
 use crate::shm::{DEFAULT_MAX_OBJECT, Zone};
 use crate::source::{fetches, http};
 use crate::sys::{self, DONE, ERROR, OK, Request};
@@ -466,17 +465,8 @@ pub fn let_go(request: Request<'_>) {
 
 /// Tells the log of a failed include: one line a second, and how many others there were.
 fn tell(page: Request<'_>, uri: &[u8], why: Failure) {
-    static LAST: AtomicI64 = AtomicI64::new(0);
-    static SKIPPED: AtomicU64 = AtomicU64::new(0);
-    let now = ngx_time();
-    if LAST.swap(now, Ordering::Relaxed) == now {
-        SKIPPED.fetch_add(1, Ordering::Relaxed);
-        return;
-    }
-    let others = match SKIPPED.swap(0, Ordering::Relaxed) {
-        0 => String::new(),
-        count => format!(" ({count} more since the last line)"),
-    };
+    static SELDOM: Seldom = Seldom::new();
+    let Some(others) = SELDOM.others() else { return };
     // SAFETY: a live request's URI.
     let path = unsafe { sys::bytes((*page.raw()).uri) };
     let uri = uri.get(..uri.len().min(200)).unwrap_or_default();

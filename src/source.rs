@@ -41,8 +41,6 @@ use memcached::Pool;
 pub struct Source {
     /// Its name, which is a target of tags.
     pub name: String,
-    /// Its place among the sources of the configuration.
-    pub number: usize,
     /// What its values are found by.
     pub key: Key,
     /// What its values are.
@@ -153,7 +151,6 @@ impl Source {
     pub fn new(name: &str, key: Key, kind: Kind) -> Self {
         Self {
             name: name.to_owned(),
-            number: 0,
             key,
             format: Format::Text,
             ttl_ms: 0,

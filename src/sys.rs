@@ -14,10 +14,10 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{
-    NGX_OK, ngx_handle_read_event, ngx_http_event_handler_pt, ngx_http_request_t,
+    NGX_OK, ngx_cycle, ngx_handle_read_event, ngx_http_event_handler_pt, ngx_http_request_t,
     ngx_http_run_posted_requests, ngx_inet_get_port, ngx_int_t, ngx_log_t, ngx_palloc, ngx_pcalloc,
     ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_post_event, ngx_posted_events, ngx_str_t,
-    ngx_table_elt_t,
+    ngx_table_elt_t, ngx_variable_value_t,
 };
 
 use crate::guard::guarded;
@@ -129,6 +129,27 @@ pub unsafe fn notes(pool: *mut ngx_pool_t, mark: CleanupHandler) -> impl Iterato
     });
     all.filter(move |(handler, _)| handler.is_some_and(|handler| ptr::fn_addr_eq(handler, mark)))
         .map(|(_, data)| data)
+}
+
+/// The log of nginx's running cycle, for what no request is to blame for.
+pub fn log() -> *mut ngx_log_t {
+    // SAFETY: nginx's running cycle has a log.
+    unsafe { (*ngx_cycle).log }
+}
+
+/// The bytes of a variable's value; none if it has none.
+///
+/// # Safety
+/// `value` must be null, or what nginx gave for a variable of a live request.
+pub unsafe fn value_of<'a>(value: *const ngx_variable_value_t) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise; the bytes live in the request's pool.
+    unsafe {
+        let value = value.as_ref()?;
+        if value.not_found() != 0 || value.valid() == 0 || value.data.is_null() {
+            return None;
+        }
+        Some(slice::from_raw_parts(value.data, value.len() as usize))
+    }
 }
 
 /// Runs what was posted for a client's requests, from an event that is none of its connection's. The request may be gone

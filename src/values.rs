@@ -241,11 +241,7 @@ impl<'a> Resolver<'a> {
         // its value lives in the request's pool.
         unsafe {
             let value = ngx_http_get_variable(self.request.raw(), &raw mut name, hash as ngx_uint_t);
-            let value = value.as_ref()?;
-            if value.not_found() != 0 || value.valid() == 0 || value.data.is_null() {
-                return None;
-            }
-            Some(slice::from_raw_parts(value.data, value.len() as usize))
+            sys::value_of(value)
         }
     }
 

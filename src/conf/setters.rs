@@ -83,6 +83,15 @@ impl Directive {
         })
     }
 
+    /// File and line where it stands.
+    pub fn place(&self) -> (String, usize) {
+        // SAFETY: the running configuration has a file that it is read from.
+        unsafe {
+            let file = &*(*self.cf).conf_file;
+            (String::from_utf8_lossy(sys::bytes(file.file.name)).into_owned(), file.line)
+        }
+    }
+
     /// Moves a value into the configuration's pool.
     pub fn keep<T>(&self, value: T) -> Result<*mut T, String> {
         // SAFETY: the running configuration's pool.
@@ -137,18 +146,33 @@ macro_rules! setters {
     ($($(#[$doc:meta])* fn $name:ident($conf:ident, $directive:ident) $body:block)+) => {$(
         $(#[$doc])*
         pub unsafe extern "C" fn $name(
-            cf: *mut ngx_conf_t,
-            cmd: *mut ngx_command_t,
-            conf: *mut c_void,
-        ) -> *mut c_char {
+            cf: *mut ::ngx::ffi::ngx_conf_t,
+            cmd: *mut ::ngx::ffi::ngx_command_t,
+            conf: *mut ::std::ffi::c_void,
+        ) -> *mut ::std::ffi::c_char {
             fn inner($conf: &mut LocConf, $directive: &Directive) -> Result<(), String> $body
             // SAFETY: nginx calls a setter with what its command asks for.
-            unsafe { set(cf, cmd, conf, inner) }
+            unsafe { $crate::conf::setters::set(cf, cmd, conf, inner) }
         }
     )+};
 }
 
-pub(super) use setters;
+/// Setters that are functions of their own, by what they set: `fn NAME = FUNCTION;`.
+macro_rules! named_setters {
+    ($($(#[$doc:meta])* fn $name:ident = $inner:ident;)+) => {$(
+        $(#[$doc])*
+        pub unsafe extern "C" fn $name(
+            cf: *mut ::ngx::ffi::ngx_conf_t,
+            cmd: *mut ::ngx::ffi::ngx_command_t,
+            conf: *mut ::std::ffi::c_void,
+        ) -> *mut ::std::ffi::c_char {
+            // SAFETY: nginx calls a setter with what its command asks for.
+            unsafe { $crate::conf::setters::set(cf, cmd, conf, $inner) }
+        }
+    )+};
+}
+
+pub(super) use {named_setters, setters};
 
 /// One place may be set once.
 pub fn once(is_set: bool) -> Result<(), String> {

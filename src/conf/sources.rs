@@ -6,9 +6,7 @@
 mod options;
 mod servers;
 
-use std::ffi::{c_char, c_void};
-
-use ngx::ffi::{NGX_LOG_EMERG, ngx_command_t, ngx_conf_t, ngx_http_get_variable_index};
+use ngx::ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_http_get_variable_index};
 use ngx::ngx_conf_log_error;
 use twice_core::ring;
 use twice_core::source::{is_name, key};
@@ -18,7 +16,7 @@ use options::Options;
 use servers::servers;
 
 use super::MainConf;
-use super::setters::{Directive, set};
+use super::setters::{Directive, named_setters};
 use crate::source::figures::{self, OfSource};
 use crate::source::http::Service;
 use crate::source::memcached::Pool;
@@ -42,14 +40,9 @@ pub struct Declared {
     line: usize,
 }
 
-/// The setter of `twice_source`.
-pub unsafe extern "C" fn twice_source(
-    cf: *mut ngx_conf_t,
-    cmd: *mut ngx_command_t,
-    conf: *mut c_void,
-) -> *mut c_char {
-    // SAFETY: nginx calls a setter with what its command asks for.
-    unsafe { set(cf, cmd, conf, define) }
+named_setters! {
+    /// The setter of `twice_source`.
+    fn twice_source = define;
 }
 
 fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
@@ -172,11 +165,7 @@ fn memcached(directive: &Directive, name: &str, rest: &[String]) -> Result<Decla
         preconnect: options.preconnect,
         figures: OfSource::default(),
     };
-    // SAFETY: the running configuration has a file that it is read from.
-    let (file, line) = unsafe {
-        let file = &*(*directive.cf).conf_file;
-        (String::from_utf8_lossy(sys::bytes(file.file.name)).into_owned(), file.line)
-    };
+    let (file, line) = directive.place();
     // Its type until then.
     let source = Source { format, ..Source::new(name, key, Kind::Local) };
     Ok(Declared {
@@ -212,14 +201,9 @@ fn compile(directive: &Directive, text: &str) -> Result<Key, String> {
 pub unsafe fn complete(cf: *mut ngx_conf_t, main: &mut MainConf) -> bool {
     for declared in std::mem::take(&mut main.declared) {
         // SAFETY: the caller's promise.
-        match unsafe { servers(cf, &declared.upstream, &declared.names) }
-            .and_then(|servers| settings(&declared, servers))
-        {
-            Ok(settings) => {
-                let source = declared.source;
-                let pool = Pool::new(settings, source.timeout_ms);
-                main.sources.push(Source { kind: Kind::Memcached(pool), ..source });
-            }
+        let servers = unsafe { servers(cf, &declared.upstream, &declared.names) };
+        match servers.and_then(|servers| pool(&declared, servers)) {
+            Ok(pool) => main.sources.push(Source { kind: Kind::Memcached(pool), ..declared.source }),
             Err(why) => {
                 ngx_conf_log_error!(
                     NGX_LOG_EMERG,
@@ -240,9 +224,6 @@ pub unsafe fn complete(cf: *mut ngx_conf_t, main: &mut MainConf) -> bool {
             main.sources.push(Source::new(name, Key::default(), Kind::Local));
         }
     }
-    for (number, source) in main.sources.iter_mut().enumerate() {
-        source.number = number;
-    }
     main.source_names = main.sources.iter().map(|source| source.name.as_str().into()).collect();
     // SAFETY: the caller's promise; nobody changes the sources from now on.
     let done = unsafe {
@@ -255,16 +236,15 @@ pub unsafe fn complete(cf: *mut ngx_conf_t, main: &mut MainConf) -> bool {
     true
 }
 
-/// The whole settings of a pool, of whose servers a ring can be made.
-fn settings(declared: &Declared, servers: Vec<Server>) -> Result<Settings, String> {
+/// The pool of a source whose servers are known.
+fn pool(declared: &Declared, servers: Vec<Server>) -> Result<Pool, String> {
     let settings = Settings { servers, ..declared.settings.clone() };
-    match settings.ring() {
-        Ok(_) => Ok(settings),
-        Err(why) => Err(format!(
+    Pool::new(settings, declared.source.timeout_ms).map_err(|why| {
+        format!(
             "has the upstream \"{}\", of which no ring can be made: {why}; allowed are 1 to {} servers whose weights are \
              less than 2^32 together",
             declared.upstream,
             ring::MAX_SERVERS
-        )),
-    }
+        )
+    })
 }

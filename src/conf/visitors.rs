@@ -1,31 +1,15 @@
 //! Setters of what is about visitors: A/B tests, languages and their hosts, and arguments that say where they came from.
 
-use std::ffi::{c_char, c_void};
-
-use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_http_add_variable};
+use ngx::ffi::ngx_http_add_variable;
 use twice_core::ab::{self, Test};
 use twice_core::key::{Ignored, MAX_IGNORED};
 use twice_core::language::{Hosts, Languages};
 
-use super::setters::{Directive, ON_OFF, choose_once, is_cookie_name, is_set, once, set, setters};
+use super::setters::{Directive, ON_OFF, choose_once, is_cookie_name, is_set, named_setters, once, setters};
 use super::{LocConf, MainConf};
 use crate::{sys, variables};
 
-macro_rules! main_setters {
-    ($($(#[$doc:meta])* fn $name:ident = $inner:ident;)+) => {$(
-        $(#[$doc])*
-        pub unsafe extern "C" fn $name(
-            cf: *mut ngx_conf_t,
-            cmd: *mut ngx_command_t,
-            conf: *mut c_void,
-        ) -> *mut c_char {
-            // SAFETY: nginx calls a setter with what its command asks for.
-            unsafe { set(cf, cmd, conf, $inner) }
-        }
-    )+};
-}
-
-main_setters! {
+named_setters! {
     /// `twice_ab_test NAME VALUE=WEIGHT...`
     fn ab_test = add_test;
     /// `twice_ab_cookie NAME`

@@ -1,19 +1,18 @@
 //! `twice_zone NAME SIZE [max_object=1m] [inactive=TIME] [policy=NAME] [elements=N%] [local=N%] [snapshot=FILE]
 //! [snapshot_interval=TIME]` and `twice ZONE | off`.
 
-use std::ffi::{c_char, c_void};
 use std::path::PathBuf;
 use std::ptr;
 
 use ngx::ffi::{
-    ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_parse_offset, ngx_pool_t, ngx_shared_memory_add,
-    ngx_shm_zone_t, ngx_str_t,
+    ngx_conf_full_name, ngx_conf_t, ngx_parse_offset, ngx_pool_t, ngx_shared_memory_add, ngx_shm_zone_t,
+    ngx_str_t,
 };
 
 use twice_core::shares::{MOST, MOST_TOGETHER, Share, Shares, TooFew};
 use twice_core::store::Policy;
 
-use super::setters::{Directive, set};
+use super::setters::{Directive, named_setters};
 use super::{LocConf, MainConf, Use, main_of};
 use crate::shm::{self, DEFAULT_MAX_OBJECT, Misfit, PAGE_EXTRA, Zone};
 use crate::snapshot::{self, Snapshot};
@@ -85,14 +84,9 @@ pub unsafe fn tell_shares(main: &MainConf) {
     }
 }
 
-/// The setter of `twice_zone`.
-pub unsafe extern "C" fn twice_zone(
-    cf: *mut ngx_conf_t,
-    cmd: *mut ngx_command_t,
-    conf: *mut c_void,
-) -> *mut c_char {
-    // SAFETY: nginx calls a setter with what its command asks for.
-    unsafe { set(cf, cmd, conf, define) }
+named_setters! {
+    /// The setter of `twice_zone`.
+    fn twice_zone = define;
 }
 
 fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
@@ -216,14 +210,9 @@ fn define(main: &mut MainConf, directive: &Directive) -> Result<(), String> {
     Ok(())
 }
 
-/// The setter of `twice`.
-pub unsafe extern "C" fn twice(
-    cf: *mut ngx_conf_t,
-    cmd: *mut ngx_command_t,
-    conf: *mut c_void,
-) -> *mut c_char {
-    // SAFETY: nginx calls a setter with what its command asks for.
-    unsafe { set(cf, cmd, conf, switch) }
+named_setters! {
+    /// The setter of `twice`.
+    fn twice = switch;
 }
 
 fn switch(conf: &mut LocConf, directive: &Directive) -> Result<(), String> {
@@ -247,9 +236,8 @@ pub fn named(directive: &Directive, what: &'static str, name: &str) -> Result<*m
     // SAFETY: the running configuration, inside its http block.
     unsafe {
         let zone = shared(directive.cf, name, 0)?;
-        let file = &*(*directive.cf).conf_file;
-        let place = String::from_utf8_lossy(sys::bytes(file.file.name)).into_owned();
-        let one = Use { directive: what, zone: name.to_owned(), file: place, line: file.line };
+        let (file, line) = directive.place();
+        let one = Use { directive: what, zone: name.to_owned(), file, line };
         main_of(directive.cf).uses.push(one);
         Ok(zone)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ngx::ffi::{NGX_LOG_WARN, ngx_cycle};
+use ngx::ffi::NGX_LOG_WARN;
 use ngx::ngx_log_error;
 use twice_core::board::Counter;
 use twice_core::local::{Locals, Restored};
@@ -10,6 +10,7 @@ use twice_core::source::Change;
 use twice_core::store::{Entry, Held, Section};
 
 use super::{ShmLock, Zone};
+use crate::sys;
 
 impl Zone {
     pub(super) fn locals(&self) -> Option<Locals<'_, ShmLock>> {
@@ -62,11 +63,9 @@ impl Zone {
         if TOLD.swap(true, Ordering::Relaxed) {
             return;
         }
-        // SAFETY: nginx's running cycle.
-        let log = unsafe { (*ngx_cycle).log };
         ngx_log_error!(
             NGX_LOG_WARN,
-            log,
+            sys::log(),
             "twice: zone \"{}\" has no room for local counters, allowed are a larger zone and a greater share of it, \
              local=N%",
             self.name

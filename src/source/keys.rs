@@ -1,13 +1,11 @@
 //! The key of a tag at its source, with what the request says of its variables.
 
-use std::slice;
-
 use ngx::ffi::{ngx_http_get_indexed_variable, ngx_uint_t};
 use twice_core::source::Failure;
 use twice_core::source::key::{self, Unfilled};
 
 use super::Source;
-use crate::sys::Request;
+use crate::sys::{self, Request};
 
 /// What an element is remembered by: the source's name, 0, its key. In the request's pool. None: a variable of the key
 /// is empty, so that there is no value.
@@ -36,11 +34,5 @@ pub fn id<'a>(request: Request<'a>, source: &Source, key: &[u8]) -> Option<&'a [
 
 fn variable(request: Request<'_>, index: usize) -> Option<&[u8]> {
     // SAFETY: a number that nginx gave for a variable of this configuration; its value lives in the request's pool.
-    unsafe {
-        let value = ngx_http_get_indexed_variable(request.raw(), index as ngx_uint_t).as_ref()?;
-        if value.not_found() != 0 || value.valid() == 0 || value.data.is_null() {
-            return None;
-        }
-        Some(slice::from_raw_parts(value.data, value.len() as usize))
-    }
+    unsafe { sys::value_of(ngx_http_get_indexed_variable(request.raw(), index as ngx_uint_t)) }
 }

@@ -33,6 +33,7 @@ use ngx::ffi::{
     ngx_msec_t, ngx_process,
 };
 use twice_core::health::{Rules, State};
+use twice_core::ring;
 use twice_core::source::key;
 use twice_core::source::{Change, Failure};
 
@@ -60,8 +61,8 @@ pub struct Pool {
 
 impl Pool {
     /// What a source's directive says.
-    pub fn new(settings: Settings, timeout_ms: u64) -> Self {
-        Self { servers: Box::new(Servers::new(settings, timeout_ms)) }
+    pub fn new(settings: Settings, timeout_ms: u64) -> Result<Self, ring::Error> {
+        Ok(Self { servers: Box::new(Servers::new(settings, timeout_ms)?) })
     }
 
     /// Its servers, as they are configured.

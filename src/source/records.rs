@@ -7,17 +7,18 @@ use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use lru::LruCache;
-use ngx::ffi::{NGX_LOG_WARN, ngx_cycle, ngx_time};
+use ngx::ffi::NGX_LOG_WARN;
 use ngx::ngx_log_error;
 use twice_core::elements::Remembered;
 use twice_core::source::record::Record;
 use twice_core::store::Entry;
 
 use super::Source;
+use crate::seldom::Seldom;
 use crate::shm::Zone;
+use crate::sys;
 
 /// Most records of a worker.
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
@@ -88,24 +89,13 @@ pub fn parsed(raw: &[u8]) -> Option<Record> {
     Record::parse(raw).ok()
 }
 
-/// Tells the log of a record that can't be read (not whose: its key may be all that a session needs): one line a second, and how many others there were.
+/// Tells the log of a record that can't be read. Not whose: its key may be all that a session needs.
 pub fn tell_broken(source: &Source) {
-    static LAST: AtomicI64 = AtomicI64::new(0);
-    static SKIPPED: AtomicU64 = AtomicU64::new(0);
-    let now = ngx_time();
-    if LAST.swap(now, Ordering::Relaxed) == now {
-        SKIPPED.fetch_add(1, Ordering::Relaxed);
-        return;
-    }
-    let others = match SKIPPED.swap(0, Ordering::Relaxed) {
-        0 => String::new(),
-        count => format!(" ({count} more since the last line)"),
-    };
-    // SAFETY: nginx's running cycle.
-    let log = unsafe { (*ngx_cycle).log };
+    static SELDOM: Seldom = Seldom::new();
+    let Some(others) = SELDOM.others() else { return };
     ngx_log_error!(
         NGX_LOG_WARN,
-        log,
+        sys::log(),
         "twice: a record of source \"{}\" is no JSON: its fields are missing{}",
         source.name,
         others

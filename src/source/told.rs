@@ -1,37 +1,26 @@
 //! What the error log says of a server, or of a service: one line a second for each at most, and how many others there were.
 
-use std::cell::Cell;
 use std::fmt::Display;
 
-use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle, ngx_log_t, ngx_time};
+use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_NOTICE, NGX_LOG_WARN};
 use ngx::ngx_log_error;
 use twice_core::source::Failure;
 
+use crate::seldom::Seldom;
+use crate::sys;
+
 /// When its last line was written.
 #[derive(Default)]
-pub struct Told {
-    last: Cell<Option<i64>>,
-    skipped: Cell<u64>,
-}
+pub struct Told(Seldom);
 
 impl Told {
-    /// How many lines were left out, if one may be written now.
-    fn turn(&self) -> Option<u64> {
-        let now = ngx_time();
-        if self.last.replace(Some(now)) == Some(now) {
-            self.skipped.set(self.skipped.get() + 1);
-            return None;
-        }
-        Some(self.skipped.take())
-    }
-
     /// It did not answer as it should. `rest_ms`: it begins to rest, which is always told.
     pub fn failed(&self, who: &dyn Display, why: Failure, what: &dyn Display, rest_ms: Option<u64>) {
-        let Some(skipped) = self.turn().or_else(|| rest_ms.map(|_| self.skipped.take())) else { return };
+        let Some(skipped) = self.0.turn().or_else(|| rest_ms.map(|_| self.0.take_skipped())) else { return };
         let rest = rest_ms.map(|rest| format!(", it rests for {rest} ms")).unwrap_or_default();
         ngx_log_error!(
             NGX_LOG_ERR,
-            log(),
+            sys::log(),
             "twice: {} failed ({}): {}{}{}",
             who,
             why,
@@ -43,10 +32,10 @@ impl Told {
 
     /// It refused a command.
     pub fn refused(&self, who: &dyn Display, word: &str, text: &[u8]) {
-        let Some(skipped) = self.turn() else { return };
+        let Some(skipped) = self.0.turn() else { return };
         ngx_log_error!(
             NGX_LOG_WARN,
-            log(),
+            sys::log(),
             "twice: {} refused a command: {} {}{}",
             who,
             word,
@@ -57,7 +46,7 @@ impl Told {
 
     /// Its rest is over.
     pub fn answers_again(&self, who: &dyn Display) {
-        ngx_log_error!(NGX_LOG_NOTICE, log(), "twice: {} answers again", who);
+        ngx_log_error!(NGX_LOG_NOTICE, sys::log(), "twice: {} answers again", who);
     }
 }
 
@@ -70,9 +59,4 @@ impl Display for Others {
             count => write!(f, " ({count} more lines left out)"),
         }
     }
-}
-
-fn log() -> *mut ngx_log_t {
-    // SAFETY: nginx's running cycle has a log.
-    unsafe { (*ngx_cycle).log }
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use ngx::ffi::ngx_msec_t;
 use twice_core::health::{Health, Probe, Rules};
-use twice_core::ring::{Live, Ring};
+use twice_core::ring::{self, Live, Ring};
 use twice_core::source::Failure;
 use twice_core::source::figures::{ServerStat, Stat};
 
@@ -26,7 +26,7 @@ pub struct Servers {
     /// When a server rests.
     pub rules: Rules,
     told: Box<[Told]>,
-    ring: RefCell<Option<Ring>>,
+    ring: RefCell<Ring>,
     all: Live,
     /// For the distribution of that name.
     random: Cell<u32>,
@@ -36,23 +36,22 @@ pub struct Servers {
 
 impl Servers {
     /// See [`super::Pool::new`].
-    pub fn new(settings: Settings, timeout_ms: u64) -> Self {
+    pub fn new(settings: Settings, timeout_ms: u64) -> Result<Self, ring::Error> {
         let rules = Rules {
             failure_limit: settings.server_failure_limit,
             retry_ms: settings.server_retry_timeout_ms,
             probe_ms: timeout_ms.saturating_add(PROBE_MS),
         };
-        Self {
+        Ok(Self {
             timeout_ms: ngx_msec_t::try_from(timeout_ms).unwrap_or(ngx_msec_t::MAX / 4),
             rules,
             told: settings.servers.iter().map(|_| Told::default()).collect(),
-            // That there is one was seen when the directive was read.
-            ring: RefCell::new(settings.ring().ok()),
+            ring: RefCell::new(settings.ring()?),
             all: Live::all(settings.servers.len()),
             random: Cell::new(0),
             connections: OnceCell::new(),
             settings,
-        }
+        })
     }
 
     /// A server as it is configured.
@@ -92,7 +91,7 @@ impl Servers {
         let random = self.random.get().wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         self.random.set(random);
         // The lower bits of such a number take turns.
-        self.ring.borrow_mut().as_mut()?.server_of(key, &live, random >> 8)
+        self.ring.borrow_mut().server_of(key, &live, random >> 8)
     }
 
     fn live(&self) -> Live {
