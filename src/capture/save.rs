@@ -34,6 +34,7 @@ pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) ->
         personal: parts.personal,
         includes: parts.includes,
         sources: parts.sources,
+        volatile: parts.volatile,
     };
     save(request, snapshot, &program, parts.literals, runs(&program, parts.literals.len()))
 }
