@@ -89,6 +89,8 @@ fn take_head<'a>(request: Request<'a>, zone: &Zone, taken: Option<Taken>) -> Opt
     let head = match taken.as_ref()? {
         Taken::Held(held, _) => head_of(request, held.page()),
         Taken::Pinned(pin, _) => zone.store().and_then(|store| head_of(request, store.page(pin)?)),
+        // A page, then, and no rules.
+        Taken::Kept(_) => None,
     };
     deliver::let_go(zone, taken);
     head

@@ -186,7 +186,8 @@ impl Recording {
         if self.length.is_some_and(|promised| promised != self.seen) {
             self.give_up(request, Reason::Incomplete);
         }
-        let Some(snapshot) = &self.snapshot else { return };
+        let Some(snapshot) = &mut self.snapshot else { return };
+        snapshot.set_body_len(self.seen);
         let saved = match &self.body {
             Body::Plain(body) => save::plain(request, snapshot, body),
             Body::Tagged(tagged) => save::tagged(request, snapshot, &tagged.compiler),
