@@ -10,13 +10,15 @@ mod names;
 mod stale;
 mod valid;
 mod varies;
+mod withheld;
 
 pub use control::{CacheControl, Control, Lifetime};
 pub use facts::{Facts, Fate, Note};
 pub use names::{BadName, HeaderKey, HeaderNames};
 pub use stale::{BadWord, FOR_EVER, Factor, Failure, Freshness, Times, UseStale, Windows, ends_the_page};
 pub use valid::{BadStatus, Valid};
-pub use varies::{OF_A_PART, Varies, WITHHELD};
+pub use varies::{Varies, dimension_of};
+pub use withheld::{BadVary, BadWithheld, MAX_WITHHELD, OF_A_PART, WITHHELD, Withheld, may_vary_by};
 
 use crate::outcome::Reason;
 

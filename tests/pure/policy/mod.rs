@@ -7,3 +7,4 @@ mod names;
 mod stale;
 mod valid;
 mod varies;
+mod withheld;
