@@ -18,6 +18,7 @@ mod placement;
 mod purge;
 mod reload;
 mod seams;
+mod security;
 mod sessions;
 mod snapshot;
 mod source_figures;
