@@ -16,6 +16,7 @@ mod languages;
 mod memcached;
 mod placement;
 mod purge;
+mod recipes;
 mod reload;
 mod seams;
 mod security;
