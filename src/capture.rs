@@ -397,7 +397,7 @@ fn varied(request: Request<'_>, conf: &LocConf, facts: &Facts<'_>) -> Option<Res
     let (base, rules): (&[u8], &[u8]) = unsafe { (&*ctx.base_key, &*ctx.rules) };
     let mut stated = if base.is_empty() {
         // Not looked up: the location's rules are not meant.
-        Ok(facts.varies.dimensions(conf.vary_language()))
+        Ok(facts.varies.dimensions(conf.vary_language(), conf.withheld()))
     } else {
         variant::stated(conf, &facts.varies)
     };
