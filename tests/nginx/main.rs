@@ -18,6 +18,7 @@ mod placement;
 mod purge;
 mod recipes;
 mod reload;
+mod rfc9111;
 mod seams;
 mod security;
 mod sessions;
