@@ -28,6 +28,7 @@ mod steering;
 mod subtleties;
 mod tags;
 mod torture;
+mod validation;
 mod variants;
 mod via;
 mod zone;
