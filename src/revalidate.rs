@@ -205,7 +205,8 @@ pub fn exchange(request: Request<'_>, conf: &LocConf) -> Option<Exchange> {
     match new.stored {
         Ok(()) => flight::stored(request),
         Err(reason) => {
-            if ends_the_page(status, reason) {
+            // Where there is no room for two of it, it is fetched anew the next time.
+            if ends_the_page(status, reason) || reason == Reason::NoRoom {
                 asked(request)?.remove();
             }
             flight::not_stored(request, reason, status);

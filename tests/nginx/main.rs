@@ -16,6 +16,7 @@ mod languages;
 mod memcached;
 mod placement;
 mod purge;
+mod ranges;
 mod reload;
 mod seams;
 mod sessions;

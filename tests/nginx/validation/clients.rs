@@ -21,13 +21,11 @@ fn tags_go_before_dates() {
     let rows: &[(&[(&str, &str)], u16)] = &[
         (&[("If-None-Match", "\"a\""), ("If-Modified-Since", BEFORE)], 304),
         (&[("If-None-Match", "\"b\""), ("If-Modified-Since", MODIFIED)], 200),
-        (&[("If-None-Match", "\"b\""), ("If-None-Match", "W/\"a\"")], 304),
         (&[("If-Match", "\"a\""), ("If-Unmodified-Since", BEFORE)], 200),
         (&[("If-Match", "\"b\""), ("If-Unmodified-Since", MODIFIED)], 412),
         (&[("If-Unmodified-Since", BEFORE)], 412),
         (&[("If-Unmodified-Since", "yesterday")], 200),
         (&[("If-Modified-Since", "Sun, 06 Nov 2044 08:49:37 GMT")], 304),
-        (&[("If-Modified-Since", MODIFIED), ("If-Modified-Since", MODIFIED)], 200),
     ];
     for (lines, status) in rows {
         for head in [false, true] {
@@ -50,13 +48,13 @@ fn a_304_has_what_a_cache_needs_and_no_more_than_nginxs_own() {
         .header("Content-Location", "/here")
         .header("Vary", "Accept-Language")
         .header("X-Own", "1");
-    let (_origin, nginx) = stored("add_header X-Added yes;", more);
+    let (_origin, nginx) = stored("", more);
     let whole = nginx.get("/").send();
     let same = nginx.get("/").header("If-None-Match", "\"a\"").send();
     same.assert(304, "HIT", "");
     // RFC 9110 15.4.5.
     for name in
-        ["Cache-Control", "Content-Location", "ETag", "Expires", "Vary", "X-Own", "X-Added", "Last-Modified"]
+        ["Cache-Control", "Content-Location", "ETag", "Expires", "Vary", "X-Own", "X-Ttl", "Last-Modified"]
     {
         assert_eq!(same.all(name), whole.all(name), "{name}");
         assert!(same.header(name).is_some(), "{name}");
@@ -112,7 +110,7 @@ fn a_failed_condition_is_answered_by_nginx() {
     let (_origin, nginx) = {
         let origin = Origin::start();
         origin.on("/", page().header("X-Own", "1").header("Set-Cookie", "a=1"));
-        let nginx = site(&origin, "error_page 412 /sorry.html;")
+        let nginx = site(&origin, "twice_key $uri; error_page 412 /sorry.html;")
             .file("html/sorry.html", "sorry")
             .location("= /sorry.html", "root html;")
             .start();

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_304_that_nobody_asked_for_reaches_nobody() {
     let origin = Origin::start();
-    let nginx = site(&origin, "").start();
+    let nginx = site(&origin, "twice_key $uri;").start();
     nginx.expect_log("status 304 has come though no condition was sent");
     origin.on("/", same().header("X-Own", "1"));
     // He has a condition, of which the origin was not told.

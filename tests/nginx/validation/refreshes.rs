@@ -6,6 +6,7 @@ fn stale_site(origin: &Origin) -> Setup {
     Nginx::twice()
         .http("add_header X-Ttl $twice_ttl always; twice_stale_factor 1000;")
         .location("/", format!("twice pages; proxy_pass {};", origin.url()))
+        .figures()
 }
 
 /// Stores a page and waits until it is stale; the answer of the origin to the refresh is this.
