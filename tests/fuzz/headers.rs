@@ -71,11 +71,7 @@ fn response(status: u16, options: u16, lines: &[u8]) {
     if let Ok(seconds) = verdict.store {
         assert!(seconds > 0 && seconds <= MAX_LIFETIME && !never_stored(status));
         assert!(!rules.no_store && !facts.varies.is_beyond() && !facts.encoded);
-<<<<<<< HEAD
         assert!(facts.varies.dimensions(true, &Withheld::default()).len() <= MAX_DIMENSIONS);
-        assert!(control || !facts.set_cookie && !facts.cache_control.forbids());
-=======
-        assert!(facts.varies.dimensions(true).len() <= MAX_DIMENSIONS);
         // What is honored alone, or first, and forbids, is obeyed.
         let first = *honor == honors[1] && facts.surrogate.is_none() && facts.accel.is_none();
         let targeted = facts.targeted.read(b"cdn-cache-control");
@@ -86,7 +82,6 @@ fn response(status: u16, options: u16, lines: &[u8]) {
             assert!(!targeted.forbids(status));
         }
         assert!(honor.has(&Steer::Control) || verdict.age >= facts.dates.age.unwrap_or(0));
->>>>>>> pol
     }
     assert!(!verdict.tags || tags != Tags::Off && (control || tags == Tags::All));
 }
