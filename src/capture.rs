@@ -23,7 +23,7 @@ use ngx::ffi::{
 };
 use ngx::ngx_log_error;
 use twice_core::outcome::{CacheStatus, Reason};
-use twice_core::policy::{Facts, Fate, Lifetime, Note, Rules, decide};
+use twice_core::policy::{Facts, Fate, Honor, Lifetime, Note, Rules, decide};
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
@@ -167,7 +167,7 @@ unsafe extern "C" fn outward_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
 /// An answer in place of the one that was decided on, such as the range filter's 416: never stored.
 fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let mut facts = Facts::new(conf.headers());
-    read_lines(request, &mut facts, usize::MAX);
+    read_lines(request, &mut facts, conf.steering.honor(), usize::MAX);
     // SAFETY: a live request.
     unsafe { (*request.raw()).set_disable_not_modified(0) };
     let ctx = ctx::get(request)?;
@@ -180,7 +180,12 @@ fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
 
 /// Hands the header lines over, takes the control lines out, and gives those that may be stored: not the
 /// first `before`, which are another answer's.
-fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec<*const ngx_table_elt_t> {
+fn read_lines(
+    request: Request<'_>,
+    facts: &mut Facts<'_>,
+    honor: &Honor,
+    before: usize,
+) -> Vec<*const ngx_table_elt_t> {
     let mut kept = Vec::new();
     for (i, line) in request.lines_out().enumerate() {
         // SAFETY: a line of this live request; a deleted one has hash 0.
@@ -195,20 +200,44 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec
             log_note(request, name, value, note);
         }
         match fate {
-            Fate::Keep if i >= before => kept.push(line.cast_const()),
-            Fate::Keep | Fate::Once => {}
             // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
             Fate::Strip => unsafe { (*line).hash = 0 },
+            // SAFETY: as above.
+            Fate::Keep if honor.strips(name) => unsafe { (*line).hash = 0 },
+            Fate::Keep if i >= before => kept.push(line.cast_const()),
+            Fate::Keep | Fate::Once => {}
         }
     }
+    read_hidden(request, facts);
+    // SAFETY: lines of this live request.
+    kept.retain(|&line| !facts.withholds(unsafe { sys::pair(line).0 }));
     kept
+}
+
+/// Reads the lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or
+/// that the location hides from clients: they steer nginx's own cache, too.
+fn read_hidden(request: Request<'_>, facts: &mut Facts<'_>) {
+    let Some(ctx) = ctx::get(request) else { return };
+    let Some(lines) = request.upstream_lines(ctx.upstream_before) else { return };
+    for line in lines {
+        // SAFETY: a line of the upstream of this live request; a deleted one has hash 0.
+        let (name, value) = unsafe { if (*line).hash == 0 { continue } else { sys::pair(line) } };
+        let mut shown = request.lines_out();
+        // SAFETY: lines of this live request. A line that was just taken out was read all the same.
+        if !shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name)) {
+            if let (_, Some(note)) = facts.line(name, value) {
+                log_note(request, name, value, note);
+            }
+        }
+    }
 }
 
 /// Reads and decides on an origin's answer; none when memory ran out.
 fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let r = request.raw();
     let mut facts = Facts::new(conf.headers());
-    let kept = read_lines(request, &mut facts, ctx::get(request)?.lines_before);
+    let before = ctx::get(request)?.lines_before;
+    let kept = read_lines(request, &mut facts, conf.steering.honor(), before);
     // SAFETY: a live request, its location's merged hash, nginx's own test of its own array.
     let (status, type_has_tags, no_store, length) = unsafe {
         let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
@@ -220,15 +249,29 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         };
         (status, !ngx_http_test_content_type(r, types).is_null(), no_store, (*r).headers_out.content_length_n)
     };
+    // A file has the time alone.
+    // SAFETY: a live request.
+    let last_modified = unsafe { (*r).headers_out.last_modified_time };
+    if last_modified != -1 {
+        facts.dates.last_modified.get_or_insert(last_modified);
+    }
+    let ctx = ctx::get(request)?;
+    let no_store = no_store || ctx.wanted.no_store;
+    let delay = if ctx.asked_ms == 0 { 0 } else { shm::now_ms().saturating_sub(ctx.asked_ms) / 1000 };
     let rules = Rules {
         valid: conf.valid(),
         tags: conf.tags(),
         type_has_tags,
+        honor: conf.steering.honor(),
+        statuses: conf.steering.statuses(),
+        heuristic: conf.steering.heuristic(),
+        set_cookie: conf.steering.set_cookie(),
         authorization: request.header_in(b"authorization").is_some() || refresh::is_somebodys(request),
         no_store,
         now: ngx::ffi::ngx_time(),
         stale_factor: conf.stale_factor(),
         use_stale: conf.use_stale(),
+        delay,
     };
     let verdict = decide(status, &facts, &rules);
     let stated = varied(request, conf, &facts)?;
@@ -294,6 +337,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         // SAFETY: empty, or in the pool of this live request.
         let varies = !unsafe { &*ctx.rules }.is_empty();
         let forward = match ctx.status {
+            Some(_) if ctx.by_request => "request",
             Some(CacheStatus::Miss) if varies => "vary-miss",
             Some(status) => status.forward(),
             None if ctx.reason == Reason::Method => "method",
@@ -353,8 +397,9 @@ fn at_the_end(request: Request<'_>, ctx: *mut Ctx) -> Option<()> {
 }
 
 fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
-    let Note::Lifetime(lifetime) = note;
+    let (Note::Lifetime(lifetime) | Note::Over(lifetime)) = note;
     let what = match lifetime {
+        Lifetime::Malformed if matches!(note, Note::Over(_)) => "holds no number of seconds, taken as 0",
         Lifetime::Malformed => "holds no number of seconds, taken as not given",
         Lifetime::Saturated => "holds a number that is too large, taken as 2147483648 seconds",
         Lifetime::Seconds(_) => return,

@@ -8,6 +8,7 @@ mod directives;
 mod endpoints;
 mod setters;
 mod sources;
+mod steering;
 mod visitors;
 mod zones;
 
@@ -36,6 +37,7 @@ use crate::sys::{self, Request};
 
 pub use directives::COMMANDS;
 use sources::Declared;
+use steering::Steering;
 
 /// `twice_zone`s, and who asked for which; A/B tests.
 #[derive(Default)]
@@ -113,6 +115,8 @@ pub struct LocConf {
     /// `twice_stale_factor`; stays unset where no block names it.
     stale_factor: ngx_uint_t,
     use_stale: ngx_uint_t,
+    /// Which responses are stored.
+    pub steering: Steering,
     /// `twice_include_timeout`.
     pub include_timeout: ngx_msec_t,
 }
@@ -361,6 +365,7 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.lock_age = UNSET;
         conf.stale_factor = UNSET;
         conf.use_stale = UNSET;
+        conf.steering = Steering::unset();
         conf.include_timeout = UNSET;
     }
     conf.cast()
@@ -442,6 +447,8 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
         inherit(pool, &mut child.headers, &mut parent.headers, HeaderNames::default)?;
         inherit(pool, &mut child.vary_cookies, &mut parent.vary_cookies, Dimensions::default)?;
         child.varies = sys::pool_box(pool, varied(child))?;
+        let names = &*child.headers;
+        child.steering.merge(cf, &mut parent.steering, names)?;
     }
     // SAFETY: nginx's own merge of what its own setter filled.
     let rc = unsafe {

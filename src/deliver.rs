@@ -325,6 +325,8 @@ fn header<'a>(request: Request<'a>, way: Way, fixed: &Fixed, view: &View<'a>) ->
                 (*out).server = line;
             } else if name.eq_ignore_ascii_case(b"expires") {
                 (*out).expires = line;
+            } else if name.eq_ignore_ascii_case(b"date") {
+                (*out).date = line;
             }
         }
         if !head.location.is_empty() {

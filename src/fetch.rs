@@ -23,6 +23,7 @@ use crate::guard::guarded;
 use crate::language;
 use crate::leaving;
 use crate::outward;
+use crate::shm;
 use crate::stand_in;
 use crate::sys::{self, DECLINED, OK, Request};
 
@@ -48,6 +49,9 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
         else {
             return DECLINED;
         };
+        if let Some(ctx) = ctx::get(request) {
+            ctx.asked_ms = shm::now_ms();
+        }
         // SAFETY: a live request; a list head is plain memory.
         let original = unsafe { (*r).headers_in.headers };
         if !exchange(request, conf::of(request), stage == Stage::Fetch) {

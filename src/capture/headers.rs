@@ -4,7 +4,7 @@ use ngx::ffi::{ngx_http_time, ngx_table_elt_t};
 use twice_core::marks::Keys;
 use twice_core::outcome::{Reason, ReasonKind};
 use twice_core::page::{self, Head, Program};
-use twice_core::policy::{CacheControl, Facts, HeaderNames, Varies};
+use twice_core::policy::{CacheControl, Facts, HeaderNames, Varies, is_targeted};
 use twice_core::variants::Dimensions;
 
 use crate::sys::{self, Request};
@@ -62,7 +62,7 @@ impl Snapshot {
             status: u16::try_from(out.status).ok()?,
             content_type: content_type.get(..out.content_type_len).unwrap_or(content_type).to_vec(),
             charset: charset.to_vec(),
-            last_modified_time: out.last_modified_time,
+            last_modified_time: if facts.withholds(b"last-modified") { -1 } else { out.last_modified_time },
             keys: facts.keys.clone(),
             varies: facts.varies.clone(),
             stated,
@@ -88,11 +88,11 @@ impl Snapshot {
             }
         }
         // A static file has the time alone; nginx formats it on each answer, we once.
-        if snapshot.last_modified.is_empty() && out.last_modified_time != -1 {
+        if snapshot.last_modified.is_empty() && snapshot.last_modified_time != -1 {
             let mut text = [0; 64];
             // SAFETY: nginx writes 29 bytes, "Sun, 06 Nov 1994 08:49:37 GMT", and gives their end.
             let len = unsafe {
-                let end = ngx_http_time(text.as_mut_ptr(), out.last_modified_time);
+                let end = ngx_http_time(text.as_mut_ptr(), snapshot.last_modified_time);
                 end.offset_from_unsigned(text.as_ptr().cast_mut())
             };
             snapshot.last_modified = text.get(..len)?.to_vec();
@@ -144,7 +144,8 @@ impl Snapshot {
 
 /// Lines that tell other caches how long they may keep a page.
 fn is_outward(name: &[u8]) -> bool {
-    is_one_of(name, &[b"expires", b"pragma", b"cdn-cache-control"])
+    is_one_of(name, &[b"expires", b"pragma", b"surrogate-control", b"x-accel-expires"])
+        || is_targeted(&name.to_ascii_lowercase())
 }
 
 /// Lines that speak of the very bytes, which tags change.

@@ -1,5 +1,6 @@
 //! What an answer says it varies by: `Vary`, the header that names cookies, the one that names A/B tests.
 
+use super::directives::{elements, is_token};
 use super::{HeaderKey, HeaderNames};
 use crate::variants::{Dimension, Dimensions};
 
@@ -125,11 +126,6 @@ impl Varies {
     }
 }
 
-/// The elements of a list, empty ones left out (RFC 9110 5.6.1).
-fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
-}
-
 fn has(list: &[u8], name: &[u8]) -> bool {
     elements(list).any(|other| other.eq_ignore_ascii_case(name))
 }
@@ -143,9 +139,4 @@ fn put(list: &mut Vec<u8>, name: &[u8]) {
         list.extend_from_slice(b", ");
     }
     list.extend_from_slice(name);
-}
-
-/// A header's name (RFC 9110 5.6.2).
-fn is_token(name: &[u8]) -> bool {
-    name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }
