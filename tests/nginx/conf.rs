@@ -2,6 +2,7 @@
 
 mod serving;
 mod sources;
+mod steering;
 mod visitors;
 
 use fixture::process::SIGHUP;

@@ -17,6 +17,7 @@ mod memcached;
 mod placement;
 mod purge;
 mod reload;
+mod rfc9111;
 mod seams;
 mod sessions;
 mod snapshot;

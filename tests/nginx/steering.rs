@@ -303,8 +303,9 @@ fn ordinary_headers_steer_where_the_control_header_does_not() {
         "no-cache",
         "max-age=60, private",
         "NO-STORE, max-age=60",
-        "private=\"X-Own\", max-age=60",
-        "no-cache=\"Set-Cookie\", s-maxage=9",
+        "private=\"\", max-age=60",
+        "private=\"Content-Type\", max-age=60",
+        "max-age=60, x=\"never closed",
         "public,no-store;max-age=60",
     ];
     let two_lines = caching("max-age=60").header("Cache-Control", "private");
