@@ -26,6 +26,7 @@ pub mod outcome;
 pub mod page;
 pub mod policy;
 pub mod purge;
+pub mod reference;
 pub mod ring;
 pub mod shares;
 pub mod snapshot;

@@ -20,6 +20,7 @@ mod outcome;
 mod page;
 mod policy;
 mod purge;
+mod reference;
 mod ring;
 mod shares;
 mod snapshot;

@@ -23,9 +23,14 @@ use suite::{Kind, Outcome, Suite, Test, groups};
 const TRIES: usize = 3;
 
 /// Configurations of Twice: name, what stands in the location before `proxy_pass`.
-const WAYS: [(&str, &str); 1] = [
+const WAYS: [(&str, &str); 2] = [
     // As RFC 9111 has it: nothing is served after its time that its origin did not allow.
     ("default", "twice pages;\ntwice_stale_factor 1;\nproxy_pass_header Date;"),
+    // And what is off by default.
+    (
+        "all",
+        "twice pages;\ntwice_stale_factor 1;\nproxy_pass_header Date;\ntwice_request_control on;\ntwice_heuristic 10%;",
+    ),
 ];
 
 /// As nginx's documentation shows it.
