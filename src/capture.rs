@@ -19,19 +19,23 @@ use std::ffi::c_void;
 use ngx::ffi::{
     NGX_LOG_WARN, ngx_http_cleanup_add, ngx_http_output_header_filter_pt, ngx_http_request_t,
     ngx_http_test_content_type, ngx_http_test_predicates, ngx_http_top_header_filter, ngx_int_t,
-    ngx_table_elt_t,
 };
 use ngx::ngx_log_error;
+use twice_core::marks;
 use twice_core::outcome::{CacheStatus, Reason};
+use twice_core::page::PAGE_FORMAT;
 use twice_core::policy::{Facts, Fate, Honor, Lifetime, Note, Rules, decide};
+use twice_core::renewal::Line;
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
+use crate::stand_in::Exchange;
 use crate::sys::{self, DECLINED, ERROR, Request};
 use crate::{flight, include, leaving, outward, purge, refresh, shm, stand_in, variant};
 
+use headers::Lines;
 pub use headers::keep_private;
 pub use record::Capture;
 
@@ -84,7 +88,7 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     if include::is_fetch(request) {
         return next_header(request);
     }
-    let ok = guarded(false, || {
+    let gone_on = guarded(Next::Failed, || {
         flight::end_former(request);
         let conf = conf::of(request);
         if ctx::get(request).is_some_and(|ctx| ctx.reason == Reason::Method) || request.is_internal() {
@@ -93,16 +97,16 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         let answered = match ctx::get(request) {
             Some(ctx) if ctx.stage == Stage::Hit => {
                 let again = std::mem::replace(&mut ctx.answered, true);
-                return outward::add(request, conf, again).is_some();
+                return Next::when(outward::add(request, conf, again).is_some());
             }
             Some(ctx) => std::mem::replace(&mut ctx.answered, true),
             None => {
-                let Some(zone) = conf.zone() else { return true };
+                let Some(zone) = conf.zone() else { return Next::Filter };
                 // Not asked for by the phase handler: an answer of nginx itself, or of a handler that
                 // stands before it. Its tags are filled; it is not stored.
                 let early = Ctx { answered: true, ..Ctx::new(zone, Reason::Early) };
                 if ctx::set(request, early).is_none() {
-                    return false;
+                    return Next::Failed;
                 }
                 false
             }
@@ -110,24 +114,47 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         let done = if answered {
             second_answer(request, conf)
         } else {
-            match stand_in::exchange(request) {
-                Some(true) => {
-                    flight::failed(request);
-                    Some(())
-                }
-                Some(false) => answer(request, conf),
-                None => None,
+            match first_answer(request, conf) {
+                Some(Exchange::Refused(status)) => return Next::Refused(status),
+                other => other.map(|_| ()),
             }
         };
-        done.and_then(|()| outward::add(request, conf, answered)).is_some()
+        Next::when(done.and_then(|()| outward::add(request, conf, answered)).is_some())
     });
-    if !ok {
-        return ERROR;
+    match gone_on {
+        Next::Filter => {}
+        // nginx makes its own answer with this status.
+        Next::Refused(status) => return status,
+        Next::Failed => return ERROR,
     }
     match next_header(request) {
         // The page is wanted by others than the client that has left.
         ERROR if guarded(false, || leaving::is_alone(request)) => sys::OK,
         rc => rc,
+    }
+}
+
+/// Where an answer's header goes from the first filter.
+enum Next {
+    Filter,
+    Refused(ngx_int_t),
+    Failed,
+}
+
+impl Next {
+    fn when(ok: bool) -> Self {
+        if ok { Self::Filter } else { Self::Failed }
+    }
+}
+
+/// The answer to a client's request: read, or exchanged for a stored page. None when memory ran out.
+fn first_answer(request: Request<'_>, conf: &LocConf) -> Option<Exchange> {
+    match stand_in::exchange(request, false)? {
+        Exchange::No => answer(request, conf).map(|()| Exchange::No),
+        done => {
+            flight::failed(request);
+            Some(done)
+        }
     }
 }
 
@@ -178,15 +205,10 @@ fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     Some(())
 }
 
-/// Hands the header lines over, takes the control lines out, and gives those that may be stored: not the
+/// Hands the header lines over, takes the control lines out, and gives those that have to do with what is stored: not the
 /// first `before`, which are another answer's.
-fn read_lines(
-    request: Request<'_>,
-    facts: &mut Facts<'_>,
-    honor: &Honor,
-    before: usize,
-) -> Vec<*const ngx_table_elt_t> {
-    let mut kept = Vec::new();
+fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before: usize) -> Lines {
+    let (mut kept, mut stripped) = (Vec::new(), Vec::new());
     for (i, line) in request.lines_out().enumerate() {
         // SAFETY: a line of this live request; a deleted one has hash 0.
         let (name, value) = unsafe {
@@ -199,24 +221,34 @@ fn read_lines(
         if let Some(note) = note {
             log_note(request, name, value, note);
         }
+        let own = || (name.to_vec(), value.to_vec());
         match fate {
-            // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
-            Fate::Strip => unsafe { (*line).hash = 0 },
-            // SAFETY: as above.
-            Fate::Keep if honor.strips(name) => unsafe { (*line).hash = 0 },
-            Fate::Keep if i >= before => kept.push(line.cast_const()),
-            Fate::Keep | Fate::Once => {}
+            Fate::Keep if !honor.strips(name) => {
+                if i >= before {
+                    // SAFETY: a live request.
+                    let is_location = unsafe { std::ptr::eq(line, (*request.raw()).headers_out.location) };
+                    kept.push((own(), is_location));
+                }
+            }
+            Fate::Once => {}
+            Fate::Strip | Fate::Keep => {
+                if i >= before {
+                    stripped.push(own());
+                }
+                // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
+                unsafe { (*line).hash = 0 };
+            }
         }
     }
-    read_hidden(request, facts);
-    // SAFETY: lines of this live request.
-    kept.retain(|&line| !facts.withholds(unsafe { sys::pair(line).0 }));
-    kept
+    read_hidden(request, facts, &mut stripped);
+    kept.retain(|((name, _), _)| !facts.withholds(name));
+    let location = kept.iter().position(|(_, is_location)| *is_location);
+    Lines { kept: kept.into_iter().map(|(line, _)| line).collect(), stripped, location }
 }
 
 /// Reads the lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or
-/// that the location hides from clients: they steer nginx's own cache, too.
-fn read_hidden(request: Request<'_>, facts: &mut Facts<'_>) {
+/// that the location hides from clients: they steer nginx's own cache, too. Those that go on to hold are added to `stripped`.
+fn read_hidden(request: Request<'_>, facts: &mut Facts<'_>, stripped: &mut Vec<Line>) {
     let Some(ctx) = ctx::get(request) else { return };
     let Some(lines) = request.upstream_lines(ctx.upstream_before) else { return };
     for line in lines {
@@ -225,8 +257,13 @@ fn read_hidden(request: Request<'_>, facts: &mut Facts<'_>) {
         let mut shown = request.lines_out();
         // SAFETY: lines of this live request. A line that was just taken out was read all the same.
         if !shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name)) {
-            if let (_, Some(note)) = facts.line(name, value) {
+            let (fate, note) = facts.line(name, value);
+            if let Some(note) = note {
                 log_note(request, name, value, note);
+            }
+            // A `Date` is that of one answer.
+            if fate != Fate::Once && !name.eq_ignore_ascii_case(b"date") {
+                stripped.push((name.to_vec(), value.to_vec()));
             }
         }
     }
@@ -237,7 +274,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let r = request.raw();
     let mut facts = Facts::new(conf.headers());
     let before = ctx::get(request)?.lines_before;
-    let kept = read_lines(request, &mut facts, conf.steering.honor(), before);
+    let lines = read_lines(request, &mut facts, conf.steering.honor(), before);
     // SAFETY: a live request, its location's merged hash, nginx's own test of its own array.
     let (status, type_has_tags, no_store, length) = unsafe {
         let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
@@ -292,7 +329,10 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     // SAFETY: a live request.
     unsafe { (*r).set_disable_not_modified(u32::from(recording || verdict.tags)) };
     let snapshot = match stated {
-        Ok(stated) if recording => headers::Snapshot::take(request, &kept, &facts, stated),
+        Ok(stated) if recording => {
+            let recipe = recipe(request, conf, type_has_tags);
+            headers::Snapshot::take(request, lines, &facts, stated, recipe)
+        }
         _ => None,
     };
     match lifetime {
@@ -357,7 +397,7 @@ fn varied(request: Request<'_>, conf: &LocConf, facts: &Facts<'_>) -> Option<Res
     let (base, rules): (&[u8], &[u8]) = unsafe { (&*ctx.base_key, &*ctx.rules) };
     let mut stated = if base.is_empty() {
         // Not looked up: the location's rules are not meant.
-        Ok(facts.varies.dimensions(conf.vary_language()))
+        Ok(facts.varies.dimensions(conf.vary_language(), conf.withheld()))
     } else {
         variant::stated(conf, &facts.varies)
     };
@@ -394,6 +434,14 @@ fn at_the_end(request: Request<'_>, ctx: *mut Ctx) -> Option<()> {
         (*cleanup).data = ctx.cast();
     }
     Some(())
+}
+
+/// What a body is read by, in one number: whether and how tags are looked for. Pages that were made by another recipe, by
+/// another configuration or another Twice, are not renewed but made anew.
+pub fn recipe(request: Request<'_>, conf: &LocConf, type_has_tags: bool) -> u64 {
+    let sources = &conf::main_of_request(request).source_names;
+    let all = (PAGE_FORMAT, conf.tags(), type_has_tags, conf.delimiters(), conf.escape(), sources);
+    marks::of_key(format!("{all:?}").as_bytes())
 }
 
 fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {

@@ -6,6 +6,7 @@
 
 mod directives;
 mod endpoints;
+mod lines;
 mod setters;
 mod sources;
 mod steering;
@@ -27,9 +28,9 @@ use ngx::ngx_conf_log_error;
 use twice_core::ab::Test;
 use twice_core::key::Ignored;
 use twice_core::language::{Hosts, Languages};
-use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid};
+use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid, Withheld};
 use twice_core::template::{Delimiters, Escape};
-use twice_core::variants::{Dimension, Dimensions};
+use twice_core::variants::Dimensions;
 
 use crate::guard::guarded;
 use crate::source::Source;
@@ -101,10 +102,9 @@ pub struct LocConf {
     pub mark_dirty: *mut ngx_array_t,
     /// `twice_geo`: null is none.
     pub geo: *mut ngx_http_complex_value_t,
-    vary_cookies: *mut Dimensions,
+    lines: lines::Lines,
     /// `twice_max_variants`.
     pub max_variants: ngx_uint_t,
-    varies: *mut Dimensions,
     languages: *mut Languages,
     vary_language: ngx_uint_t,
     language_hosts: *mut Hosts,
@@ -179,8 +179,17 @@ impl LocConf {
 
     /// What pages vary by here, whatever the origin says.
     pub fn varies(&self) -> &Dimensions {
-        // SAFETY: merged, as above.
-        unsafe { &*self.varies }
+        self.lines.varies()
+    }
+
+    /// `twice_withhold`.
+    pub fn withheld(&self) -> &Withheld {
+        self.lines.withheld()
+    }
+
+    /// `twice_require_length`.
+    pub fn require_length(&self) -> bool {
+        self.lines.require_length()
     }
 
     /// `twice_lock`.
@@ -236,17 +245,6 @@ impl LocConf {
         // SAFETY: merged: null or as above.
         unsafe { self.ignored.as_ref() }
     }
-}
-
-/// What pages of a location vary by, whatever the origin says.
-fn varied(conf: &LocConf) -> Dimensions {
-    // SAFETY: merged: a set that lives as long as the configuration.
-    let mut all = unsafe { &*conf.vary_cookies }.clone();
-    if conf.vary_language() {
-        // There is room for it: the setter of cookies leaves one.
-        let _ = all.add(Dimension::Language);
-    }
-    all
 }
 
 /// The configuration of the request's location.
@@ -354,7 +352,7 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.headers = sys::unset_ptr();
         conf.geo = sys::unset_ptr();
         conf.mark_dirty = sys::unset_ptr();
-        conf.vary_cookies = sys::unset_ptr();
+        conf.lines.unset();
         conf.max_variants = UNSET;
         conf.languages = sys::unset_ptr();
         conf.vary_language = UNSET;
@@ -445,8 +443,8 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
         inherit(pool, &mut child.valid, &mut parent.valid, Valid::default)?;
         inherit(pool, &mut child.delimiters, &mut parent.delimiters, || Arc::new(Delimiters::default()))?;
         inherit(pool, &mut child.headers, &mut parent.headers, HeaderNames::default)?;
-        inherit(pool, &mut child.vary_cookies, &mut parent.vary_cookies, Dimensions::default)?;
-        child.varies = sys::pool_box(pool, varied(child))?;
+        let (names, by_language) = (&*child.headers, child.vary_language());
+        lines::merge(cf, pool, &mut parent.lines, &mut child.lines, names, by_language)?;
         let names = &*child.headers;
         child.steering.merge(cf, &mut parent.steering, names)?;
     }

@@ -113,6 +113,11 @@ pub struct Times {
 }
 
 impl Times {
+    /// When the page was made, seconds since the epoch.
+    pub fn made(self) -> i64 {
+        i64::try_from(self.created_ms / 1000).unwrap_or(i64::MAX)
+    }
+
     /// Seconds since the page was stored.
     pub fn age_seconds(self, now_ms: u64) -> u64 {
         now_ms.saturating_sub(self.created_ms) / 1000

@@ -359,6 +359,24 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether nothing but the end of the origin's connection has told where its answer ends: no length, no last chunk, no
+    /// last record of its protocol. Only when the answer has ended.
+    pub fn ended_with_its_connection(self) -> bool {
+        // SAFETY: a live request; its upstream and the pipe of a buffered answer live in the same pool.
+        unsafe {
+            let Some(upstream) = (*self.r).upstream.as_ref() else { return false };
+            // Else somebody else has answered: a file behind X-Accel-Redirect, an error page.
+            if upstream.header_sent() == 0 {
+                return false;
+            }
+            // -1 is nginx's word for "until the connection ends"; what sees an end of its own says so.
+            match upstream.pipe.as_ref().filter(|_| upstream.buffering() != 0) {
+                Some(pipe) => pipe.upstream_done() == 0 && pipe.length == -1,
+                None => upstream.length == -1,
+            }
+        }
+    }
+
     /// Adds a response header line whose bytes live in the pool or for ever.
     pub fn push_out(self, name: &'a [u8], value: &'a [u8]) -> Option<*mut ngx_table_elt_t> {
         // SAFETY: a live request's list.

@@ -89,6 +89,8 @@ fn take_head<'a>(request: Request<'a>, zone: &Zone, taken: Option<Taken>) -> Opt
     let head = match taken.as_ref()? {
         Taken::Held(held, _) => head_of(request, held.page()),
         Taken::Pinned(pin, _) => zone.store().and_then(|store| head_of(request, store.page(pin)?)),
+        // A page, then, and no rules.
+        Taken::Kept(_) => None,
     };
     deliver::let_go(zone, taken);
     head
@@ -188,7 +190,7 @@ fn header<'a>(request: Request<'a>, name: &[u8]) -> Result<Option<&'a [u8]>, Rea
 
 /// What an answer of this location varies by, as far as it says so itself and the configuration does.
 pub fn stated(conf: &LocConf, varies: &Varies) -> Result<Dimensions, Reason> {
-    let mut stated = varies.dimensions(conf.vary_language());
+    let mut stated = varies.dimensions(conf.vary_language(), conf.withheld());
     stated.add_all(conf.varies()).map_err(|_| Reason::Varies)?;
     Ok(stated)
 }

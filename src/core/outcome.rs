@@ -135,7 +135,7 @@ reasons! {
     Varies = "varies", NotStored;
     /// The response has a `Content-Encoding`: not every client could read it.
     ContentEncoding = "content_encoding", NotStored;
-    /// The origin's answer has two lengths: where it ends is anybody's guess.
+    /// The origin's answer has two lengths, or, where `twice_require_length` asks for it, no end of its own: whether it came whole is anybody's guess.
     Framing = "framing", NotStored;
     /// The page is larger than `max_object`, or than its zone can hold.
     TooLarge = "too_large", NotStored;

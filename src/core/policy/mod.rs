@@ -19,6 +19,7 @@ mod steering;
 mod targeted;
 mod valid;
 mod varies;
+mod withheld;
 
 pub use age::Dates;
 pub use cache_control::CacheControl;
@@ -33,7 +34,8 @@ pub use stale::{BadWord, FOR_EVER, Factor, Failure, Freshness, Times, UseStale, 
 pub use statuses::{Statuses, never_stored};
 pub use targeted::{Targeted, is_targeted};
 pub use valid::{BadStatus, Valid};
-pub use varies::{OF_A_PART, Varies, WITHHELD};
+pub use varies::{Varies, dimension_of};
+pub use withheld::{BadVary, BadWithheld, MAX_WITHHELD, OF_A_PART, WITHHELD, Withheld, may_vary_by};
 
 use crate::outcome::Reason;
 

@@ -14,6 +14,7 @@ mod statuses;
 mod targeted;
 mod valid;
 mod varies;
+mod withheld;
 
 use std::sync::LazyLock;
 
