@@ -151,7 +151,10 @@ impl Origin {
 
     /// What a 200 to a HEAD says of it. `length`: its `Content-Length`.
     pub fn of_head(&self, status: u16, lines: &[Line], length: Option<u64>) -> OfHead {
-        if status != 200 || self.status != 200 {
+        // What is stored is not encoded: this is about another representation.
+        let encoded =
+            first(lines, b"content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        if status != 200 || self.status != 200 || encoded {
             return OfHead::Nothing;
         }
         let same_tag = first(lines, b"etag")

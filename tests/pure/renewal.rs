@@ -128,6 +128,8 @@ fn a_head_renews_a_page_or_says_that_it_is_another() {
         (200, &[], Some(10), Nothing, "the same length is not the same page"),
         (200, &[], Some(11), Differs, "4.3.5: another length"),
         (200, &[], None, Nothing, "nothing to compare"),
+        (200, &[("ETag", "\"a\""), ("Content-Encoding", "gzip")], None, Nothing, "another representation"),
+        (200, &[("ETag", "\"a\""), ("Content-Encoding", "identity")], None, Renews, "none"),
         (304, both, Some(10), Nothing, "only a 200"),
         (404, both, Some(10), Nothing, "only a 200"),
         (500, &[], Some(11), Nothing, "only a 200"),
