@@ -22,6 +22,7 @@ mod outcome;
 mod page;
 mod policy;
 mod purge;
+mod reference;
 mod renewal;
 mod ring;
 mod shares;
