@@ -113,7 +113,7 @@ reasons! {
     Early = "early", NotLookedUp;
     /// The client left while its request waited for another one's fetch.
     Waiting = "waiting", NotStored;
-    /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store. What `post_action` asks for is treated alike.
+    /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store. What `post_action` asks for is treated alike. Of what `auth_request` and `mirror` ask for nobody reads a body: it is not looked up.
     Head = "head", NotStored;
     /// `twice_no_store` says so.
     NoStore = "no_store", NotStored;
