@@ -4,7 +4,7 @@
 //! own. Their answers must be the same, status, header lines and body, but for what [`told`] lists.
 //!
 //! Elsewhere: `return`, files, folders and redirects in `handlers.rs`, SSI and the addition module's parts in
-//! `delivery/routes.rs`, charset in `delivery.rs`, `expires` in `subtleties/headers.rs`, `error_page` beside stale pages
+//! `delivery/routes.rs` with who shares a page and not its access, charset in `delivery.rs`, `expires` in `subtleties/headers.rs`, `error_page` beside stale pages
 //! in `stale/instead.rs`, `limit_rate` in `delivery/large.rs`, access and refreshes in `stale/like_a_visitor.rs`.
 
 mod access;
