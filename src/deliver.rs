@@ -18,8 +18,8 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{
-    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_LOG_ALERT, ngx_chain_t, ngx_http_request_t, ngx_int_t,
-    ngx_pool_cleanup_add,
+    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_LOG_ALERT, ngx_chain_t, ngx_http_cleanup_add, ngx_http_request_t,
+    ngx_int_t, ngx_pool_cleanup_add,
 };
 use ngx::ngx_log_error;
 use twice_core::conditional::{Validators, Verdict};
@@ -35,7 +35,7 @@ pub use served::{Kept, Renewed};
 pub use waiting::{Rest, Waiting, rest};
 
 use crate::answer;
-use crate::ctx;
+use crate::ctx::{self, Ctx};
 use crate::guard::guarded;
 use crate::purge;
 use crate::refresh;
@@ -151,6 +151,34 @@ pub fn deliver(request: Request<'_>) -> ngx_int_t {
         Some(Rendered::Refused(status)) => status,
         None => failed,
     }
+}
+
+/// Lets go of the page that was found at the request's end, if nothing has come of it by then; none when memory ran out,
+/// and the page is let go of. A page that is rendered right after the lookup does without.
+pub fn hold_on(request: Request<'_>) -> Option<()> {
+    unsafe extern "C" fn release(data: *mut c_void) {
+        guarded((), || {
+            // SAFETY: the context, in the pool of the request that ends; its zone outlives the requests of its cycle.
+            unsafe {
+                let ctx = &mut *data.cast::<Ctx>();
+                let_go(&*ctx.zone, ctx.held.take());
+            }
+        });
+    }
+    let ctx = ctx::get(request)?;
+    // SAFETY: a live request; the cleanup is ours to fill.
+    let cleanup = unsafe { ngx_http_cleanup_add(request.raw(), 0) };
+    if cleanup.is_null() {
+        // SAFETY: the zone of the request's location.
+        let_go(unsafe { &*ctx.zone }, ctx.held.take());
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe {
+        (*cleanup).handler = Some(release);
+        (*cleanup).data = ptr::from_mut(ctx).cast();
+    }
+    Some(())
 }
 
 fn send_and_renew(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
