@@ -237,6 +237,8 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let max = unsafe { (*ctx.zone).max_object() };
     let lifetime = match (ctx.stage, verdict.store) {
         (Stage::Fetch, Ok(_)) if request.upstream_lengths() > 1 => Err(Reason::Framing),
+        // nginx has a compressed file for those who can read it (`gzip_static`), and has looked who asks.
+        (Stage::Fetch, Ok(_)) if request.is_negotiated() => Err(Reason::Varies),
         (Stage::Fetch, Ok(_)) if u64::try_from(length).is_ok_and(|n| n > max as u64) => Err(Reason::TooLarge),
         (Stage::Fetch, verdict) => {
             verdict.and_then(|seconds| stated.as_ref().map_err(|why| *why).map(|_| seconds))

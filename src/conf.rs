@@ -279,22 +279,24 @@ pub fn returns(request: Request<'_>) -> bool {
 
 type ReturnCode = unsafe extern "C" fn(*mut ngx_http_script_engine_t);
 
-/// Looks up the rewrite module by name: the module must load into an nginx without it, too.
+/// The context index of one of nginx's modules, `usize::MAX` where it is not there: ours must load into an nginx without
+/// it, too.
 ///
 /// # Safety
 /// `cf` must be the running configuration.
-unsafe fn find_rewrite(cf: *mut ngx_conf_t) {
+pub unsafe fn index_of_module(cf: *mut ngx_conf_t, wanted: &CStr) -> usize {
     // SAFETY: the cycle's list of modules ends with null; names are C strings.
     unsafe {
         let mut module = (*(*cf).cycle).modules;
         while !(*module).is_null() {
             let name = (**module).name;
-            if !name.is_null() && CStr::from_ptr(name) == c"ngx_http_rewrite_module" {
-                REWRITE.store((**module).ctx_index, Ordering::Relaxed);
+            if !name.is_null() && CStr::from_ptr(name) == wanted {
+                return (**module).ctx_index;
             }
             module = module.add(1);
         }
     }
+    usize::MAX
 }
 
 /// The main configuration while it is read.
@@ -487,7 +489,8 @@ pub unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, _conf: *mut c_void) -> *
 unsafe fn check(cf: *mut ngx_conf_t) -> bool {
     // SAFETY: the caller's promise.
     let main = unsafe {
-        find_rewrite(cf);
+        REWRITE.store(index_of_module(cf, c"ngx_http_rewrite_module"), Ordering::Relaxed);
+        crate::mirror::find_module(cf);
         main_of(cf)
     };
     // SAFETY: zones of this configuration; their names live in its pool.

@@ -2,7 +2,7 @@
 //!
 //! The lookup stands in the PRECONTENT phase: rewrites, access and authentication have run by then, so
 //! that a stored page is served to those only who could have fetched it. It is the first handler of
-//! its phase; a hit returns NGX_OK, which skips the others (try_files, mirror) and goes on to the
+//! its phase; a hit returns NGX_OK, which skips the others (try_files; mirror, see [`crate::mirror`]) and goes on to the
 //! content phase, where [`crate::deliver`] answers. A miss goes on as if nothing had been asked, but for
 //! [`crate::fetch`] in front of the location's own handler.
 //!
@@ -28,7 +28,7 @@ use crate::shm::{self, Zone};
 use crate::sys::{AGAIN, DECLINED, ERROR, OK, Request};
 use crate::variant;
 use crate::wait::Turn;
-use crate::{deliver, fetch, flight, identity, include, language, purge, refresh, stand_in, wait};
+use crate::{deliver, fetch, flight, identity, include, language, mirror, purge, refresh, stand_in, wait};
 
 /// Adds the phase handlers.
 ///
@@ -102,6 +102,9 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
         }
         match look_up(request, conf, zone, true) {
             Some(Stage::Hit) => {
+                if !mirror::hit(request) {
+                    return ERROR;
+                }
                 // SAFETY: a live request.
                 unsafe { (*r).content_handler = Some(deliver::content_handler) };
                 OK

@@ -37,6 +37,7 @@ mod identity;
 mod include;
 mod language;
 mod leaving;
+mod mirror;
 mod outward;
 mod purge;
 mod refresh;

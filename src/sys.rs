@@ -363,6 +363,16 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether nginx has chosen what to answer by the client's `Accept-Encoding`. Only before nginx's own filters: they
+    /// choose by themselves on each answer.
+    pub fn is_negotiated(self) -> bool {
+        // SAFETY: a live request.
+        #[cfg(ngx_gzip)]
+        return unsafe { (*self.r).gzip_vary() } != 0;
+        #[cfg(not(ngx_gzip))]
+        false
+    }
+
     /// Adds a response header line whose bytes live in the pool or for ever.
     pub fn push_out(self, name: &'a [u8], value: &'a [u8]) -> Option<*mut ngx_table_elt_t> {
         // SAFETY: a live request's list.
