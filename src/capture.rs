@@ -222,12 +222,12 @@ fn read_hidden(request: Request<'_>, facts: &mut Facts<'_>) {
     for line in lines {
         // SAFETY: a line of the upstream of this live request; a deleted one has hash 0.
         let (name, value) = unsafe { if (*line).hash == 0 { continue } else { sys::pair(line) } };
-        let mut shown = request.lines_out();
         // SAFETY: lines of this live request. A line that was just taken out was read all the same.
-        if !shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name)) {
-            if let (_, Some(note)) = facts.line(name, value) {
-                log_note(request, name, value, note);
-            }
+        let is_it = |shown: *mut ngx_table_elt_t| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name);
+        if !request.lines_out().any(is_it)
+            && let (_, Some(note)) = facts.line(name, value)
+        {
+            log_note(request, name, value, note);
         }
     }
 }
