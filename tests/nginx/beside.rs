@@ -17,6 +17,10 @@ mod mirror;
 mod slices;
 mod ways;
 
+use std::fs;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
 use fixture::{Answer, Nginx, Origin, Received, Request, Response, Setup};
 
 /// A location's, or a server's, lines with Twice. What is steered by nothing else is kept for a minute.
@@ -41,8 +45,9 @@ impl Beside {
     fn start(shape: impl Fn(Setup, &str, &str) -> Setup) -> Self {
         let side = |setup: Setup, twice: &str| {
             let origin = Origin::start();
-            let nginx = shape(setup, &origin.url(), twice).start();
-            Side { nginx, origin }
+            let setup = shape(setup, &origin.url(), twice);
+            make_old(&setup.folder().join("html"));
+            Side { nginx: setup.start(), origin }
         };
         Self {
             with: side(Nginx::bare().http("twice_zone pages 16m;"), TWICE),
@@ -98,6 +103,18 @@ impl Beside {
             && ours.body == plain.body;
         assert!(same, "{path} with Twice: {ours:?}\n{}\nwithout: {plain:?}\n{}", ours.text(), plain.text());
         ours
+    }
+}
+
+/// Gives all files below a folder, if it is there, one time, of which nginx makes `Last-Modified` and `ETag`.
+fn make_old(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            make_old(&path);
+        } else {
+            fs::OpenOptions::new().write(true).open(path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        }
     }
 }
 

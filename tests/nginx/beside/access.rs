@@ -160,10 +160,10 @@ fn any_or_all_that_is_asked_for_satisfies() {
         both.on(path, shared("secret"));
     }
     for cache in ["MISS", "HIT"] {
-        assert_eq!(both.ask("/any", &outside).status, 401);
+        assert_eq!(both.ask("/any", outside).status, 401);
         both.ask("/any", |r| ann(outside(r))).assert(200, cache, "secret");
-        both.hit("/any", &inside);
-        assert_eq!(both.ask("/all", &inside).status, 401);
+        both.hit("/any", inside);
+        assert_eq!(both.ask("/all", inside).status, 401);
         assert_eq!(both.ask("/all", |r| ann(outside(r))).status, 403);
         both.ask("/all", |r| ann(inside(r))).assert(200, cache, "secret");
         both.hit("/all", |r| ann(inside(r)));
