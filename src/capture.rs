@@ -13,6 +13,7 @@ mod outgoing;
 mod place;
 mod record;
 mod save;
+mod tags;
 
 use std::ffi::c_void;
 
@@ -23,7 +24,7 @@ use ngx::ffi::{
 };
 use ngx::ngx_log_error;
 use twice_core::outcome::{CacheStatus, Reason};
-use twice_core::policy::{Facts, Fate, Lifetime, Note, Rules, decide};
+use twice_core::policy::{Facts, Fate, Inert, Lifetime, Note, Rules, decide};
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
@@ -36,6 +37,7 @@ pub use headers::keep_private;
 pub use record::Capture;
 
 use record::Recording;
+use tags::Tags;
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
 static mut NEXT_OUTWARD: ngx_http_output_header_filter_pt = None;
@@ -180,7 +182,7 @@ fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
 
 /// Hands the header lines over, takes the control lines out, and gives those that may be stored: not the
 /// first `before`, which are another answer's.
-fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec<*const ngx_table_elt_t> {
+fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec<*mut ngx_table_elt_t> {
     let mut kept = Vec::new();
     for (i, line) in request.lines_out().enumerate() {
         // SAFETY: a line of this live request; a deleted one has hash 0.
@@ -195,7 +197,7 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec
             log_note(request, name, value, note);
         }
         match fate {
-            Fate::Keep if i >= before => kept.push(line.cast_const()),
+            Fate::Keep if i >= before => kept.push(line),
             Fate::Keep | Fate::Once => {}
             // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
             Fate::Strip => unsafe { (*line).hash = 0 },
@@ -208,7 +210,7 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec
 fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let r = request.raw();
     let mut facts = Facts::new(conf.headers());
-    let kept = read_lines(request, &mut facts, ctx::get(request)?.lines_before);
+    let mut kept = read_lines(request, &mut facts, ctx::get(request)?.lines_before);
     // SAFETY: a live request, its location's merged hash, nginx's own test of its own array.
     let (status, type_has_tags, no_store, length) = unsafe {
         let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
@@ -244,14 +246,18 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         _ => Err(ctx.reason),
     };
     let recording = lifetime.is_ok();
+    let tags = if verdict.tags { tags::begin(request, conf, max, &facts, &mut kept) } else { None };
     // The whole answer is wanted where it is ours: the client's conditions are about another one. Where it
     // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
     // SAFETY: a live request.
-    unsafe { (*r).set_disable_not_modified(u32::from(recording || verdict.tags)) };
+    unsafe { (*r).set_disable_not_modified(u32::from(recording || tags.is_some())) };
+    let tag_lines = tags.as_ref().map_or_else(Vec::new, Tags::encode);
     let snapshot = match stated {
-        Ok(stated) if recording => headers::Snapshot::take(request, &kept, &facts, stated),
+        Ok(stated) if recording => headers::Snapshot::take(request, &kept, &facts, stated)
+            .map(|taken| taken.with_tag_lines(tag_lines)),
         _ => None,
     };
+    let ctx = ctx::get(request)?;
     match lifetime {
         Ok(seconds) => {
             ctx.reason = Reason::Recording;
@@ -268,9 +274,23 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         Err(_) if stage == Stage::Fetch => flight::not_stored(request, reason, status),
         Err(_) => {}
     }
+    let tagged = tags.is_some();
+    let seen = ctx::get(request)?.refresh.is_null();
+    let compiler = match tags {
+        // Nobody will see the header of a refresh.
+        Some(tags) => {
+            let values = if seen { tags.fill(request)? } else { Vec::new() };
+            Some((tags.compiler, values))
+        }
+        None => None,
+    };
+    if let Some(why) = verdict.inert
+        && (why == Inert::BadGuard || !recording && facts.control.is_some())
+    {
+        tags::log_inert(request, why);
+    }
     let ctx = ctx::get(request)?;
-    let seen = ctx.refresh.is_null();
-    if recording || verdict.tags && seen {
+    if recording || tagged && seen {
         // SAFETY: a live request. A range would be cut before the body filter sees it; files come as memory.
         unsafe {
             (*r).set_allow_ranges(0);
@@ -279,14 +299,16 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         if recording {
             at_the_end(request, ctx)?;
         }
-        let compiler = verdict.tags.then(|| record::compiler(request, conf, max));
-        let recording = Recording::new(max, length, snapshot, compiler);
+        let mut recording = Recording::new(max, length, snapshot, compiler);
+        if verdict.inert == Some(Inert::NoGuard) {
+            recording.look_for_tags(conf.delimiters());
+        }
         ctx.capture = sys::pool_box_of(request, Capture::new(recording))?;
     }
     if !seen {
         return Some(());
     }
-    if verdict.tags {
+    if tagged {
         ctx.personal = true;
         headers::make_private(request)?;
     }

@@ -8,6 +8,7 @@
 //! - The body is one joined buffer, but for large runs that go out on their own.
 
 mod body;
+mod lines;
 mod waiting;
 
 use std::cell::Cell;
@@ -26,6 +27,7 @@ use twice_core::store::{Found, Held, Hit, Meta, Page, Pin, Segments};
 use twice_core::template::{Limits, Sink, Slots, State, Values, run};
 
 use body::Body;
+pub use lines::header_lines;
 pub use waiting::{Rest, Waiting, rest};
 
 use crate::answer;
@@ -231,13 +233,15 @@ fn render(
         return waiting::begin(request, way, fixed, page, tag, pin);
     }
     let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
-    header(request, way, &fixed, &View::parse(&fixed, head)?)?;
+    let view = View::parse(&fixed, head)?;
+    header(request, way, &fixed, &view)?;
     let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
     let mut body = Body::new(request, literals, pin.is_some());
     if fixed.tagged() {
         let prefix = in_one_piece(request, page, fixed.prefix_len())?;
         let (slots, code) = fixed.program(prefix)?;
         let (values, room) = Resolver::new(request, Ask::Nothing).all(Slots::new(slots))?;
+        lines::add(request, &fixed, &view, &values)?;
         body = print(request, &fixed, code, &values, body, tag, room)?;
     } else {
         body.reserve(if pin.is_some() { joined(tag) } else { fixed.literals_len() })?;

@@ -43,6 +43,8 @@ pub struct Snapshot {
     varies: Varies,
     /// That and what the configuration says.
     stated: Dimensions,
+    /// Lines with tags, compiled.
+    tag_lines: Vec<u8>,
 }
 
 impl Snapshot {
@@ -50,7 +52,7 @@ impl Snapshot {
     /// lines that may be stored. `facts` and `stated`: what they say together, and what the page varies by all in all.
     pub fn take(
         request: Request<'_>,
-        kept: &[*const ngx_table_elt_t],
+        kept: &[*mut ngx_table_elt_t],
         facts: &Facts<'_>,
         stated: Dimensions,
     ) -> Option<Self> {
@@ -100,6 +102,16 @@ impl Snapshot {
         Some(snapshot)
     }
 
+    /// The same with lines that hold tags, as [`twice_core::template::lines`] reads them.
+    pub fn with_tag_lines(self, tag_lines: Vec<u8>) -> Self {
+        Self { tag_lines, ..self }
+    }
+
+    /// Lines with tags.
+    pub fn tag_lines(&self) -> &[u8] {
+        &self.tag_lines
+    }
+
     /// What the page varies by, unless its rules say more.
     pub fn stated(&self) -> &Dimensions {
         &self.stated
@@ -114,7 +126,7 @@ impl Snapshot {
         dimensions: &Dimensions,
         names: &HeaderNames,
     ) -> Option<Vec<u8>> {
-        let plain = program.code.is_empty();
+        let plain = program.is_empty();
         let vary = self.varies.line(dimensions, names);
         let is_replaced = |name: &[u8]| vary.is_some() && name.eq_ignore_ascii_case(b"vary");
         let head = Head {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Everything before the literals (the prefix) is read as one piece on a hit; the literals go out as
-//! they lie. A page without tags has neither slots nor code: its literals are the body.
+//! they lie. A page without tags has neither slots nor code: its literals are the body. Header lines that
+//! hold tags stand in the head by themselves, before the ready-made ones.
 
 use crate::varint::{self, Cursor};
 
@@ -18,12 +19,14 @@ pub const LAYOUT: u32 = 1;
 
 /// Changes whenever a page that an older build has written to a file can't be served by this one. The low half stands
 /// for what is not in the layout: a program's codes, the word that is stored beside a page, how keys are made.
-pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 4;
+pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 5;
 
 const TAGGED: u32 = 1;
 const PERSONAL: u32 = 2;
 const INCLUDES: u32 = 4;
 const SOURCES: u32 = 8;
+const VOLATILE: u32 = 16;
+const TAG_LINES: u32 = 32;
 
 /// What is stored of a response, besides its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,6 +148,16 @@ impl Fixed {
     pub fn sources(&self) -> bool {
         self.flags & SOURCES != 0
     }
+
+    /// Whether no two responses are the same.
+    pub fn volatile(&self) -> bool {
+        self.flags & VOLATILE != 0
+    }
+
+    /// Whether header lines have tags.
+    pub fn has_tag_lines(&self) -> bool {
+        self.flags & TAG_LINES != 0
+    }
 }
 
 /// A page's program, empty for a page without tags.
@@ -160,6 +173,17 @@ pub struct Program<'a> {
     pub includes: bool,
     /// Whether the page asks sources for values.
     pub sources: bool,
+    /// Whether no two responses are the same: it has a nonce, or counts something.
+    pub volatile: bool,
+    /// Header lines with tags ([`crate::template::lines`]).
+    pub lines: &'a [u8],
+}
+
+impl Program<'_> {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.code.is_empty() && self.lines.is_empty()
+    }
 }
 
 /// Lays out everything before the literals. `None` if a length does not fit its field.
@@ -176,6 +200,9 @@ pub fn encode_prefix<'h>(
         varint::put_bytes(&mut out, part);
     }
     varint::put(&mut out, head.last_modified_time as u64);
+    if !program.lines.is_empty() {
+        varint::put_bytes(&mut out, program.lines);
+    }
     let mut count = 0u32;
     for (name, value) in headers {
         varint::put_bytes(&mut out, name);
@@ -185,12 +212,14 @@ pub fn encode_prefix<'h>(
     let head_len = u32::try_from(out.len() - FIXED).ok()?;
     out.extend_from_slice(program.slots);
     out.extend_from_slice(program.code);
-    let tagged = if program.code.is_empty() { 0 } else { TAGGED };
+    let tagged = if program.is_empty() { 0 } else { TAGGED };
     let personal = if program.personal { PERSONAL } else { 0 };
     let includes = if program.includes { INCLUDES } else { 0 };
     let sources = if program.sources { SOURCES } else { 0 };
+    let volatile = if program.volatile { VOLATILE } else { 0 };
+    let tag_lines = if program.lines.is_empty() { 0 } else { TAG_LINES };
     let fixed = Fixed {
-        flags: tagged | personal | includes | sources,
+        flags: tagged | personal | includes | sources | volatile | tag_lines,
         head_len,
         slots_len: u32::try_from(program.slots.len()).ok()?,
         code_len: u32::try_from(program.code.len()).ok()?,
@@ -207,6 +236,8 @@ pub fn encode_prefix<'h>(
 pub struct View<'a> {
     /// Response status, types and validators.
     pub head: Head<'a>,
+    /// Header lines with tags ([`crate::template::lines`]).
+    pub tag_lines: &'a [u8],
     headers: Cursor<'a>,
 }
 
@@ -224,7 +255,8 @@ impl<'a> View<'a> {
             location: c.bytes()?,
             last_modified_time: c.number()? as i64,
         };
-        Some(Self { head, headers: c })
+        let tag_lines = if fixed.has_tag_lines() { c.bytes()? } else { &[] };
+        Some(Self { head, tag_lines, headers: c })
     }
 
     /// The other header lines, name and value.

@@ -25,7 +25,7 @@ use twice_core::template::{Limits, Slots, needed};
 
 use super::body::Body;
 use super::{
-    Rendered, Way, copy_out, finish, header, in_one_piece, log_not_rendered, print, send_and_renew,
+    Rendered, Way, copy_out, finish, header, in_one_piece, lines, log_not_rendered, print, send_and_renew,
     set_length, with_state,
 };
 use crate::guard::guarded;
@@ -83,7 +83,9 @@ pub fn begin(
     let unseen = head && fixed.sources();
     if !waits && !unseen && !fixed.includes() {
         let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
-        header(request, way, &fixed, &View::parse(&fixed, head)?)?;
+        let view = View::parse(&fixed, head)?;
+        header(request, way, &fixed, &view)?;
+        lines::add(request, &fixed, &view, &values)?;
         let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
         let body = Body::new(request, literals, pin.is_some());
         let body = print(request, &fixed, code, &values, body, tag, room)?;
@@ -213,7 +215,9 @@ fn head_of(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<()> {
         // SAFETY: a copy in the pool of this live request.
         Kept::Copied(copy) => unsafe { &*copy }.get(..fixed.head_len())?,
     };
-    header(request, way, fixed, &View::parse(fixed, head)?)
+    let view = View::parse(fixed, head)?;
+    header(request, way, fixed, &view)?;
+    lines::add(request, fixed, &view, &waiting.values())
 }
 
 fn print_body(request: Request<'_>, waiting: &Waiting) -> Option<(*mut ngx_chain_t, usize)> {

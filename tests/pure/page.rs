@@ -17,6 +17,8 @@ struct Written {
     personal: bool,
     includes: bool,
     sources: bool,
+    volatile: bool,
+    tag_lines: Vec<u8>,
     literals: u32,
 }
 
@@ -42,6 +44,8 @@ impl Written {
             personal: self.personal,
             includes: self.includes,
             sources: self.sources,
+            volatile: self.volatile,
+            lines: &self.tag_lines,
         };
         let lines = self.lines.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
         encode_prefix(&self.head(), lines, &program, self.literals as usize).unwrap()
@@ -55,9 +59,15 @@ fn text(len: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
 fn written() -> impl Strategy<Value = Written> {
     let texts = [text(0..40), text(0..10), text(0..40), text(0..40), text(0..300), text(0..60)];
     let lines = prop::collection::vec((text(0..20), text(0..300)), 0..20);
-    let program = (text(0..200), text(0..200), any::<[bool; 3]>(), any::<u32>());
+    let program = (text(0..200), text(0..200), text(0..9), any::<[bool; 4]>(), any::<u32>());
     (any::<u16>(), texts, any::<i64>(), lines, program).prop_map(
-        |(status, texts, time, lines, (slots, code, [personal, includes, sources], literals))| Written {
+        |(
+            status,
+            texts,
+            time,
+            lines,
+            (slots, code, tag_lines, [personal, includes, sources, volatile], literals),
+        )| Written {
             status,
             texts,
             time,
@@ -67,6 +77,8 @@ fn written() -> impl Strategy<Value = Written> {
             personal,
             includes,
             sources,
+            volatile,
+            tag_lines,
             literals,
         },
     )
@@ -81,7 +93,9 @@ proptest! {
         prop_assert_eq!(fixed.prefix_len(), bytes.len());
         prop_assert_eq!(fixed.literals_len(), page.literals as usize);
         prop_assert_eq!(fixed.headers as usize, page.lines.len());
-        prop_assert_eq!(fixed.tagged(), !page.code.is_empty());
+        prop_assert_eq!(fixed.tagged(), !page.code.is_empty() || !page.tag_lines.is_empty());
+        prop_assert_eq!(fixed.has_tag_lines(), !page.tag_lines.is_empty());
+        prop_assert_eq!(fixed.volatile(), page.volatile);
         prop_assert_eq!(fixed.personal(), page.personal);
         prop_assert_eq!(fixed.includes(), page.includes);
         prop_assert_eq!((fixed.sources(), fixed.status()), (page.sources, page.status));
@@ -90,6 +104,7 @@ proptest! {
         // The head alone is enough to read the head.
         let view = View::parse(&fixed, &bytes[..fixed.head_len()]).unwrap();
         prop_assert_eq!(view.head, page.head());
+        prop_assert_eq!(view.tag_lines, page.tag_lines.as_slice());
         let lines: Lines = view.headers().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
         prop_assert_eq!(lines, page.lines);
     }

@@ -4,7 +4,9 @@ use std::time::UNIX_EPOCH;
 
 use crate::marks::Keys;
 
-use super::{CacheControl, Control, HeaderKey, HeaderNames, Lifetime, MAX_LIFETIME, Varies};
+use super::{
+    CacheControl, Control, Guard, HeaderKey, HeaderNames, Lifetime, MAX_LIFETIME, TagHeaders, Varies,
+};
 
 /// What becomes of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,10 @@ pub struct Facts<'n> {
     pub age: u64,
     /// What `Surrogate-Key` and `Cache-Tag` name: the page can be purged by it.
     pub keys: Keys,
+    /// `Twice-Guard`.
+    pub guard: Guard,
+    /// `Twice-Headers`.
+    pub tag_headers: TagHeaders,
 }
 
 impl<'n> Facts<'n> {
@@ -59,6 +65,8 @@ impl<'n> Facts<'n> {
             varies: Varies::default(),
             age: 0,
             keys: Keys::default(),
+            guard: Guard::default(),
+            tag_headers: TagHeaders::default(),
         }
     }
 
@@ -113,7 +121,14 @@ impl<'n> Facts<'n> {
                 self.keys.add(value);
                 Fate::Strip
             }
-            b"twice-guard" | b"twice-headers" => Fate::Strip,
+            b"twice-guard" => {
+                self.guard.add(value);
+                Fate::Strip
+            }
+            b"twice-headers" => {
+                self.tag_headers.add(value, self.names);
+                Fate::Strip
+            }
             // Of this one connection or this one answer (RFC 9110 7.6.1), or made anew on each hit.
             b"connection"
             | b"keep-alive"

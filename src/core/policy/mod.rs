@@ -6,6 +6,7 @@
 
 mod control;
 mod facts;
+mod guard;
 mod names;
 mod stale;
 mod valid;
@@ -13,6 +14,7 @@ mod varies;
 
 pub use control::{CacheControl, Control, Lifetime};
 pub use facts::{Facts, Fate, Note};
+pub use guard::{Guard, Inert, TagHeaders};
 pub use names::{BadName, HeaderKey, HeaderNames};
 pub use stale::{BadWord, FOR_EVER, Factor, Failure, Freshness, Times, UseStale, Windows, ends_the_page};
 pub use valid::{BadStatus, Valid};
@@ -42,8 +44,10 @@ pub const fn never_stored(status: u16) -> bool {
 pub enum Tags {
     /// None.
     Off,
-    /// Those with the control header.
+    /// Those with the control header or a guard.
     Marked,
+    /// Those with a guard: without one there are none.
+    Guarded,
     /// Every response of `twice_types` with status 200, and the marked ones.
     All,
 }
@@ -76,6 +80,8 @@ pub struct Verdict {
     pub store: Result<u64, Reason>,
     /// Whether its body is read for tags.
     pub tags: bool,
+    /// Why what may look like tags is text, where the location wants tags.
+    pub inert: Option<Inert>,
     /// Seconds that the answer has spent in other caches, already taken off the lifetime (RFC 9111
     /// 4.2.3); 0 where the control header steers, which speaks of this moment.
     pub age: u64,
@@ -88,22 +94,8 @@ pub fn decide(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Verdict {
     let age = if facts.control.as_ref().is_some_and(|c| c.max_age.is_some()) { 0 } else { facts.age };
     let store = lifetime(status, facts, rules);
     let windows = store.map_or(Windows::default(), |seconds| stale::windows(seconds, facts, rules));
-    Verdict { store, tags: has_tags(status, facts, rules), age, windows }
-}
-
-fn has_tags(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> bool {
-    let marked = facts.control.is_some();
-    let wanted = match rules.tags {
-        Tags::Off => false,
-        Tags::Marked => marked,
-        Tags::All => marked || status == 200,
-    };
-    // An encoded body can't be read, a part of one must not be changed.
-    wanted
-        && rules.type_has_tags
-        && !facts.encoded
-        && status != 206
-        && !facts.control.as_ref().is_some_and(|c| c.no_tags)
+    let (tags, inert) = guard::tags(status, facts, rules);
+    Verdict { store, tags, inert, age, windows }
 }
 
 fn lifetime(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<u64, Reason> {
