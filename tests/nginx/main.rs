@@ -7,6 +7,7 @@ mod collapse;
 mod conf;
 mod delivery;
 mod fixture_self;
+mod forms;
 mod geo;
 mod guard;
 mod handlers;

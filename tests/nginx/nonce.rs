@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use fixture::{Answer, Browser, Gate, Nginx, Origin, Response, Setup, until};
+use fixture::{Answer, Browser, Gate, Nginx, Origin, Response, Setup, readme, until};
 
 fn cached(origin: &Origin, lines: &str) -> Setup {
     Nginx::twice().location("/", format!("twice pages; {lines} proxy_pass {};", origin.url()))
@@ -104,7 +104,7 @@ fn visitors_of_one_fetch_have_different_ones() {
     origin.on("/", page().gate(&gate));
     let nginx = cached(&origin, "").figures().start();
     let visitors: Vec<_> = (0..8).map(|_| nginx.get("/").spawn()).collect();
-    until("all wait for one fetch", || nginx.figure("collapsed_waiting") == 7);
+    until("all wait for one fetch", || nginx.figure("waits") == 7);
     gate.open();
     let seen: HashSet<_> = visitors.into_iter().map(|visitor| nonce(&visitor.join().unwrap())).collect();
     assert_eq!((seen.len(), origin.count("/")), (8, 1));
@@ -159,4 +159,43 @@ fn a_refresh_is_another_response() {
         nonce(&answer);
         answer.cache() == "HIT"
     });
+}
+
+/// The README's page with its policy; without `Twice-Headers` the policy's nonce is none.
+fn with_policy(listed: bool) -> Answer {
+    let heading = "A nonce in every response";
+    let head = readme::blocks(heading, "http").concat();
+    let headers = head.lines().filter_map(|line| line.split_once(": "));
+    headers
+        .filter(|(name, _)| listed || *name != "Twice-Headers")
+        .fold(Answer::html(readme::blocks(heading, "html").concat()), |answer, (name, value)| {
+            answer.header(name, value)
+        })
+}
+
+#[test]
+fn a_stored_page_has_a_policy_that_a_browser_enforces() {
+    let origin = Origin::start();
+    origin.on("/", with_policy(true));
+    origin.on("/without", with_policy(false));
+    let nginx = cached(&origin, "").figures().start();
+    for path in ["/", "/without"] {
+        nginx.get(path).send().assert_cache("MISS");
+    }
+    let hits = nginx.figure("hits");
+    let seen = Browser::new().open(&nginx.url("/"));
+    assert!(seen.dom.contains("Hello Guest, your browser ran this"), "{seen:?}");
+    assert!(seen.console.is_empty(), "{seen:?}");
+    // The same page, whose policy allows no script any more: the browser says so, and runs none.
+    let seen = Browser::new().open(&nginx.url("/without"));
+    assert!(
+        seen.dom.contains("Hello Guest") && !seen.dom.contains("Guest, your browser ran this"),
+        "{seen:?}"
+    );
+    let refused = |what: &str| {
+        seen.console.iter().any(|said| said.contains("Content Security Policy") && said.contains(what))
+    };
+    assert!(refused("script") && refused("style"), "{seen:?}");
+    assert_eq!(nginx.figure("hits"), hits + 2);
+    assert_eq!((origin.count("/"), origin.count("/without")), (1, 1));
 }
