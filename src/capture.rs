@@ -285,7 +285,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         None => None,
     };
     if let Some(why) = verdict.inert
-        && (why == Inert::BadGuard || !recording && facts.control.is_some())
+        && (why == Inert::BadGuard || !recording && facts.control.is_some() && reason != Reason::Head)
     {
         tags::log_inert(request, why);
     }

@@ -48,7 +48,7 @@ pub struct Parts<'a> {
 }
 
 impl Compiler {
-    /// At the beginning of a page.
+    /// At the beginning of a page. A guard is in the delimiters ([`Delimiters::guarded`]).
     pub fn new(delimiters: Arc<Delimiters>, escape: Escape, limits: Limits, sources: Sources) -> Self {
         Compiler {
             scanner: Scanner::new(delimiters, &limits),

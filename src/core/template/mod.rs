@@ -16,6 +16,8 @@
 //! Invariants of the whole module:
 //!
 //! * A value is data. It passes filters and is written; nothing ever looks for tags in it.
+//! * Where a response has a guard only what brings its token is a tag, and the token is in nothing that is made here.
+//! * Header lines with tags are programs of their own with the page's slots.
 //! * The bytes printed, the program and the errors do not depend on how the body was cut.
 //! * Whatever the input, nothing here panics, and memory is bounded by a small multiple of the
 //!   input and by [`Limits`].

@@ -3,6 +3,7 @@
 mod control;
 mod decide;
 mod fates;
+mod guard;
 mod names;
 mod stale;
 mod valid;
