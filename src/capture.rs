@@ -20,19 +20,23 @@ use std::ffi::c_void;
 use ngx::ffi::{
     NGX_LOG_WARN, ngx_http_cleanup_add, ngx_http_output_header_filter_pt, ngx_http_request_t,
     ngx_http_test_content_type, ngx_http_test_predicates, ngx_http_top_header_filter, ngx_int_t,
-    ngx_table_elt_t,
 };
 use ngx::ngx_log_error;
+use twice_core::marks;
 use twice_core::outcome::{CacheStatus, Reason};
-use twice_core::policy::{Facts, Fate, Inert, Lifetime, Note, Rules, decide};
+use twice_core::page::PAGE_FORMAT;
+use twice_core::policy::{Facts, Fate, Honor, Inert, Lifetime, Note, Rules, decide};
+use twice_core::renewal::{Line, is_of_this_answer};
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
+use crate::stand_in::Exchange;
 use crate::sys::{self, DECLINED, ERROR, Request};
 use crate::{flight, include, leaving, outward, purge, refresh, shm, stand_in, variant};
 
+use headers::Lines;
 pub use headers::keep_private;
 pub use record::Capture;
 
@@ -86,7 +90,7 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     if include::is_fetch(request) {
         return next_header(request);
     }
-    let ok = guarded(false, || {
+    let gone_on = guarded(Next::Failed, || {
         flight::end_former(request);
         let conf = conf::of(request);
         if ctx::get(request).is_some_and(|ctx| ctx.reason == Reason::Method) || request.is_internal() {
@@ -95,16 +99,16 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         let answered = match ctx::get(request) {
             Some(ctx) if ctx.stage == Stage::Hit => {
                 let again = std::mem::replace(&mut ctx.answered, true);
-                return outward::add(request, conf, again).is_some();
+                return Next::when(outward::add(request, conf, again).is_some());
             }
             Some(ctx) => std::mem::replace(&mut ctx.answered, true),
             None => {
-                let Some(zone) = conf.zone() else { return true };
+                let Some(zone) = conf.zone() else { return Next::Filter };
                 // Not asked for by the phase handler: an answer of nginx itself, or of a handler that
                 // stands before it. Its tags are filled; it is not stored.
                 let early = Ctx { answered: true, ..Ctx::new(zone, Reason::Early) };
                 if ctx::set(request, early).is_none() {
-                    return false;
+                    return Next::Failed;
                 }
                 false
             }
@@ -112,24 +116,47 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         let done = if answered {
             second_answer(request, conf)
         } else {
-            match stand_in::exchange(request) {
-                Some(true) => {
-                    flight::failed(request);
-                    Some(())
-                }
-                Some(false) => answer(request, conf),
-                None => None,
+            match first_answer(request, conf) {
+                Some(Exchange::Refused(status)) => return Next::Refused(status),
+                other => other.map(|_| ()),
             }
         };
-        done.and_then(|()| outward::add(request, conf, answered)).is_some()
+        Next::when(done.and_then(|()| outward::add(request, conf, answered)).is_some())
     });
-    if !ok {
-        return ERROR;
+    match gone_on {
+        Next::Filter => {}
+        // nginx makes its own answer with this status.
+        Next::Refused(status) => return status,
+        Next::Failed => return ERROR,
     }
     match next_header(request) {
         // The page is wanted by others than the client that has left.
         ERROR if guarded(false, || leaving::is_alone(request)) => sys::OK,
         rc => rc,
+    }
+}
+
+/// Where an answer's header goes from the first filter.
+enum Next {
+    Filter,
+    Refused(ngx_int_t),
+    Failed,
+}
+
+impl Next {
+    fn when(ok: bool) -> Self {
+        if ok { Self::Filter } else { Self::Failed }
+    }
+}
+
+/// The answer to a client's request: read, or exchanged for a stored page. None when memory ran out.
+fn first_answer(request: Request<'_>, conf: &LocConf) -> Option<Exchange> {
+    match stand_in::exchange(request, false)? {
+        Exchange::No => answer(request, conf).map(|()| Exchange::No),
+        done => {
+            flight::failed(request);
+            Some(done)
+        }
     }
 }
 
@@ -169,7 +196,7 @@ unsafe extern "C" fn outward_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
 /// An answer in place of the one that was decided on, such as the range filter's 416: never stored.
 fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let mut facts = Facts::new(conf.headers());
-    read_lines(request, &mut facts, usize::MAX);
+    read_lines(request, &mut facts, conf.steering.honor(), usize::MAX);
     // SAFETY: a live request.
     unsafe { (*request.raw()).set_disable_not_modified(0) };
     let ctx = ctx::get(request)?;
@@ -180,10 +207,10 @@ fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     Some(())
 }
 
-/// Hands the header lines over, takes the control lines out, and gives those that may be stored: not the
+/// Hands the header lines over, takes the control lines out, and gives those that have to do with what is stored: not the
 /// first `before`, which are another answer's.
-fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec<*mut ngx_table_elt_t> {
-    let mut kept = Vec::new();
+fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before: usize) -> Lines {
+    let (mut kept, mut stripped) = (Vec::new(), Vec::new());
     for (i, line) in request.lines_out().enumerate() {
         // SAFETY: a line of this live request; a deleted one has hash 0.
         let (name, value) = unsafe {
@@ -196,21 +223,61 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec
         if let Some(note) = note {
             log_note(request, name, value, note);
         }
+        let own = || (name.to_vec(), value.to_vec());
         match fate {
-            Fate::Keep if i >= before => kept.push(line),
-            Fate::Keep | Fate::Once => {}
-            // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
-            Fate::Strip => unsafe { (*line).hash = 0 },
+            Fate::Keep if !honor.strips(name) => {
+                if i >= before {
+                    // SAFETY: a live request.
+                    let is_location = unsafe { std::ptr::eq(line, (*request.raw()).headers_out.location) };
+                    kept.push((own(), is_location));
+                }
+            }
+            Fate::Once => {}
+            Fate::Strip | Fate::Keep => {
+                if i >= before && !is_of_this_answer(name) {
+                    stripped.push(own());
+                }
+                // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
+                unsafe { (*line).hash = 0 };
+            }
         }
     }
-    kept
+    read_hidden(request, facts, &mut stripped);
+    kept.retain(|((name, _), _)| !facts.withholds(name));
+    let location = kept.iter().position(|(_, is_location)| *is_location);
+    let kept = kept.into_iter().map(|(line, _)| line).collect();
+    Lines { kept, stripped, location, ..Lines::default() }
+}
+
+/// Reads the lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or
+/// that the location hides from clients: they steer nginx's own cache, too. Those that go on to hold are added to `stripped`.
+fn read_hidden(request: Request<'_>, facts: &mut Facts<'_>, stripped: &mut Vec<Line>) {
+    let Some(ctx) = ctx::get(request) else { return };
+    let Some(lines) = request.upstream_lines(ctx.upstream_before) else { return };
+    for line in lines {
+        // SAFETY: a line of the upstream of this live request; a deleted one has hash 0.
+        let (name, value) = unsafe { if (*line).hash == 0 { continue } else { sys::pair(line) } };
+        let mut shown = request.lines_out();
+        // SAFETY: lines of this live request. A line that was just taken out was read all the same.
+        if !shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name)) {
+            let (fate, note) = facts.line(name, value);
+            if let Some(note) = note {
+                log_note(request, name, value, note);
+            }
+            // A `Date` is that of one answer.
+            if fate != Fate::Once && !name.eq_ignore_ascii_case(b"date") && !is_of_this_answer(name) {
+                stripped.push((name.to_vec(), value.to_vec()));
+            }
+        }
+    }
 }
 
 /// Reads and decides on an origin's answer; none when memory ran out.
 fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let r = request.raw();
     let mut facts = Facts::new(conf.headers());
-    let mut kept = read_lines(request, &mut facts, ctx::get(request)?.lines_before);
+    let before = ctx::get(request)?.lines_before;
+    let mut lines = read_lines(request, &mut facts, conf.steering.honor(), before);
     // SAFETY: a live request, its location's merged hash, nginx's own test of its own array.
     let (status, type_has_tags, no_store, length) = unsafe {
         let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
@@ -222,15 +289,29 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         };
         (status, !ngx_http_test_content_type(r, types).is_null(), no_store, (*r).headers_out.content_length_n)
     };
+    // A file has the time alone.
+    // SAFETY: a live request.
+    let last_modified = unsafe { (*r).headers_out.last_modified_time };
+    if last_modified != -1 {
+        facts.dates.last_modified.get_or_insert(last_modified);
+    }
+    let ctx = ctx::get(request)?;
+    let no_store = no_store || ctx.wanted.no_store;
+    let delay = if ctx.asked_ms == 0 { 0 } else { shm::now_ms().saturating_sub(ctx.asked_ms) / 1000 };
     let rules = Rules {
         valid: conf.valid(),
         tags: conf.tags(),
         type_has_tags,
+        honor: conf.steering.honor(),
+        statuses: conf.steering.statuses(),
+        heuristic: conf.steering.heuristic(),
+        set_cookie: conf.steering.set_cookie(),
         authorization: request.header_in(b"authorization").is_some() || refresh::is_somebodys(request),
         no_store,
         now: ngx::ffi::ngx_time(),
         stale_factor: conf.stale_factor(),
         use_stale: conf.use_stale(),
+        delay,
     };
     let verdict = decide(status, &facts, &rules);
     let stated = varied(request, conf, &facts)?;
@@ -246,15 +327,17 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         _ => Err(ctx.reason),
     };
     let recording = lifetime.is_ok();
-    let tags = if verdict.tags { tags::begin(request, conf, max, &facts, &mut kept) } else { None };
+    let tags = if verdict.tags { tags::begin(request, conf, max, &facts, before, &mut lines) } else { None };
     // The whole answer is wanted where it is ours: the client's conditions are about another one. Where it
     // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
     // SAFETY: a live request.
     unsafe { (*r).set_disable_not_modified(u32::from(recording || tags.is_some())) };
-    let tag_lines = tags.as_ref().map_or_else(Vec::new, Tags::encode);
     let snapshot = match stated {
-        Ok(stated) if recording => headers::Snapshot::take(request, &kept, &facts, stated)
-            .map(|taken| taken.with_tag_lines(tag_lines)),
+        Ok(stated) if recording => {
+            lines.tagged = tags.as_ref().map_or_else(Vec::new, Tags::encode);
+            let recipe = recipe(request, conf, type_has_tags);
+            headers::Snapshot::take(request, lines, &facts, stated, recipe)
+        }
         _ => None,
     };
     let ctx = ctx::get(request)?;
@@ -316,6 +399,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         // SAFETY: empty, or in the pool of this live request.
         let varies = !unsafe { &*ctx.rules }.is_empty();
         let forward = match ctx.status {
+            Some(_) if ctx.by_request => "request",
             Some(CacheStatus::Miss) if varies => "vary-miss",
             Some(status) => status.forward(),
             None if ctx.reason == Reason::Method => "method",
@@ -335,7 +419,7 @@ fn varied(request: Request<'_>, conf: &LocConf, facts: &Facts<'_>) -> Option<Res
     let (base, rules): (&[u8], &[u8]) = unsafe { (&*ctx.base_key, &*ctx.rules) };
     let mut stated = if base.is_empty() {
         // Not looked up: the location's rules are not meant.
-        Ok(facts.varies.dimensions(conf.vary_language()))
+        Ok(facts.varies.dimensions(conf.vary_language(), conf.withheld()))
     } else {
         variant::stated(conf, &facts.varies)
     };
@@ -374,9 +458,18 @@ fn at_the_end(request: Request<'_>, ctx: *mut Ctx) -> Option<()> {
     Some(())
 }
 
+/// What a body is read by, in one number: whether and how tags are looked for. Pages that were made by another recipe, by
+/// another configuration or another Twice, are not renewed but made anew.
+pub fn recipe(request: Request<'_>, conf: &LocConf, type_has_tags: bool) -> u64 {
+    let sources = &conf::main_of_request(request).source_names;
+    let all = (PAGE_FORMAT, conf.tags(), type_has_tags, conf.delimiters(), conf.escape(), sources);
+    marks::of_key(format!("{all:?}").as_bytes())
+}
+
 fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
-    let Note::Lifetime(lifetime) = note;
+    let (Note::Lifetime(lifetime) | Note::Over(lifetime)) = note;
     let what = match lifetime {
+        Lifetime::Malformed if matches!(note, Note::Over(_)) => "holds no number of seconds, taken as 0",
         Lifetime::Malformed => "holds no number of seconds, taken as not given",
         Lifetime::Saturated => "holds a number that is too large, taken as 2147483648 seconds",
         Lifetime::Seconds(_) => return,

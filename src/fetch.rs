@@ -2,7 +2,8 @@
 //!
 //! The request's header lines are exchanged for a copy of them: with the mark that asks the app for
 //! template text and what Twice knows of the visitor (A/B values, country), without what only Twice may say, and, where the answer may be stored, without what
-//! would make it a part, a condition's or one client's (Range, If-*, Accept-Encoding, Cache-Control).
+//! would make it a part, a condition's or one client's (Range, If-*, Accept-Encoding, Cache-Control) and what
+//! `twice_withhold` names.
 //! Upstream handlers build their request before they return, so that the client's own list comes back
 //! right after the call. A request with a body may build it later: there nothing but the marks is
 //! exchanged, for good.
@@ -13,7 +14,7 @@ use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_http_request_t, ngx_int_t, ngx_list_init, ngx_list_t,
     ngx_table_elt_t, ngx_uint_t,
 };
-use twice_core::policy::{HeaderKey, WITHHELD};
+use twice_core::policy::HeaderKey;
 use twice_core::template::ngx_key;
 
 use crate::ab;
@@ -23,6 +24,7 @@ use crate::guard::guarded;
 use crate::language;
 use crate::leaving;
 use crate::outward;
+use crate::shm;
 use crate::stand_in;
 use crate::sys::{self, DECLINED, OK, Request};
 
@@ -48,6 +50,9 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
         else {
             return DECLINED;
         };
+        if let Some(ctx) = ctx::get(request) {
+            ctx.asked_ms = shm::now_ms();
+        }
         // SAFETY: a live request; a list head is plain memory.
         let original = unsafe { (*r).headers_in.headers };
         if !exchange(request, conf::of(request), stage == Stage::Fetch) {
@@ -104,7 +109,7 @@ fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
         let (name, _) = unsafe { sys::pair(line) };
         let ours = matches!(names.find(name), Some(key) if key != HeaderKey::Cookies);
         let replaced = language.is_some() && name.eq_ignore_ascii_case(ACCEPT_LANGUAGE);
-        if ours || replaced || shared && WITHHELD.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        if ours || replaced || shared && conf.withheld().has(name) {
             continue;
         }
         // SAFETY: the new list has room for it, and the line lives as long as the request.

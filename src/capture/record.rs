@@ -15,6 +15,7 @@ use super::headers::Snapshot;
 use super::outgoing::Outgoing;
 use super::save;
 use super::tags::{limits, log_inert};
+use crate::conf;
 use crate::ctx;
 use crate::flight;
 use crate::include::Includes;
@@ -198,12 +199,16 @@ impl Recording {
         if self.length.is_some_and(|promised| promised != self.seen) {
             self.give_up(request, Reason::Incomplete);
         }
-        let Some(snapshot) = &self.snapshot else { return };
+        if conf::of(request).require_length() && request.ended_with_its_connection() {
+            self.give_up(request, Reason::Framing);
+        }
+        let Some(snapshot) = &mut self.snapshot else { return };
         if let (Some(delimiters), Body::Plain(body)) = (&self.unguarded, &self.body)
             && delimiters.may_be_in(body)
         {
             log_inert(request, Inert::NoGuard);
         }
+        snapshot.set_body_len(self.seen);
         let saved = match &self.body {
             Body::Plain(body) => save::plain(request, snapshot, body),
             Body::Tagged(tagged) => save::tagged(request, snapshot, &tagged.compiler),

@@ -7,6 +7,7 @@ use ngx::ngx_log_error;
 use twice_core::policy::{Facts, Inert};
 use twice_core::template::{Compiler, Header, Limits};
 
+use super::headers::Lines;
 use crate::conf::{self, LocConf};
 use crate::deliver::header_lines;
 use crate::seldom::Seldom;
@@ -24,6 +25,8 @@ pub struct Tags {
 struct Line {
     line: *mut ngx_table_elt_t,
     header: Header,
+    /// It is a part of the page.
+    stored: bool,
 }
 
 /// Bounds of the tags of a body of at most `max` bytes.
@@ -32,13 +35,15 @@ pub fn limits(max: usize) -> Limits {
 }
 
 /// For a body of at most `max` bytes with the tags of its location and the guard of its answer. The header lines that hold
-/// tags are compiled and taken out of `kept`; none if the location's delimiters can't have this guard.
+/// tags, behind the first `before`, are compiled and taken out of `lines`; none if the location's delimiters can't have this
+/// guard.
 pub fn begin(
     request: Request<'_>,
     conf: &LocConf,
     max: usize,
     facts: &Facts<'_>,
-    kept: &mut Vec<*mut ngx_table_elt_t>,
+    before: usize,
+    lines: &mut Lines,
 ) -> Option<Tags> {
     let delimiters = match facts.guard.token() {
         None => Arc::clone(conf.delimiters()),
@@ -63,17 +68,25 @@ pub fn begin(
     if let Some((name, count)) = facts.tag_headers.refused() {
         log_refused(request, name, count);
     }
-    kept.retain(|&line| !tags.take(request, facts, line));
+    for line in request.lines_out().skip(before) {
+        tags.take(request, facts, line, lines);
+    }
     Some(tags)
 }
 
 impl Tags {
-    /// Compiles a header line; true: it has tags.
-    fn take(&mut self, request: Request<'_>, facts: &Facts<'_>, line: *mut ngx_table_elt_t) -> bool {
-        // SAFETY: a line of this live request.
-        let (name, value) = unsafe { sys::pair(line) };
-        if !facts.tag_headers.has(name) {
-            return false;
+    /// Compiles a header line, if it is one of those that hold tags.
+    fn take(
+        &mut self,
+        request: Request<'_>,
+        facts: &Facts<'_>,
+        line: *mut ngx_table_elt_t,
+        lines: &mut Lines,
+    ) {
+        // SAFETY: a line of this live request; a deleted one has hash 0.
+        let ((name, value), deleted) = unsafe { (sys::pair(line), (*line).hash == 0) };
+        if deleted || !facts.tag_headers.has(name) {
+            return;
         }
         let header = self.compiler.header(value);
         for error in &header.errors {
@@ -87,21 +100,16 @@ impl Tags {
                 error.tag
             );
         }
-        if header.tags == 0 && header.literals == value {
-            return false;
+        if header.tags > 0 || header.literals != value {
+            // What is not kept is for this client alone.
+            let stored = lines.take(name, value);
+            self.lines.push(Line { line, header, stored });
         }
-        self.lines.push(Line { line, header });
-        true
     }
 
     /// The header lines as they are stored.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        for Line { line, header } in &self.lines {
-            // SAFETY: a line of a live request.
-            header.encode(unsafe { sys::pair(*line) }.0, &mut out);
-        }
-        out
+        encode(self.lines.iter().filter(|line| line.stored))
     }
 
     /// Fills the header lines for the visitor that caused the fetch. Gives the values that the page has so far, in the
@@ -111,7 +119,7 @@ impl Tags {
         let mut resolver = Resolver::new(request, Ask::Nothing);
         let slots = self.compiler.slots().enumerate();
         let values: Vec<&[u8]> = slots.map(|(number, slot)| resolver.value(number, slot)).collect();
-        let encoded = self.encode();
+        let encoded = encode(self.lines.iter());
         let mut lines = self.lines.iter();
         header_lines(request, &encoded, &Resolved::of(&values), |name, value| {
             // SAFETY: lines of this live request, which has the value in its pool. nginx leaves lines of hash 0 out.
@@ -127,6 +135,15 @@ impl Tags {
         })?;
         Some(values.into_iter().map(std::ptr::from_ref).collect())
     }
+}
+
+fn encode<'l>(lines: impl Iterator<Item = &'l Line>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for Line { line, header, .. } in lines {
+        // SAFETY: a line of a live request.
+        header.encode(unsafe { sys::pair(*line) }.0, &mut out);
+    }
+    out
 }
 
 /// The path of the page, fit for a log.

@@ -115,7 +115,9 @@ reasons! {
     Waiting = "waiting", NotStored;
     /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store. What `post_action` asks for is treated alike.
     Head = "head", NotStored;
-    /// `twice_no_store` says so.
+    /// The client wanted a stored page or none (`only-if-cached`, where `twice_request_control` hears it), and there was none: 504.
+    OnlyIfCached = "only_if_cached", NotStored;
+    /// `twice_no_store` says so, or the request by `no-store` where `twice_request_control` hears it.
     NoStore = "no_store", NotStored;
     /// The response states no lifetime and `twice_valid` gives none.
     NoLifetime = "no_lifetime", NotStored;
@@ -123,7 +125,7 @@ reasons! {
     ZeroLifetime = "zero_lifetime", NotStored;
     /// A status that is not stored: 5xx, 206, 304 and most of 3xx and 4xx.
     Status = "status", NotStored;
-    /// The response says `Cache-Control: no-store`, `private` or `no-cache`.
+    /// The response says `Cache-Control: no-store`, `private` or `no-cache`, or another header of `twice_honor` does.
     CacheControl = "cache_control", NotStored;
     /// The response sets a cookie and is not steered by the control header.
     SetCookie = "set_cookie", NotStored;
@@ -133,7 +135,7 @@ reasons! {
     Varies = "varies", NotStored;
     /// The response has a `Content-Encoding`: not every client could read it.
     ContentEncoding = "content_encoding", NotStored;
-    /// The origin's answer has two lengths: where it ends is anybody's guess.
+    /// The origin's answer has two lengths, or, where `twice_require_length` asks for it, no end of its own: whether it came whole is anybody's guess.
     Framing = "framing", NotStored;
     /// The page is larger than `max_object`, or than its zone can hold.
     TooLarge = "too_large", NotStored;

@@ -16,7 +16,7 @@ pub fn add<'a>(request: Request<'a>, fixed: &Fixed, view: &View<'a>, values: &im
     if !fixed.has_tag_lines() {
         return Some(());
     }
-    header_lines(request, view.tag_lines, values, |name, value| match value {
+    header_lines(request, view.head.tag_lines, values, |name, value| match value {
         Some(value) => request.push_out(name, value).map(|_| ()),
         None => Some(()),
     })

@@ -58,7 +58,7 @@ fn response(status: u16, options: u16, lines: &[u8]) {
     if let Ok(seconds) = verdict.store {
         assert!(seconds > 0 && seconds <= MAX_LIFETIME && !never_stored(status));
         assert!(!rules.no_store && !facts.varies.is_beyond() && !facts.encoded);
-        assert!(facts.varies.dimensions(true).len() <= MAX_DIMENSIONS);
+        assert!(facts.varies.dimensions(true, &Withheld::default()).len() <= MAX_DIMENSIONS);
         assert!(control || !facts.set_cookie && !facts.cache_control.forbids());
     }
     assert!(!verdict.tags || tags != Tags::Off && (control || tags == Tags::All));

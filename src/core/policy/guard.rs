@@ -119,7 +119,8 @@ pub(super) fn tags(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> (bool, 
     let wanted = match rules.tags {
         Tags::Off => false,
         Tags::Marked => marked,
-        Tags::Guarded | Tags::All => marked || status == 200,
+        // What must not be changed on its way is not, unless its app asks for it (RFC 9111 5.2.2.6).
+        Tags::Guarded | Tags::All => marked || status == 200 && !facts.cache_control.no_transform,
     };
     // An encoded body can't be read, a part of one must not be changed.
     let readable = rules.type_has_tags && !facts.encoded && status != 206;

@@ -41,7 +41,7 @@ pub struct Parts<'a> {
     pub includes: bool,
     /// Whether it asks sources for values.
     pub sources: bool,
-    /// Whether no two responses are the same, and none is to be taken for another.
+    /// Whether a value is another one each time, or the page changes something.
     pub volatile: bool,
     /// How many tags were compiled, those of header lines among them.
     pub tags: u32,
@@ -104,7 +104,7 @@ impl Compiler {
             personal: self.personal(),
             includes: self.includes() > 0,
             sources: self.program.slots.asks_sources(),
-            volatile: self.program.slots.has_nonce() || self.program.changes,
+            volatile: self.program.changes || self.program.slots.volatile(),
             tags: self.program.tags,
         })
     }

@@ -4,7 +4,7 @@
 //! lies inside a delimiter); a regular expression has a group 1 and doesn't match the empty string; guarded
 //! delimiters match nothing that lacks the token.
 
-use super::guard::{Guard, Token};
+use super::guard::{Guard, Token, without};
 use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ast::{self, Ast, GroupKind, Visitor};
@@ -36,10 +36,11 @@ pub(super) struct Strings {
     pub(super) guard: Option<Guard>,
 }
 
+// Tells delimiters apart, but no token.
 impl fmt::Debug for Strings {
-    // The opener may hold a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Strings {{ close: \"{}\", guard: {:?} }}", self.close.escape_ascii(), self.guard)
+        let open = without(self.guard.as_ref(), self.open.needle());
+        write!(f, "{:?} {:?} {:?}", open, self.close, self.guard)
     }
 }
 
@@ -52,7 +53,8 @@ pub(super) struct Expression {
 
 impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Expression {{ guard: {:?} }}", self.guard)
+        let pattern = without(self.guard.as_ref(), self.regex.as_str().as_bytes());
+        write!(f, "{:?} {:?}", pattern, self.guard)
     }
 }
 

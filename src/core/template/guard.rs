@@ -7,6 +7,7 @@ use super::ErrorKind;
 use super::parse::is_space;
 use super::scan::Found;
 use memchr::memmem::Finder;
+use std::borrow::Cow;
 use std::fmt;
 
 /// Shortest and longest token, in bytes.
@@ -77,4 +78,9 @@ impl Guard {
             found.text(&whole);
         }
     }
+}
+
+/// The text without the token, if there is one.
+pub(super) fn without<'t>(guard: Option<&Guard>, text: &'t [u8]) -> Cow<'t, [u8]> {
+    guard.map_or(Cow::Borrowed(text), |guard| Cow::Owned(guard.without(text)))
 }

@@ -22,9 +22,8 @@
 use super::ErrorKind;
 use super::Limits;
 use super::delimiters::{Delimiters, Expression, Kind, Strings};
-use super::guard::Guard;
+use super::guard::{Guard, without};
 use memchr::memchr2;
-use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
 
@@ -227,11 +226,6 @@ fn fails(guard: Option<&Guard>, kind: ErrorKind, text: &[u8], found: &mut impl F
     let text = without(guard, text);
     found.wrong(kind, text.strip_suffix(b"\n").unwrap_or(&text));
     found.text(&text);
-}
-
-/// The text without the token, if there is one.
-fn without<'t>(guard: Option<&Guard>, text: &'t [u8]) -> Cow<'t, [u8]> {
-    guard.map_or(Cow::Borrowed(text), |guard| Cow::Owned(guard.without(text)))
 }
 
 enum End {

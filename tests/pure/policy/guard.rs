@@ -84,16 +84,7 @@ fn what_guards_make_of_tags() {
             for (type_has_tags, encoded) in [(true, false), (false, false), (true, true)] {
                 let mut facts = facts(&names, lines);
                 facts.encoded = encoded;
-                let rules = Rules {
-                    valid: &valid,
-                    tags,
-                    type_has_tags,
-                    authorization: false,
-                    no_store: false,
-                    stale_factor: Factor::DEFAULT,
-                    use_stale: UseStale::default_words(),
-                    now: 0,
-                };
+                let rules = Rules { tags, type_has_tags, ..super::rules(&valid) };
                 let verdict = decide(status, &facts, &rules);
                 let expected = if type_has_tags && !encoded { expected } else { no };
                 assert_eq!((verdict.tags, verdict.inert), expected, "{tags:?} {status} {lines:?}");
