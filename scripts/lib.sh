@@ -151,6 +151,25 @@ build_module() {
     fi
 }
 
+# The HTTP working group's tests for caches, of one fixed version; sets `suite`. Of what it depends on it needs node-fetch alone.
+install_conformance_suite() {
+    local packages=(http-cache-tests@0.4.5 node-fetch@2.7.0) dir="$target/conformance"
+    suite="$dir/node_modules/http-cache-tests"
+    mkdir -p "$dir"
+    (
+        flock 9
+        if [ -f "$dir/stamp" ] && [ "$(cat "$dir/stamp")" = "${packages[*]}" ]; then
+            exit 0
+        fi
+        say "installing ${packages[*]}"
+        rm -rf "$dir/node_modules" "$dir"/package*.json
+        # Nothing of the packages runs while they are installed.
+        npm install --prefix "$dir" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error \
+            "${packages[@]}" >&2 || die "npm could not install: ${packages[*]}"
+        printf '%s' "${packages[*]}" >"$dir/stamp"
+    ) 9>"$dir/lock"
+}
+
 # render_conf FROM TO [SED_ARGUMENT...]
 # An example configuration made to run as any user from any folder: Debian's nginx would use folders that
 # belong to root.

@@ -26,7 +26,7 @@ use twice_core::marks;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::PAGE_FORMAT;
 use twice_core::policy::{Facts, Fate, Honor, Inert, Lifetime, Note, Rules, decide};
-use twice_core::renewal::{Line, is_of_this_answer};
+use twice_core::renewal::{self, Line, is_of_this_answer};
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
@@ -34,11 +34,11 @@ use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::stand_in::Exchange;
 use crate::sys::{self, DECLINED, ERROR, Request};
-use crate::{flight, include, leaving, outward, purge, refresh, shm, stand_in, variant};
+use crate::{flight, include, leaving, outward, purge, refresh, revalidate, shm, stand_in, variant};
 
-use headers::Lines;
-pub use headers::keep_private;
+pub use headers::{Laid, Lines, Snapshot, keep_private};
 pub use record::Capture;
+pub use save::save;
 
 use record::Recording;
 use tags::Tags;
@@ -151,6 +151,10 @@ impl Next {
 
 /// The answer to a client's request: read, or exchanged for a stored page. None when memory ran out.
 fn first_answer(request: Request<'_>, conf: &LocConf) -> Option<Exchange> {
+    match revalidate::exchange(request, conf)? {
+        Exchange::No => {}
+        done => return Some(done),
+    }
     match stand_in::exchange(request, false)? {
         Exchange::No => answer(request, conf).map(|()| Exchange::No),
         done => {
@@ -169,7 +173,11 @@ fn refreshed(request: Request<'_>) -> Option<ngx_int_t> {
     if std::mem::replace(&mut ctx::get(request)?.answered, true) {
         return Some(sys::OK);
     }
-    answer(request, conf::of(request))?;
+    let conf = conf::of(request);
+    if let Some((status, reason)) = revalidate::refreshed(request, conf) {
+        return Some(refresh::answered(request, status, reason));
+    }
+    answer(request, conf)?;
     let reason = ctx::get(request)?.reason;
     Some(refresh::answered(request, status, (reason != Reason::Recording).then_some(reason)))
 }
@@ -242,34 +250,34 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before
             }
         }
     }
-    read_hidden(request, facts, &mut stripped);
+    for (name, value) in hidden_lines(request) {
+        if let (_, Some(note)) = facts.line(&name, &value) {
+            log_note(request, &name, &value, note);
+        }
+        if facts.steers(&name) {
+            stripped.push((renewal::hidden(&name), value));
+        }
+    }
     kept.retain(|((name, _), _)| !facts.withholds(name));
     let location = kept.iter().position(|(_, is_location)| *is_location);
     let kept = kept.into_iter().map(|(line, _)| line).collect();
     Lines { kept, stripped, location, ..Lines::default() }
 }
 
-/// Reads the lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or
-/// that the location hides from clients: they steer nginx's own cache, too. Those that go on to hold are added to `stripped`.
-fn read_hidden(request: Request<'_>, facts: &mut Facts<'_>, stripped: &mut Vec<Line>) {
-    let Some(ctx) = ctx::get(request) else { return };
-    let Some(lines) = request.upstream_lines(ctx.upstream_before) else { return };
-    for line in lines {
+/// The lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or that the
+/// location hides from clients: they steer nginx's own cache, too.
+pub fn hidden_lines(request: Request<'_>) -> Vec<Line> {
+    let Some(ctx) = ctx::get(request) else { return Vec::new() };
+    let Some(lines) = request.upstream_lines(ctx.upstream_before) else { return Vec::new() };
+    let hidden = lines.filter_map(|line| {
         // SAFETY: a line of the upstream of this live request; a deleted one has hash 0.
-        let (name, value) = unsafe { if (*line).hash == 0 { continue } else { sys::pair(line) } };
+        let (name, value) = unsafe { if (*line).hash == 0 { return None } else { sys::pair(line) } };
         let mut shown = request.lines_out();
         // SAFETY: lines of this live request. A line that was just taken out was read all the same.
-        if !shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name)) {
-            let (fate, note) = facts.line(name, value);
-            if let Some(note) = note {
-                log_note(request, name, value, note);
-            }
-            // A `Date` is that of one answer.
-            if fate != Fate::Once && !name.eq_ignore_ascii_case(b"date") && !is_of_this_answer(name) {
-                stripped.push((name.to_vec(), value.to_vec()));
-            }
-        }
-    }
+        let is_shown = shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name));
+        (!is_shown).then(|| (name.to_vec(), value.to_vec()))
+    });
+    hidden.collect()
 }
 
 /// Reads and decides on an origin's answer; none when memory ran out.
@@ -278,16 +286,11 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let mut facts = Facts::new(conf.headers());
     let before = ctx::get(request)?.lines_before;
     let mut lines = read_lines(request, &mut facts, conf.steering.honor(), before);
-    // SAFETY: a live request, its location's merged hash, nginx's own test of its own array.
-    let (status, type_has_tags, no_store, length) = unsafe {
+    // SAFETY: a live request, its location's merged hash.
+    let (status, type_has_tags, length) = unsafe {
         let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
         let types = (&raw const conf.types).cast_mut();
-        let no_store = match ngx_http_test_predicates(r, conf.no_store) {
-            sys::OK => false,
-            DECLINED => true,
-            _ => return None,
-        };
-        (status, !ngx_http_test_content_type(r, types).is_null(), no_store, (*r).headers_out.content_length_n)
+        (status, !ngx_http_test_content_type(r, types).is_null(), (*r).headers_out.content_length_n)
     };
     // A file has the time alone.
     // SAFETY: a live request.
@@ -295,24 +298,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     if last_modified != -1 {
         facts.dates.last_modified.get_or_insert(last_modified);
     }
-    let ctx = ctx::get(request)?;
-    let no_store = no_store || ctx.wanted.no_store;
-    let delay = if ctx.asked_ms == 0 { 0 } else { shm::now_ms().saturating_sub(ctx.asked_ms) / 1000 };
-    let rules = Rules {
-        valid: conf.valid(),
-        tags: conf.tags(),
-        type_has_tags,
-        honor: conf.steering.honor(),
-        statuses: conf.steering.statuses(),
-        heuristic: conf.steering.heuristic(),
-        set_cookie: conf.steering.set_cookie(),
-        authorization: request.header_in(b"authorization").is_some() || refresh::is_somebodys(request),
-        no_store,
-        now: ngx::ffi::ngx_time(),
-        stale_factor: conf.stale_factor(),
-        use_stale: conf.use_stale(),
-        delay,
-    };
+    let rules = rules(request, conf, type_has_tags)?;
     let verdict = decide(status, &facts, &rules);
     let stated = varied(request, conf, &facts)?;
     let ctx = ctx::get(request)?;
@@ -336,7 +322,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         Ok(stated) if recording => {
             lines.tagged = tags.as_ref().map_or_else(Vec::new, Tags::encode);
             let recipe = recipe(request, conf, type_has_tags);
-            headers::Snapshot::take(request, lines, &facts, stated, recipe)
+            Snapshot::take(request, lines, &facts, stated, recipe)
         }
         _ => None,
     };
@@ -412,8 +398,49 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     Some(())
 }
 
+/// What the location and the request say of an answer; none when memory ran out.
+pub fn rules<'c>(request: Request<'_>, conf: &'c LocConf, type_has_tags: bool) -> Option<Rules<'c>> {
+    // SAFETY: nginx's own test of its own array, or null, which it takes as "none is true".
+    let no_store = match unsafe { ngx_http_test_predicates(request.raw(), conf.no_store) } {
+        sys::OK => false,
+        DECLINED => true,
+        _ => return None,
+    };
+    let ctx = ctx::get(request)?;
+    let no_store = no_store || ctx.wanted.no_store;
+    let delay = if ctx.asked_ms == 0 { 0 } else { shm::now_ms().saturating_sub(ctx.asked_ms) / 1000 };
+    Some(Rules {
+        valid: conf.valid(),
+        tags: conf.tags(),
+        type_has_tags,
+        honor: conf.steering.honor(),
+        statuses: conf.steering.statuses(),
+        heuristic: conf.steering.heuristic(),
+        set_cookie: conf.steering.set_cookie(),
+        delay,
+        authorization: request.header_in(b"authorization").is_some() || refresh::is_somebodys(request),
+        no_store,
+        now: ngx::ffi::ngx_time(),
+        stale_factor: conf.stale_factor(),
+        use_stale: conf.use_stale(),
+    })
+}
+
 /// What an answer varies by, or why it can't be stored for that; none when memory ran out. Other caches are told.
 fn varied(request: Request<'_>, conf: &LocConf, facts: &Facts<'_>) -> Option<Result<Dimensions, Reason>> {
+    let (stated, all) = dimensions(request, conf, facts)?;
+    if let Some(line) = facts.varies.line(&all, conf.headers()) {
+        headers::tell_vary(request, &line)?;
+    }
+    Some(stated)
+}
+
+/// The same, told to nobody; and what the page varies by all in all. None when memory ran out.
+pub fn dimensions(
+    request: Request<'_>,
+    conf: &LocConf,
+    facts: &Facts<'_>,
+) -> Option<(Result<Dimensions, Reason>, Dimensions)> {
     let ctx = ctx::get(request)?;
     // SAFETY: empty, or in the pool of this live request.
     let (base, rules): (&[u8], &[u8]) = unsafe { (&*ctx.base_key, &*ctx.rules) };
@@ -425,16 +452,13 @@ fn varied(request: Request<'_>, conf: &LocConf, facts: &Facts<'_>) -> Option<Res
     };
     let mut all = stated.clone().unwrap_or_default();
     let complete = variant::add_rules(&mut all, rules);
-    if let Some(line) = facts.varies.line(&all, conf.headers()) {
-        headers::tell_vary(request, &line)?;
-    }
     if !facts.varies.is_beyond() && !base.is_empty() {
         stated = stated.and_then(|stated| {
             complete?;
             variant::check(request, base, &all).map(|()| stated)
         });
     }
-    Some(stated)
+    Some((stated, all))
 }
 
 /// What is still being recorded when the request ends has not come whole. nginx runs this before it logs.
@@ -466,7 +490,8 @@ pub fn recipe(request: Request<'_>, conf: &LocConf, type_has_tags: bool) -> u64 
     marks::of_key(format!("{all:?}").as_bytes())
 }
 
-fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
+/// Tells the log what is odd about a line.
+pub fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
     let (Note::Lifetime(lifetime) | Note::Over(lifetime)) = note;
     let what = match lifetime {
         Lifetime::Malformed if matches!(note, Note::Over(_)) => "holds no number of seconds, taken as 0",

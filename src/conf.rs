@@ -115,6 +115,7 @@ pub struct LocConf {
     /// `twice_stale_factor`; stays unset where no block names it.
     stale_factor: ngx_uint_t,
     use_stale: ngx_uint_t,
+    revalidate: ngx_uint_t,
     /// Which responses are stored.
     pub steering: Steering,
     /// `twice_include_timeout`.
@@ -216,6 +217,11 @@ impl LocConf {
     /// `twice_use_stale`.
     pub fn use_stale(&self) -> UseStale {
         UseStale::from_number(self.use_stale)
+    }
+
+    /// `twice_revalidate`.
+    pub fn revalidate(&self) -> bool {
+        self.revalidate != 0
     }
 
     /// `twice_headers`.
@@ -364,6 +370,7 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.lock_age = UNSET;
         conf.stale_factor = UNSET;
         conf.use_stale = UNSET;
+        conf.revalidate = UNSET;
         conf.steering = Steering::unset();
         conf.include_timeout = UNSET;
     }
@@ -438,6 +445,7 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     merge_uint(&mut child.lock_age, parent.lock_age, 30_000);
     merge_uint(&mut child.stale_factor, parent.stale_factor, UNSET);
     merge_uint(&mut child.use_stale, parent.use_stale, UseStale::default_words().to_number());
+    merge_uint(&mut child.revalidate, parent.revalidate, 1);
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
     unsafe {

@@ -14,6 +14,7 @@ use crate::deliver::{Taken, Waiting};
 use crate::flight::Flight;
 use crate::include::Includes;
 use crate::refresh::{Claim, Refresh};
+use crate::revalidate::Asked;
 use crate::shm::Zone;
 use crate::source::changes::Changes;
 use crate::stand_in::StandIn;
@@ -76,6 +77,8 @@ pub struct Ctx {
     pub phase: isize,
     /// This request is a refresh, with no client: in the keeping of its pool. Else null.
     pub refresh: *mut Refresh,
+    /// The page that its origin is asked about, owned by a cleanup of the pool; null: none.
+    pub asked: *mut Asked,
     /// The stale page that takes the place of an origin's failure.
     pub stand_in: StandIn,
     /// The location's own content handler, behind ours.
@@ -158,6 +161,7 @@ impl Ctx {
             claim: ptr::null_mut(),
             phase: 0,
             refresh: ptr::null_mut(),
+            asked: ptr::null_mut(),
             stand_in: StandIn::default(),
             content_handler: None,
             capture: ptr::null_mut(),

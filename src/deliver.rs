@@ -374,7 +374,7 @@ fn header<'a>(
     let page = Validators { etag, last_modified, made: times.made() };
     // Whoever asks for what is another page each time gets it, whatever he says.
     let named = !fixed.tagged() || !etag.is_empty();
-    let verdict = if named { conditions::ask(request, head.status, &page)? } else { Verdict::Send };
+    let verdict = if named { conditions::ask(request, head.status, &page) } else { Verdict::Send };
     if verdict == Verdict::Failed {
         return Some(verdict);
     }

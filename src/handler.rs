@@ -174,7 +174,7 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) ->
         return Some(Stage::Pass);
     }
     zone.count(match status {
-        CacheStatus::Hit => Counter::Hits,
+        CacheStatus::Hit | CacheStatus::Revalidated => Counter::Hits,
         CacheStatus::Stale | CacheStatus::Updating => Counter::Stale,
         CacheStatus::Miss => Counter::Misses,
         CacheStatus::Expired => Counter::Expired,

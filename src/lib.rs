@@ -41,6 +41,7 @@ mod nonce;
 mod outward;
 mod purge;
 mod refresh;
+mod revalidate;
 mod seldom;
 mod shm;
 mod snapshot;

@@ -43,7 +43,7 @@ const fn main_command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter) -> ngx_
 }
 
 /// All directives, ended by an empty one.
-pub static mut COMMANDS: [ngx_command_t; 40] = [
+pub static mut COMMANDS: [ngx_command_t; 41] = [
     main_command(ngx_string!("twice_zone"), NGX_CONF_2MORE, zones::twice_zone),
     main_command(ngx_string!("twice_source"), NGX_CONF_2MORE, sources::twice_source),
     main_command(ngx_string!("twice_ab_test"), NGX_CONF_2MORE, visitors::ab_test),
@@ -111,6 +111,7 @@ pub static mut COMMANDS: [ngx_command_t; 40] = [
     command(ngx_string!("twice_lock_age"), NGX_CONF_TAKE1, setters::lock_age, 0),
     command(ngx_string!("twice_stale_factor"), NGX_CONF_TAKE1, setters::stale_factor, 0),
     command(ngx_string!("twice_use_stale"), NGX_CONF_1MORE, setters::use_stale, 0),
+    command(ngx_string!("twice_revalidate"), NGX_CONF_TAKE1, setters::revalidate, 0),
     command(ngx_string!("twice_include_timeout"), NGX_CONF_TAKE1, setters::include_timeout, 0),
     ngx_command_t::empty(),
 ];

@@ -28,7 +28,7 @@ pub struct Validators<'a> {
     pub made: i64,
 }
 
-/// A request's conditions, each with its lines joined by commas (RFC 9110 5.3).
+/// A request's conditions, one line of each: several would be joined by commas (RFC 9110 5.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Conditions<'a> {
     /// `If-Match`.

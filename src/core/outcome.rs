@@ -16,14 +16,16 @@ pub enum CacheStatus {
     Stale,
     /// Served from the store though its lifetime is over: a refresh is under way already.
     Updating,
+    /// Served from the store though its lifetime was over: its origin says that it is still the same.
+    Revalidated,
     /// Served from the store.
     Hit,
 }
 
 impl CacheStatus {
     /// Every status, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Miss, Self::Bypass, Self::Expired, Self::Stale, Self::Updating, Self::Hit];
+    pub const ALL: [Self; 7] =
+        [Self::Miss, Self::Bypass, Self::Expired, Self::Stale, Self::Updating, Self::Revalidated, Self::Hit];
 
     /// The word itself.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +35,7 @@ impl CacheStatus {
             Self::Expired => "EXPIRED",
             Self::Stale => "STALE",
             Self::Updating => "UPDATING",
+            Self::Revalidated => "REVALIDATED",
             Self::Hit => "HIT",
         }
     }
@@ -41,7 +44,7 @@ impl CacheStatus {
     pub const fn forward(self) -> &'static str {
         match self {
             Self::Bypass => "bypass",
-            Self::Expired => "stale",
+            Self::Expired | Self::Revalidated => "stale",
             Self::Miss | Self::Stale | Self::Updating | Self::Hit => "uri-miss",
         }
     }

@@ -54,7 +54,7 @@ pub struct Head<'a> {
 }
 
 /// The first 48 bytes: what a reader needs to find everything else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fixed {
     flags: u32,
     head_len: u32,
@@ -132,6 +132,19 @@ impl Fixed {
     pub fn program<'a>(&self, prefix: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let program = prefix.get(self.head_len()..self.prefix_len())?;
         program.split_at_checked(self.slots_len as usize)
+    }
+
+    /// The same, with what is known of it.
+    pub fn whole_program<'a>(&self, prefix: &'a [u8]) -> Option<Program<'a>> {
+        let (slots, code) = self.program(prefix)?;
+        Some(Program {
+            slots,
+            code,
+            personal: self.personal(),
+            includes: self.includes(),
+            sources: self.sources(),
+            volatile: self.volatile(),
+        })
     }
 
     /// Bytes of the literals.

@@ -91,6 +91,17 @@ pub fn cold(origin: &Origin, sent: &[(&[u8], &[u8])]) -> Vec<u8> {
     out
 }
 
+/// How a line that clients are never to see, though it is none that is for Twice alone, is called in [`Origin::lines`]: no
+/// header has such a name.
+pub fn hidden(name: &[u8]) -> Vec<u8> {
+    [b":", name].concat()
+}
+
+/// The name of a line that is called so.
+pub fn of_hidden(name: &[u8]) -> Option<&[u8]> {
+    name.strip_prefix(b":")
+}
+
 impl Origin {
     /// Reads it back. `head` has [`Fixed::head_len`] bytes.
     pub fn read(fixed: &Fixed, head: &[u8], cold: &[u8]) -> Option<Self> {
@@ -156,7 +167,10 @@ impl Origin {
 
     /// What a 200 to a HEAD says of it. `length`: its `Content-Length`.
     pub fn of_head(&self, status: u16, lines: &[Line], length: Option<u64>) -> OfHead {
-        if status != 200 || self.status != 200 {
+        // What is stored is not encoded: this is about another representation.
+        let encoded =
+            first(lines, b"content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        if status != 200 || self.status != 200 || encoded {
             return OfHead::Nothing;
         }
         let same_tag = first(lines, b"etag")
@@ -197,6 +211,7 @@ fn is_same_date(one: &[u8], other: &[u8]) -> bool {
 /// Lines that say how the tags of the very answer are read that has them. What is compiled needs them no more, and a guard's
 /// token is not stored.
 pub fn is_of_this_answer(name: &[u8]) -> bool {
+    let name = of_hidden(name).unwrap_or(name);
     [GUARD, TAG_HEADERS].iter().any(|other| name.eq_ignore_ascii_case(other))
 }
 

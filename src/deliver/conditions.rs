@@ -17,10 +17,10 @@ use crate::sys::{self, Chain, Request};
 /// The answer to a condition that does not hold.
 pub const FAILED: ngx_int_t = NGX_HTTP_PRECONDITION_FAILED as ngx_int_t;
 
-/// Holds the request's conditions against a page with this status; none when memory ran out. Sub-requests have none.
-pub fn ask<'a>(request: Request<'a>, status: u16, page: &Validators<'a>) -> Option<Verdict<'a>> {
+/// Holds the request's conditions against a page with this status. Sub-requests have none.
+pub fn ask<'a>(request: Request<'a>, status: u16, page: &Validators<'a>) -> Verdict<'a> {
     if !request.is_main() || !(200..300).contains(&status) {
-        return Some(Verdict::Send);
+        return Verdict::Send;
     }
     // SAFETY: a live request: null, or the first line of this name.
     let known = unsafe {
@@ -28,44 +28,23 @@ pub fn ask<'a>(request: Request<'a>, status: u16, page: &Validators<'a>) -> Opti
         [lines.if_match, lines.if_none_match, lines.if_modified_since, lines.if_unmodified_since]
     };
     if known.iter().all(|line| line.is_null()) {
-        return Some(Verdict::Send);
+        return Verdict::Send;
     }
     let [if_match, if_none_match, since, unmodified] = known;
     let since = if looks_at_dates(request) { since } else { ptr::null_mut() };
     let conditions = Conditions {
-        if_match: lines(request, if_match)?,
-        if_none_match: lines(request, if_none_match)?,
-        if_modified_since: lines(request, since)?,
-        if_unmodified_since: lines(request, unmodified)?,
+        if_match: value(if_match),
+        if_none_match: value(if_none_match),
+        if_modified_since: value(since),
+        if_unmodified_since: value(unmodified),
     };
-    Some(evaluate(&conditions, page))
+    evaluate(&conditions, page)
 }
 
-/// All lines of the name that this one has, joined; the outer none when memory ran out.
-fn lines<'a>(request: Request<'a>, line: *const ngx_table_elt_t) -> Option<Option<&'a [u8]>> {
-    if line.is_null() {
-        return Some(None);
-    }
-    // SAFETY: a line of this live request, as all others.
-    let (name, first) = unsafe { sys::pair(line) };
-    let all = || {
-        request.lines_in().filter_map(|other| {
-            // SAFETY: as above.
-            let (other, value) = unsafe { sys::pair(other) };
-            other.eq_ignore_ascii_case(name).then_some(value)
-        })
-    };
-    if all().count() < 2 {
-        return Some(Some(first));
-    }
-    let room = all().map(|value| value.len() + 1).sum();
-    let joined = request.join(room, |write| {
-        for value in all() {
-            write(value);
-            write(b",");
-        }
-    });
-    joined.map(Some)
+/// nginx refuses a request that has two lines of one of these names.
+fn value<'a>(line: *const ngx_table_elt_t) -> Option<&'a [u8]> {
+    // SAFETY: null, or a line of a live request.
+    (!line.is_null()).then(|| unsafe { sys::pair(line).1 })
 }
 
 /// nginx's `if_modified_since`: where it is off dates of clients say nothing.

@@ -202,16 +202,6 @@ impl Waiting {
 fn whole(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<Rendered> {
     let etag = if waiting.unseen { b"" } else { waiting.own_tag(request)? };
     let verdict = head_of(request, way, waiting, etag)?;
-    if verdict != Verdict::Send {
-        // SAFETY: null, or in the pool of this live request; nothing of it is printed.
-        unsafe { Asked::close(waiting.asked) };
-        return without_body(request, verdict);
-    }
-    let (mut chain, len) = print_body(request, waiting)?;
-    set_length(request, (!waiting.unseen).then_some(len))?;
-    if !waiting.unseen {
-        chain = for_ranges(request, chain, len)?;
-    }
     let main = request.main().raw();
     // SAFETY: live requests, and what lives in their pool.
     unsafe {
@@ -221,6 +211,16 @@ fn whole(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<Rendered> 
             // nginx reads the next request of this connection when that one has ended.
             (*main).set_keepalive(0);
         }
+    }
+    if verdict != Verdict::Send {
+        // SAFETY: null, or in the pool of this live request; nothing of it is printed.
+        unsafe { Asked::close(waiting.asked) };
+        return without_body(request, verdict);
+    }
+    let (mut chain, len) = print_body(request, waiting)?;
+    set_length(request, (!waiting.unseen).then_some(len))?;
+    if !waiting.unseen {
+        chain = for_ranges(request, chain, len)?;
     }
     Some(Rendered::Whole(chain))
 }

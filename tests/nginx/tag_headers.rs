@@ -222,3 +222,47 @@ fn a_page_that_stands_in_has_its_header_lines_filled() {
         answer.cache() == "STALE"
     });
 }
+
+#[test]
+fn a_page_that_is_renewed_keeps_its_tags_and_shows_no_token() {
+    const TOKEN: &str = "s3cret-s3cret_16";
+    let origin = Origin::start();
+    origin.handle("/", |request| {
+        let tag = format!("<&{TOKEN} get cookie name Guest &>");
+        let answer = if request.header("If-None-Match").is_some() {
+            Answer::new(304, "")
+        } else {
+            Answer::html(tag.clone())
+        };
+        // A 304 says all of it again, with tags that nothing compiles.
+        answer
+            .header("X-Twice-Control", "max-age=1")
+            .header("ETag", "\"a\"")
+            .header("Twice-Guard", TOKEN)
+            .header("Twice-Headers", "X-Name, X-New")
+            .header("X-Name", tag.clone())
+            .header(
+                if request.header("If-None-Match").is_some() { "X-New" } else { "X-Old" },
+                tag.replace("get", "fetch"),
+            )
+            .header("X-Count", "1")
+    });
+    let nginx = cached(&origin, "twice_tags guarded; twice_stale_factor 1;").start();
+    let mut renewed = 0;
+    until("the page is renewed twice", || {
+        let answer = nginx.get("/").cookie("name=Ann").send();
+        assert_eq!(
+            (answer.status, answer.text().as_str(), answer.all("X-Name")),
+            (200, "Ann", vec!["Ann"]),
+            "{answer:?}"
+        );
+        assert_eq!((answer.header("X-New"), answer.header("X-Count")), (None, Some("1")));
+        assert!(
+            !answer.headers.iter().any(|(name, value)| name != "X-Old" && value.contains(TOKEN)),
+            "{answer:?}"
+        );
+        renewed += usize::from(answer.cache() == "REVALIDATED");
+        renewed == 2
+    });
+    assert!(!nginx.log().contains(TOKEN));
+}

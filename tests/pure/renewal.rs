@@ -128,6 +128,8 @@ fn a_head_renews_a_page_or_says_that_it_is_another() {
         (200, &[], Some(10), Nothing, "the same length is not the same page"),
         (200, &[], Some(11), Differs, "4.3.5: another length"),
         (200, &[], None, Nothing, "nothing to compare"),
+        (200, &[("ETag", "\"a\""), ("Content-Encoding", "gzip")], None, Nothing, "another representation"),
+        (200, &[("ETag", "\"a\""), ("Content-Encoding", "identity")], None, Renews, "none"),
         (304, both, Some(10), Nothing, "only a 200"),
         (404, both, Some(10), Nothing, "only a 200"),
         (500, &[], Some(11), Nothing, "only a 200"),
@@ -208,4 +210,26 @@ proptest! {
             let _ = origin.question();
         }
     }
+}
+
+/// Which lines of an answer without a body take the place of stored ones, where the page has compiled `X-Tagged` already.
+#[test]
+fn tags_come_with_a_body_only() {
+    let mut compiled = Vec::new();
+    twice_core::template::Header { literals: b"kept".to_vec(), ..Default::default() }
+        .encode(b"X-Tagged", &mut compiled);
+    let old = Origin { tag_lines: compiled.clone(), ..page(&[("X-Own", "old")]) };
+    let head = Head { tag_lines: &compiled, ..Head::default() };
+    let (mut read, _) = kept(&old, &head, &[(b"X-Own", b"old")]);
+    assert_eq!((read.tag_lines.as_slice(), sorted(&read.lines)), (compiled.as_slice(), sorted(&old.lines)));
+    read.renew(&lines(&[
+        ("Twice-Guard", "0123456789abcdef"),
+        (":twice-guard", "0123456789abcdef"),
+        ("Twice-Headers", "X-Tagged, x-listed"),
+        ("x-tagged", "<&0123456789abcdef nonce &>"),
+        ("X-Listed", "<&0123456789abcdef nonce &>"),
+        ("X-Own", "new"),
+    ]));
+    assert_eq!(sorted(&read.lines), lines(&[("x-own", "new")]));
+    assert_eq!(read.tag_lines, compiled);
 }

@@ -13,7 +13,7 @@ pub struct Dates {
     pub expires: Option<i64>,
     /// `Last-Modified`.
     pub last_modified: Option<i64>,
-    /// `Age` in seconds: the first value of several; 0 where that can't be read (5.1).
+    /// `Age` in seconds: the greatest of several lines. One that can't be read is as if it were not there (5.1).
     pub age: Option<u64>,
 }
 
@@ -36,10 +36,10 @@ impl Dates {
         self.last_modified = self.last_modified.or(http_date(value));
     }
 
-    /// An `Age` line: no more than its first member counts, and of several lines the first.
+    /// An `Age` line: of a list the first member counts.
     pub fn add_age(&mut self, value: &[u8]) {
         let first = value.split(|&b| b == b',').next().unwrap_or_default().trim_ascii();
-        self.age.get_or_insert(Lifetime::parse(first).seconds().unwrap_or(0));
+        self.age = self.age.max(Lifetime::parse(first).seconds());
     }
 
     /// Seconds that the answer has spent on its way, in other caches and by its own date. `delay`: seconds between the
