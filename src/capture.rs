@@ -345,18 +345,10 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     }
     let tagged = tags.is_some();
     let seen = ctx::get(request)?.refresh.is_null();
-    let compiler = match tags {
-        // Nobody will see the header of a refresh.
-        Some(tags) => {
-            let values = if seen { tags.fill(request)? } else { Vec::new() };
-            Some((tags.compiler, values))
-        }
-        None => None,
-    };
-    if let Some(why) = verdict.inert
-        && (why == Inert::BadGuard || !recording && facts.control.is_some() && reason != Reason::Head)
-    {
-        tags::log_inert(request, why);
+    let compiler = tags::for_body(request, tags, seen)?;
+    if let Some(why) = verdict.inert {
+        let has_body = facts.control.is_some() && reason != Reason::Head;
+        tags::tell_inert(request, why, !recording && has_body);
     }
     let ctx = ctx::get(request)?;
     if recording || tagged && seen {

@@ -152,6 +152,26 @@ fn uri(request: Request<'_>) -> String {
     unsafe { sys::bytes((*request.raw()).uri) }.escape_ascii().to_string()
 }
 
+/// What the body of an answer with tags is compiled by, with the values that its header lines have brought: those of a
+/// refresh, which nobody will see, bring none. The outer none: memory ran out.
+pub fn for_body(
+    request: Request<'_>,
+    tags: Option<Tags>,
+    seen: bool,
+) -> Option<Option<(Compiler, Vec<*const [u8]>)>> {
+    let Some(tags) = tags else { return Some(None) };
+    let values = if seen { tags.fill(request)? } else { Vec::new() };
+    Some(Some((tags.compiler, values)))
+}
+
+/// Tells the log of an answer that has no tags for want of a good guard. Whether one that is stored would have any is seen when
+/// its body has come; `unread`: nobody will look at this one's.
+pub fn tell_inert(request: Request<'_>, why: Inert, unread: bool) {
+    if why == Inert::BadGuard || unread {
+        log_inert(request, why);
+    }
+}
+
 /// Tells the log that what may look like tags in a page is text.
 pub fn log_inert(request: Request<'_>, why: Inert) {
     static LINES: Seldom = Seldom::new();
