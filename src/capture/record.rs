@@ -14,7 +14,7 @@ use twice_core::template::{Compiler, Delimiters, Limits, State};
 use super::headers::Snapshot;
 use super::outgoing::Outgoing;
 use super::save;
-use super::tags::{limits, log_inert};
+use super::tags::{Begun, limits, log_inert};
 use crate::conf;
 use crate::ctx;
 use crate::flight;
@@ -96,12 +96,7 @@ pub struct Recording {
 
 impl Recording {
     /// `length` is nginx's `content_length_n`. `compiler`: where the body has tags; with the values of its slots so far.
-    pub fn new(
-        max: usize,
-        length: i64,
-        snapshot: Option<Snapshot>,
-        compiler: Option<(Compiler, Vec<*const [u8]>)>,
-    ) -> Self {
+    pub fn new(max: usize, length: i64, snapshot: Option<Snapshot>, compiler: Option<Begun>) -> Self {
         let body = match compiler {
             Some((compiler, values)) => Body::Tagged(Box::new(Tagged {
                 compiler,

@@ -152,13 +152,12 @@ fn uri(request: Request<'_>) -> String {
     unsafe { sys::bytes((*request.raw()).uri) }.escape_ascii().to_string()
 }
 
+/// A compiler, and the values of its slots so far, in the request's pool.
+pub type Begun = (Compiler, Vec<*const [u8]>);
+
 /// What the body of an answer with tags is compiled by, with the values that its header lines have brought: those of a
 /// refresh, which nobody will see, bring none. The outer none: memory ran out.
-pub fn for_body(
-    request: Request<'_>,
-    tags: Option<Tags>,
-    seen: bool,
-) -> Option<Option<(Compiler, Vec<*const [u8]>)>> {
+pub fn for_body(request: Request<'_>, tags: Option<Tags>, seen: bool) -> Option<Option<Begun>> {
     let Some(tags) = tags else { return Some(None) };
     let values = if seen { tags.fill(request)? } else { Vec::new() };
     Some(Some((tags.compiler, values)))
