@@ -13,6 +13,7 @@ mod outgoing;
 mod place;
 mod record;
 mod save;
+mod tags;
 
 use std::ffi::c_void;
 
@@ -24,8 +25,8 @@ use ngx::ngx_log_error;
 use twice_core::marks;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::PAGE_FORMAT;
-use twice_core::policy::{Facts, Fate, Honor, Lifetime, Note, Rules, decide};
-use twice_core::renewal::{self, Line};
+use twice_core::policy::{Facts, Fate, Honor, Inert, Lifetime, Note, Rules, decide};
+use twice_core::renewal::{self, Line, is_of_this_answer};
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
@@ -40,6 +41,7 @@ pub use record::Capture;
 pub use save::save;
 
 use record::Recording;
+use tags::Tags;
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
 static mut NEXT_OUTWARD: ngx_http_output_header_filter_pt = None;
@@ -240,7 +242,7 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before
             }
             Fate::Once => {}
             Fate::Strip | Fate::Keep => {
-                if i >= before {
+                if i >= before && !is_of_this_answer(name) {
                     stripped.push(own());
                 }
                 // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
@@ -258,7 +260,8 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before
     }
     kept.retain(|((name, _), _)| !facts.withholds(name));
     let location = kept.iter().position(|(_, is_location)| *is_location);
-    Lines { kept: kept.into_iter().map(|(line, _)| line).collect(), stripped, location }
+    let kept = kept.into_iter().map(|(line, _)| line).collect();
+    Lines { kept, stripped, location, ..Lines::default() }
 }
 
 /// The lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or that the
@@ -282,7 +285,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let r = request.raw();
     let mut facts = Facts::new(conf.headers());
     let before = ctx::get(request)?.lines_before;
-    let lines = read_lines(request, &mut facts, conf.steering.honor(), before);
+    let mut lines = read_lines(request, &mut facts, conf.steering.honor(), before);
     // SAFETY: a live request, its location's merged hash.
     let (status, type_has_tags, length) = unsafe {
         let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
@@ -310,17 +313,20 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         _ => Err(ctx.reason),
     };
     let recording = lifetime.is_ok();
+    let tags = if verdict.tags { tags::begin(request, conf, max, &facts, before, &mut lines) } else { None };
     // The whole answer is wanted where it is ours: the client's conditions are about another one. Where it
     // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
     // SAFETY: a live request.
-    unsafe { (*r).set_disable_not_modified(u32::from(recording || verdict.tags)) };
+    unsafe { (*r).set_disable_not_modified(u32::from(recording || tags.is_some())) };
     let snapshot = match stated {
         Ok(stated) if recording => {
+            lines.tagged = tags.as_ref().map_or_else(Vec::new, Tags::encode);
             let recipe = recipe(request, conf, type_has_tags);
             Snapshot::take(request, lines, &facts, stated, recipe)
         }
         _ => None,
     };
+    let ctx = ctx::get(request)?;
     match lifetime {
         Ok(seconds) => {
             ctx.reason = Reason::Recording;
@@ -337,9 +343,15 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         Err(_) if stage == Stage::Fetch => flight::not_stored(request, reason, status),
         Err(_) => {}
     }
+    let tagged = tags.is_some();
+    let seen = ctx::get(request)?.refresh.is_null();
+    let compiler = tags::for_body(request, tags, seen)?;
+    if let Some(why) = verdict.inert {
+        let has_body = facts.control.is_some() && reason != Reason::Head;
+        tags::tell_inert(request, why, !recording && has_body);
+    }
     let ctx = ctx::get(request)?;
-    let seen = ctx.refresh.is_null();
-    if recording || verdict.tags && seen {
+    if recording || tagged && seen {
         // SAFETY: a live request. A range would be cut before the body filter sees it; files come as memory.
         unsafe {
             (*r).set_allow_ranges(0);
@@ -348,14 +360,16 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         if recording {
             at_the_end(request, ctx)?;
         }
-        let compiler = verdict.tags.then(|| record::compiler(request, conf, max));
-        let recording = Recording::new(max, length, snapshot, compiler);
+        let mut recording = Recording::new(max, length, snapshot, compiler);
+        if verdict.inert == Some(Inert::NoGuard) {
+            recording.look_for_tags(conf.delimiters());
+        }
         ctx.capture = sys::pool_box_of(request, Capture::new(recording))?;
     }
     if !seen {
         return Some(());
     }
-    if verdict.tags {
+    if tagged {
         ctx.personal = true;
         headers::make_private(request)?;
     }

@@ -163,6 +163,7 @@ impl LocConf {
         match self.tags {
             0 => Tags::Off,
             2 => Tags::All,
+            3 => Tags::Guarded,
             _ => Tags::Marked,
         }
     }

@@ -9,6 +9,7 @@
 
 mod body;
 mod conditions;
+mod lines;
 mod served;
 mod waiting;
 
@@ -31,6 +32,7 @@ use twice_core::template::{Limits, Sink, Slots, State, Values, run};
 
 use body::Body;
 use conditions::conclude;
+pub use lines::header_lines;
 use served::Served;
 pub use served::{Kept, Renewed};
 pub use waiting::{Rest, Waiting, rest};
@@ -289,7 +291,10 @@ fn render(
     let (slots, code) = fixed.program(page.prefix(request, &fixed)?)?;
     let (values, room) = Resolver::new(request, Ask::Nothing).all(Slots::new(slots))?;
     match conclude(request, &fixed, &view.head, own_tag(request, &fixed, slots, &values)?)? {
-        Verdict::Send => finish(request, print(request, &fixed, code, &values, body, tag, room)?),
+        Verdict::Send => {
+            lines::add(request, &fixed, &view, &values)?;
+            finish(request, print(request, &fixed, code, &values, body, tag, room)?)
+        }
         other => without_body(request, other),
     }
 }

@@ -1,5 +1,5 @@
-//! `$twice_cache_status`, `$twice_reason`, `$twice_key`, `$twice_age`, `$twice_ttl`; `$twice_language`, `$twice_ab_NAME`; for those of
-//! sources see [`crate::source::variables`].
+//! `$twice_cache_status`, `$twice_reason`, `$twice_key`, `$twice_age`, `$twice_ttl`; `$twice_language`, `$twice_nonce`,
+//! `$twice_ab_NAME`; for those of sources see [`crate::source::variables`].
 
 use std::ffi::c_char;
 use std::ptr;
@@ -14,10 +14,13 @@ use crate::ab;
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::language;
+use crate::nonce;
 use crate::shm;
 use crate::source;
 use crate::sys::{self, ERROR, OK, Request};
 use crate::variant;
+
+type Get = unsafe extern "C" fn(*mut ngx_http_request_t, *mut ngx_http_variable_value_t, usize) -> ngx_int_t;
 
 #[derive(Clone, Copy)]
 enum Variable {
@@ -53,15 +56,20 @@ pub unsafe fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
             (*variable).data = place;
         }
     }
-    let mut name = ngx_string!("twice_language");
-    // SAFETY: as above.
-    unsafe {
-        // Not cacheable: an internal redirect may lead to a location with other languages.
-        let variable = ngx_http_add_variable(cf, &raw mut name, NGX_HTTP_VAR_NOCACHEABLE as usize);
-        if variable.is_null() {
-            return ERROR;
+    // Not cacheable: an internal redirect may lead to a location with other languages, and a refresh, which is given the
+    // values that its visitor has, is another response.
+    for (mut name, get) in [
+        (ngx_string!("twice_language"), visitors_language as Get),
+        (ngx_string!("twice_nonce"), response_nonce as Get),
+    ] {
+        // SAFETY: as above.
+        unsafe {
+            let variable = ngx_http_add_variable(cf, &raw mut name, NGX_HTTP_VAR_NOCACHEABLE as usize);
+            if variable.is_null() {
+                return ERROR;
+            }
+            (*variable).get_handler = Some(get);
         }
-        (*variable).get_handler = Some(visitors_language);
     }
     // SAFETY: as above.
     unsafe { source::variables::add(cf) }
@@ -93,6 +101,20 @@ unsafe extern "C" fn visitors_language(
         // SAFETY: nginx passes a live request and a value to be filled.
         let (request, v) = unsafe { (Request::new(r), &mut *v) };
         fill(v, Some(language::language(request)));
+        OK
+    })
+}
+
+/// `$twice_nonce`.
+unsafe extern "C" fn response_nonce(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_http_variable_value_t,
+    _data: usize,
+) -> ngx_int_t {
+    guarded(ERROR, || {
+        // SAFETY: nginx passes a live request and a value to be filled.
+        let (request, v) = unsafe { (Request::new(r), &mut *v) };
+        fill(v, nonce::of(request));
         OK
     })
 }

@@ -55,6 +55,21 @@ pub struct Lines {
     pub stripped: Vec<Line>,
     /// Which of the kept ones is a `Location` that nginx may still make absolute.
     pub location: Option<usize>,
+    /// Lines with tags, compiled, which are not among the others.
+    pub tagged: Vec<u8>,
+}
+
+impl Lines {
+    /// Takes a line out of those that are kept; false if it is none of them.
+    pub fn take(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let Some(at) = self.kept.iter().position(|line| line.0 == name && line.1 == value) else {
+            return false;
+        };
+        self.kept.remove(at);
+        // The rest has moved.
+        self.location = self.location.map(|location| location - usize::from(location > at));
+        true
+    }
 }
 
 /// What hits send of a page, and what is kept beside it.
@@ -113,6 +128,9 @@ impl Snapshot {
             ..Self::default()
         };
         snapshot.origin.lines = lines.stripped;
+        if !lines.tagged.is_empty() {
+            snapshot.origin.tag_lines = lines.tagged;
+        }
         snapshot.origin.lines.extend(lines.kept.iter().cloned());
         for (i, (name, value)) in lines.kept.into_iter().enumerate() {
             if lines.location == Some(i) {
@@ -142,6 +160,11 @@ impl Snapshot {
         self.origin.body_len = len;
     }
 
+    /// Lines with tags, as [`twice_core::template::lines`] reads them.
+    pub fn tag_lines(&self) -> &[u8] {
+        &self.origin.tag_lines
+    }
+
     /// What the page varies by, unless its rules say more.
     pub fn stated(&self) -> &Dimensions {
         &self.stated
@@ -166,7 +189,7 @@ impl Snapshot {
         dimensions: &Dimensions,
         names: &HeaderNames,
     ) -> Option<Laid> {
-        let plain = program.code.is_empty();
+        let plain = program.code.is_empty() && self.tag_lines().is_empty();
         let vary = self.varies.line(dimensions, names);
         let is_replaced = |name: &[u8]| vary.is_some() && name.eq_ignore_ascii_case(b"vary");
         let head = Head {
@@ -174,6 +197,7 @@ impl Snapshot {
             last_modified: if plain { &self.last_modified } else { b"" },
             last_modified_time: if plain { self.last_modified_time } else { -1 },
             location: &self.location,
+            tag_lines: self.tag_lines(),
             cache_control: if program.personal {
                 private(std::iter::once(self.cache_control.as_slice()))
             } else {

@@ -26,7 +26,7 @@ pub fn plain(request: Request<'_>, snapshot: &Snapshot, body: &[u8]) -> Result<(
 /// Stores a page with its program. A page whose template turned out to have no tag is a plain one.
 pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) -> Result<(), Reason> {
     let parts = compiler.parts().ok_or(Reason::Failed)?;
-    if parts.tags == 0 {
+    if parts.tags == 0 && snapshot.tag_lines().is_empty() {
         return plain(request, snapshot, parts.literals);
     }
     let program = Program {

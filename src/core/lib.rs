@@ -24,6 +24,7 @@ pub mod language;
 pub mod local;
 pub mod marks;
 pub mod memcached;
+pub mod nonce;
 pub mod outcome;
 pub mod page;
 pub mod policy;

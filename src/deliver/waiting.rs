@@ -27,7 +27,7 @@ use twice_core::template::{Limits, Slots, needed};
 use super::body::Body;
 use super::served::{Renewed, Served};
 use super::{
-    Rendered, Way, conclude, copy_out, finish, for_ranges, header, log_not_rendered, own_tag, print,
+    Rendered, Way, conclude, copy_out, finish, for_ranges, header, lines, log_not_rendered, own_tag, print,
     send_and_renew, set_length, with_state, without_body,
 };
 use crate::guard::guarded;
@@ -91,6 +91,7 @@ pub fn begin(
         if verdict != Verdict::Send {
             return without_body(request, verdict);
         }
+        lines::add(request, &fixed, &view, &values)?;
         let body = Body::new(request, page.literals(&fixed), pin.is_some());
         let body = print(request, &fixed, code, &values, body, tag, room)?;
         values.let_go(request, Slots::new(slots), room);
@@ -233,7 +234,11 @@ fn head_of<'a>(request: Request<'a>, way: Way, waiting: &Waiting, etag: &'a [u8]
     };
     let view = View::parse(fixed, head)?;
     header(request, way, fixed, &view)?;
-    conclude(request, fixed, &view.head, etag)
+    let verdict = conclude(request, fixed, &view.head, etag)?;
+    if verdict == Verdict::Send {
+        lines::add(request, fixed, &view, &waiting.values())?;
+    }
+    Some(verdict)
 }
 
 fn print_body(request: Request<'_>, waiting: &Waiting) -> Option<(*mut ngx_chain_t, usize)> {

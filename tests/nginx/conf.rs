@@ -229,9 +229,9 @@ fn bad_values_are_refused() {
         refused(&format!("twice_methods GET {method};"), &texts);
     }
     // Not there yet; a later version's word is no reason to guess.
-    for tags in ["guarded", "on", "ALL", "\"\""] {
+    for tags in ["guard", "on", "ALL", "\"\""] {
         let value = format!("\"{}\"", tags.trim_matches('"'));
-        let texts = ["\"twice_tags\"", &value, "allowed are \"off\", \"marked\", \"all\""];
+        let texts = ["\"twice_tags\"", &value, "allowed are \"off\", \"marked\", \"guarded\", \"all\""];
         refused(&format!("twice_tags {tags};"), &texts);
     }
     for escape in ["on", "js", "HTML"] {

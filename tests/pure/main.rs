@@ -18,6 +18,7 @@ mod language;
 mod languages;
 mod local;
 mod memcached;
+mod nonce;
 mod outcome;
 mod page;
 mod policy;
