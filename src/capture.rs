@@ -6,6 +6,7 @@
 //! hit runs. A page is stored when its last byte has come and not before: an answer that is cut short
 //! never reaches its last buffer.
 
+mod audit;
 mod body;
 mod chain;
 mod headers;
@@ -32,6 +33,7 @@ use crate::guard::guarded;
 use crate::sys::{self, DECLINED, ERROR, Request};
 use crate::{flight, include, leaving, outward, purge, refresh, shm, stand_in, variant};
 
+pub use audit::visitor_by_rules;
 pub use headers::keep_private;
 pub use record::Capture;
 
@@ -248,10 +250,13 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
     // SAFETY: a live request.
     unsafe { (*r).set_disable_not_modified(u32::from(recording || verdict.tags)) };
-    let snapshot = match stated {
+    let mut snapshot = match stated {
         Ok(stated) if recording => headers::Snapshot::take(request, &kept, &facts, stated),
         _ => None,
     };
+    if let Some((snapshot, ignored)) = snapshot.as_mut().zip(conf.audit()) {
+        snapshot.leave_out(ignored);
+    }
     match lifetime {
         Ok(seconds) => {
             ctx.reason = Reason::Recording;

@@ -20,6 +20,7 @@ use ngx::ffi::{
     ngx_pool_cleanup_add,
 };
 use ngx::ngx_log_error;
+use twice_core::audit;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::{FIXED, Fixed, View};
 use twice_core::store::{Found, Held, Hit, Meta, Page, Pin, Segments};
@@ -81,7 +82,7 @@ pub fn find(
         zone.with(|section| section.remove(found.entry));
         return None;
     }
-    let taken = usable(&found.meta).then(|| take(zone, held, found.meta.tag));
+    let taken = usable(&found.meta).then(|| take(zone, held, audit::without(found.meta.tag)));
     if touch {
         zone.with(|section| section.touch(found.entry, now_ms));
     }

@@ -151,7 +151,12 @@ fn value<'a>(request: Request<'a>, ctx: &Ctx, which: Variable) -> Option<&'a [u8
     let now = shm::now_ms();
     match which {
         Variable::Status => Some(ctx.status?.as_str().as_bytes()),
-        Variable::Reason => Some(ctx.reason.as_str().as_bytes()),
+        Variable::Reason => {
+            let word = ctx.reason.as_str().as_bytes();
+            // SAFETY: empty, or in the pool of this live request.
+            let place: &[u8] = unsafe { &*ctx.difference };
+            if place.is_empty() { Some(word) } else { request.copy(&[word, b" ", place].concat()) }
+        }
         Variable::Key => {
             // SAFETY: empty, or in the pool of this live request.
             let (base, rules): (&'a [u8], &[u8]) = unsafe { (&*ctx.base_key, &*ctx.rules) };

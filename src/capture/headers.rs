@@ -1,12 +1,14 @@
 //! Response header lines: what of them is stored, and what leaves instead of them.
 
 use ngx::ffi::{ngx_http_time, ngx_table_elt_t};
+use twice_core::audit::Ignored;
 use twice_core::marks::Keys;
 use twice_core::outcome::{Reason, ReasonKind};
 use twice_core::page::{self, Head, Program};
 use twice_core::policy::{CacheControl, Facts, HeaderNames, Varies};
 use twice_core::variants::Dimensions;
 
+use crate::conf;
 use crate::sys::{self, Request};
 
 /// The header's name.
@@ -98,6 +100,18 @@ impl Snapshot {
             snapshot.last_modified = text.get(..len)?.to_vec();
         }
         Some(snapshot)
+    }
+
+    /// Takes lines out that are of no use in a stored page.
+    pub fn leave_out(&mut self, ignored: &Ignored) {
+        if ignored.has(b"etag") {
+            self.etag.clear();
+        }
+        if ignored.has(b"last-modified") {
+            self.last_modified.clear();
+            self.last_modified_time = -1;
+        }
+        self.lines.retain(|(name, _)| !ignored.has(name));
     }
 
     /// What the page varies by, unless its rules say more.
@@ -223,7 +237,10 @@ pub fn tell_vary(request: Request<'_>, value: &[u8]) -> Option<()> {
 
 /// `Cache-Status` (RFC 9211) of an answer that was fetched.
 pub fn cache_status(request: Request<'_>, forward: &str, collapsed: &str, reason: Reason) -> Option<()> {
+    // Whether an answer that is audited will be stored is known at its end.
+    let open = reason == Reason::Recording && conf::of(request).audit().is_some();
     let detail = match reason.kind() {
+        _ if open => format!("; detail={}", reason.as_str()),
         ReasonKind::Stored => "; stored".to_owned(),
         _ => format!("; detail={}", reason.as_str()),
     };

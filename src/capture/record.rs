@@ -84,7 +84,11 @@ fn limits(max: usize) -> Limits {
 /// For a body of at most `max` bytes with the tags of its location.
 pub fn compiler(request: Request<'_>, conf: &LocConf, max: usize) -> Compiler {
     let sources = conf::main_of_request(request).source_names.clone();
-    Compiler::new(conf.delimiters().clone(), conf.escape(), limits(max), sources)
+    let mut compiler = Compiler::new(conf.delimiters().clone(), conf.escape(), limits(max), sources);
+    if conf.audit().is_some() {
+        compiler.note_origin();
+    }
+    compiler
 }
 
 /// The recording of one answer.

@@ -5,10 +5,10 @@ use twice_core::marks::Keys;
 use twice_core::outcome::Reason;
 use twice_core::page::Program;
 use twice_core::store::Meta;
-use twice_core::template::{Compiler, Limits, Sink, State, Values};
+use twice_core::template::{Compiler, Limits, Origin, Sink, State, Values};
 
 use super::headers::Snapshot;
-use super::place::{ToStore, place};
+use super::place::{Audit, ToStore, place};
 use crate::conf;
 use crate::ctx;
 use crate::deliver::{LARGE_RUN, page_tag};
@@ -19,7 +19,7 @@ use crate::sys::Request;
 pub fn plain(request: Request<'_>, snapshot: &Snapshot, body: &[u8]) -> Result<(), Reason> {
     let large = body.len() >= LARGE_RUN;
     let tag = page_tag(if large { 0 } else { body.len() }, large);
-    save(request, snapshot, &Program::default(), body, tag)
+    save(request, snapshot, &Program::default(), (body, None), tag)
 }
 
 /// Stores a page with its program. A page whose template turned out to have no tag is a plain one.
@@ -35,7 +35,8 @@ pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) ->
         includes: parts.includes,
         sources: parts.sources,
     };
-    save(request, snapshot, &program, parts.literals, runs(&program, parts.literals.len()))
+    let tag = runs(&program, parts.literals.len());
+    save(request, snapshot, &program, (parts.literals, compiler.origin()), tag)
 }
 
 /// What a hit will join and whether it has large runs: the program is run once with all values there
@@ -80,7 +81,7 @@ fn save(
     request: Request<'_>,
     snapshot: &Snapshot,
     program: &Program<'_>,
-    literals: &[u8],
+    (literals, origin): (&[u8], Option<&Origin>),
     tag: u64,
 ) -> Result<(), Reason> {
     let conf = conf::of(request);
@@ -107,6 +108,7 @@ fn save(
         marks_of_rules: &marks(Keys::default())?,
         meta,
         max_variants: conf.max_variants,
+        audit: conf.audit().map(|_| Audit { origin }),
     };
     place(request, &page, |dimensions| snapshot.prefix(program, literals.len(), dimensions, conf.headers()))?;
     zone.count(Counter::Stored);

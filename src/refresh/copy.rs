@@ -79,6 +79,11 @@ impl Keep {
         Keep { visitor: true, cookies: Vec::new(), lines: Vec::new() }
     }
 
+    /// Whether the copy has everything that the visitor is known by.
+    pub fn is_all(&self) -> bool {
+        self.visitor
+    }
+
     fn has_line(&self, name: &[u8]) -> bool {
         self.lines.iter().any(|line| name.eq_ignore_ascii_case(line))
     }
@@ -104,6 +109,8 @@ pub enum Copied {
     Whole {
         /// There was a password that is left out, and there are values that may have been made of it.
         somebodys: bool,
+        /// There are values that may have been made of anything that the visitor is known by.
+        told: bool,
     },
     /// Memory ran out.
     Failed,
@@ -128,7 +135,7 @@ pub unsafe fn copy(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Copied
         let has_password = |request: Request<'_>| request.header_in(PASSWORD).is_some();
         match headers(parent, new, keep) {
             Copied::Whole { .. } => {
-                Copied::Whole { somebodys: told && has_password(parent) && !has_password(new) }
+                Copied::Whole { somebodys: told && has_password(parent) && !has_password(new), told }
             }
             ended => ended,
         }
@@ -301,7 +308,7 @@ unsafe fn headers(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Copied 
             }
         }
     }
-    Copied::Whole { somebodys: false }
+    Copied::Whole { somebodys: false, told: false }
 }
 
 /// What a line is in the copy; none: it is not there.

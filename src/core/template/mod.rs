@@ -67,22 +67,26 @@ mod error;
 mod escape;
 mod filter;
 mod include;
+mod origin;
 mod parse;
 mod program;
 mod run;
 mod scan;
 mod scout;
 mod slot;
+mod steps;
 
 pub use compile::{Compiler, Parts};
 pub use delimiters::{BadDelimiters, Delimiters, MAX_DELIMITER};
 pub use error::{ErrorKind, MAX_ERRORS, MAX_EXCERPT, TagError};
 pub use filter::MAX_FILTERS;
 pub use include::{MAX_INCLUDES, MAX_URI};
+pub use origin::{At, Origin};
 pub use parse::MAX_KEY;
 pub use run::{Corrupt, Sink, State, Values, run};
 pub use scout::needed;
 pub use slot::{Slot, Slots, Target, ngx_key};
+pub use steps::{Step, Steps};
 
 /// The names of the configured sources, which tags may have as targets: letters, digits and `_`.
 pub type Sources = std::sync::Arc<[Box<str>]>;

@@ -1,0 +1,1 @@
+//! Pages that have passed, and are fetched again.
