@@ -2,6 +2,7 @@
 
 mod crowds;
 mod places;
+mod readme;
 mod renewal;
 
 use std::fs;

@@ -84,7 +84,10 @@ pub fn difference(fresh: &Fresh<'_>, known: &impl Value, at: usize) -> Option<Op
     if new.fixed.status() != old.fixed.status() {
         return Some(Some(Place::Status));
     }
-    if new.head() != old.head() {
+    // Where one of them has tags, or asks for a visitor's values, and the other does not, the lines that follow from that
+    // are Twice's own: the bodies are what differs.
+    let of_a_kind = |page: &Known<'_>| (page.fixed.tagged(), page.fixed.personal());
+    if new.head() != old.head() && of_a_kind(&new) == of_a_kind(&old) {
         return Some(Some(Place::Header(line_that_differs(&new, &old).unwrap_or_default())));
     }
     let place = where_bodies_differ(&new, &old, mismatch.unwrap_or(usize::MAX));

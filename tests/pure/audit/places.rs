@@ -172,6 +172,35 @@ fn every_two_tags_differ_where_they_begin() {
 }
 
 #[test]
+fn lines_that_follow_from_a_tag_are_no_difference_of_their_own() {
+    let with = |body: &str, cache_control: &'static [u8], personal: bool| {
+        let compiler = compiled(body);
+        let parts = compiler.parts().unwrap();
+        let program = Program { slots: parts.slots, code: parts.code, personal, ..Program::default() };
+        let program = if parts.tags == 0 { Program::default() } else { program };
+        let head = Head { status: 200, cache_control, ..Head::default() };
+        let prefix = encode_prefix(&head, std::iter::empty(), &program, parts.literals.len()).unwrap();
+        (prefix, parts.literals.to_vec(), compiler)
+    };
+    let plain = with("a\nHello Ann", b"", false);
+    let personal = with("a\nHello {{get cookie a}}", b"private", true);
+    let other = with("a\nHello {{get cookie a}}", b"public", true);
+    let public = with("a\nHello {{get page age}}", b"", false);
+    let body = Place::Body { line: 2, column: 7 };
+    for (new, old, place) in [
+        (&plain, &personal, body.clone()),
+        (&personal, &plain, body.clone()),
+        (&public, &personal, body.clone()),
+        (&personal, &public, body.clone()),
+        (&personal, &other, Place::Header("cache-control".to_owned())),
+    ] {
+        let fresh = Fresh { prefix: &new.0, literals: &new.1, origin: new.2.origin() };
+        let value = Pieces([old.0.clone(), old.1.clone()].concat(), 1000);
+        assert_eq!(difference(&fresh, &value, 0), Some(Some(place)));
+    }
+}
+
+#[test]
 fn a_damaged_program_has_a_place_too() {
     let (body, _) = written(&[Part::Text("ab".to_owned()), Part::Tag(5), Part::Text("c".to_owned())], false);
     let ours = compiled(&body);
