@@ -1,6 +1,6 @@
 //! Where the bodies of pages with tags differ, against a model that compares what was written, piece by piece.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use twice_core::audit::{Fresh, Place, difference, is_same};
@@ -57,9 +57,10 @@ fn written(parts: &[Part], wide: bool) -> (String, Vec<usize>) {
 }
 
 fn compiled(body: &str) -> Compiler {
-    let delimiters = Delimiters::regex(r"(?s)\{\{(.*?)\}\}").unwrap();
+    static DELIMITERS: LazyLock<Arc<Delimiters>> =
+        LazyLock::new(|| Arc::new(Delimiters::regex(r"(?s)\{\{(.*?)\}\}").unwrap()));
     let sources = Arc::from(["viewdb".into()]);
-    let mut compiler = Compiler::new(Arc::new(delimiters), Escape::Html, Limits::default(), sources);
+    let mut compiler = Compiler::new(Arc::clone(&DELIMITERS), Escape::Html, Limits::default(), sources);
     compiler.note_origin();
     compiler.feed(body.as_bytes());
     compiler.finish();
