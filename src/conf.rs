@@ -7,8 +7,10 @@
 mod audit;
 mod directives;
 mod endpoints;
+mod lines;
 mod setters;
 mod sources;
+mod steering;
 mod visitors;
 mod zones;
 
@@ -28,9 +30,9 @@ use twice_core::ab::Test;
 use twice_core::audit::Ignored as Unaudited;
 use twice_core::key::Ignored;
 use twice_core::language::{Hosts, Languages};
-use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid};
+use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid, Withheld};
 use twice_core::template::{Delimiters, Escape};
-use twice_core::variants::{Dimension, Dimensions};
+use twice_core::variants::Dimensions;
 
 use crate::guard::guarded;
 use crate::source::Source;
@@ -38,6 +40,7 @@ use crate::sys::{self, Request};
 
 pub use directives::COMMANDS;
 use sources::Declared;
+use steering::Steering;
 
 /// `twice_zone`s, and who asked for which; A/B tests.
 #[derive(Default)]
@@ -101,10 +104,9 @@ pub struct LocConf {
     pub mark_dirty: *mut ngx_array_t,
     /// `twice_geo`: null is none.
     pub geo: *mut ngx_http_complex_value_t,
-    vary_cookies: *mut Dimensions,
+    lines: lines::Lines,
     /// `twice_max_variants`.
     pub max_variants: ngx_uint_t,
-    varies: *mut Dimensions,
     languages: *mut Languages,
     vary_language: ngx_uint_t,
     language_hosts: *mut Hosts,
@@ -117,6 +119,9 @@ pub struct LocConf {
     /// `twice_stale_factor`; stays unset where no block names it.
     stale_factor: ngx_uint_t,
     use_stale: ngx_uint_t,
+    revalidate: ngx_uint_t,
+    /// Which responses are stored.
+    pub steering: Steering,
     /// `twice_include_timeout`.
     pub include_timeout: ngx_msec_t,
 }
@@ -179,8 +184,17 @@ impl LocConf {
 
     /// What pages vary by here, whatever the origin says.
     pub fn varies(&self) -> &Dimensions {
-        // SAFETY: merged, as above.
-        unsafe { &*self.varies }
+        self.lines.varies()
+    }
+
+    /// `twice_withhold`.
+    pub fn withheld(&self) -> &Withheld {
+        self.lines.withheld()
+    }
+
+    /// `twice_require_length`.
+    pub fn require_length(&self) -> bool {
+        self.lines.require_length()
     }
 
     /// `twice_lock`.
@@ -206,6 +220,11 @@ impl LocConf {
     /// `twice_use_stale`.
     pub fn use_stale(&self) -> UseStale {
         UseStale::from_number(self.use_stale)
+    }
+
+    /// `twice_revalidate`.
+    pub fn revalidate(&self) -> bool {
+        self.revalidate != 0
     }
 
     /// `twice_headers`.
@@ -242,17 +261,6 @@ impl LocConf {
         // SAFETY: merged: null or as above.
         unsafe { self.ignored.as_ref() }
     }
-}
-
-/// What pages of a location vary by, whatever the origin says.
-fn varied(conf: &LocConf) -> Dimensions {
-    // SAFETY: merged: a set that lives as long as the configuration.
-    let mut all = unsafe { &*conf.vary_cookies }.clone();
-    if conf.vary_language() {
-        // There is room for it: the setter of cookies leaves one.
-        let _ = all.add(Dimension::Language);
-    }
-    all
 }
 
 /// The configuration of the request's location.
@@ -360,7 +368,7 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.headers = sys::unset_ptr();
         conf.geo = sys::unset_ptr();
         conf.mark_dirty = sys::unset_ptr();
-        conf.vary_cookies = sys::unset_ptr();
+        conf.lines.unset();
         conf.max_variants = UNSET;
         conf.languages = sys::unset_ptr();
         conf.vary_language = UNSET;
@@ -372,6 +380,8 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.lock_age = UNSET;
         conf.stale_factor = UNSET;
         conf.use_stale = UNSET;
+        conf.revalidate = UNSET;
+        conf.steering = Steering::unset();
         conf.include_timeout = UNSET;
     }
     conf.cast()
@@ -446,14 +456,17 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     merge_uint(&mut child.lock_age, parent.lock_age, 30_000);
     merge_uint(&mut child.stale_factor, parent.stale_factor, UNSET);
     merge_uint(&mut child.use_stale, parent.use_stale, UseStale::default_words().to_number());
+    merge_uint(&mut child.revalidate, parent.revalidate, 1);
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
     unsafe {
         inherit(pool, &mut child.valid, &mut parent.valid, Valid::default)?;
         inherit(pool, &mut child.delimiters, &mut parent.delimiters, || Arc::new(Delimiters::default()))?;
         inherit(pool, &mut child.headers, &mut parent.headers, HeaderNames::default)?;
-        inherit(pool, &mut child.vary_cookies, &mut parent.vary_cookies, Dimensions::default)?;
-        child.varies = sys::pool_box(pool, varied(child))?;
+        let (names, by_language) = (&*child.headers, child.vary_language());
+        lines::merge(cf, pool, &mut parent.lines, &mut child.lines, names, by_language)?;
+        let names = &*child.headers;
+        child.steering.merge(cf, &mut parent.steering, names)?;
     }
     // SAFETY: nginx's own merge of what its own setter filled.
     let rc = unsafe {

@@ -40,6 +40,7 @@ mod leaving;
 mod outward;
 mod purge;
 mod refresh;
+mod revalidate;
 mod seldom;
 mod shm;
 mod snapshot;

@@ -331,6 +331,20 @@ impl<'a> Request<'a> {
         unsafe { lines(&raw const (*self.r).headers_out.headers) }
     }
 
+    /// The header lines that the origin sent, as they came; none where no origin was asked, or only by the handler that
+    /// made this upstream `before`.
+    pub fn upstream_lines(self, before: *const c_void) -> Option<Lines<'a>> {
+        // SAFETY: a live request; its upstream, if it has one, lives in the same pool, and its header list is made before
+        // the first byte of a header is read.
+        unsafe {
+            let upstream = (*self.r).upstream;
+            let none = upstream.is_null()
+                || ptr::eq(upstream.cast(), before)
+                || (*upstream).headers_in.headers.last.is_null();
+            (!none).then(|| lines(&raw const (*upstream).headers_in.headers))
+        }
+    }
+
     /// How many `Content-Length` lines the origin sent: nginx before 1.23 takes the last of several.
     pub fn upstream_lengths(self) -> usize {
         // SAFETY: a live request; its upstream, if it has one, lives in the same pool, and its header list
@@ -342,6 +356,24 @@ impl<'a> Request<'a> {
             }
             let all = lines(&raw const (*upstream).headers_in.headers);
             all.filter(|&line| pair(line).0.eq_ignore_ascii_case(b"content-length")).count()
+        }
+    }
+
+    /// Whether nothing but the end of the origin's connection has told where its answer ends: no length, no last chunk, no
+    /// last record of its protocol. Only when the answer has ended.
+    pub fn ended_with_its_connection(self) -> bool {
+        // SAFETY: a live request; its upstream and the pipe of a buffered answer live in the same pool.
+        unsafe {
+            let Some(upstream) = (*self.r).upstream.as_ref() else { return false };
+            // Else somebody else has answered: a file behind X-Accel-Redirect, an error page.
+            if upstream.header_sent() == 0 {
+                return false;
+            }
+            // -1 is nginx's word for "until the connection ends"; what sees an end of its own says so.
+            match upstream.pipe.as_ref().filter(|_| upstream.buffering() != 0) {
+                Some(pipe) => pipe.upstream_done() == 0 && pipe.length == -1,
+                None => upstream.length == -1,
+            }
         }
     }
 

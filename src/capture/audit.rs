@@ -76,7 +76,10 @@ pub fn hear<'a>(
         ..Meta::default()
     };
     let head = audit::write_head(&visitor);
-    put(request, page, witness, &[&head, fresh.prefix, fresh.literals, page.marks], meta)?;
+    let mut parts = vec![head.as_slice(), fresh.prefix];
+    parts.extend(fresh.literals);
+    parts.push(page.marks);
+    put(request, page, witness, &parts, meta)?;
     page.zone.count(if reason == Reason::AuditWaits { Counter::AuditWaits } else { Counter::AuditDiffers });
     if let Verdict::Differs(place) = verdict {
         tell(request, &place);

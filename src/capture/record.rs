@@ -190,7 +190,11 @@ impl Recording {
         if self.length.is_some_and(|promised| promised != self.seen) {
             self.give_up(request, Reason::Incomplete);
         }
-        let Some(snapshot) = &self.snapshot else { return };
+        if conf::of(request).require_length() && request.ended_with_its_connection() {
+            self.give_up(request, Reason::Framing);
+        }
+        let Some(snapshot) = &mut self.snapshot else { return };
+        snapshot.set_body_len(self.seen);
         let saved = match &self.body {
             Body::Plain(body) => save::plain(request, snapshot, body),
             Body::Tagged(tagged) => save::tagged(request, snapshot, &tagged.compiler),

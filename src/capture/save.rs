@@ -1,6 +1,8 @@
 //! A page that came whole is made one value of the store, with its program and its tag.
 
+use twice_core::audit;
 use twice_core::board::Counter;
+use twice_core::fingerprint;
 use twice_core::marks::Keys;
 use twice_core::outcome::Reason;
 use twice_core::page::Program;
@@ -19,7 +21,7 @@ use crate::sys::Request;
 pub fn plain(request: Request<'_>, snapshot: &Snapshot, body: &[u8]) -> Result<(), Reason> {
     let large = body.len() >= LARGE_RUN;
     let tag = page_tag(if large { 0 } else { body.len() }, large);
-    save(request, snapshot, &Program::default(), (body, None), tag)
+    save(request, snapshot, &Program::default(), &[body], None, 0, tag)
 }
 
 /// Stores a page with its program. A page whose template turned out to have no tag is a plain one.
@@ -34,9 +36,12 @@ pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) ->
         personal: parts.personal,
         includes: parts.includes,
         sources: parts.sources,
+        volatile: parts.volatile,
     };
-    let tag = runs(&program, parts.literals.len());
-    save(request, snapshot, &program, (parts.literals, compiler.origin()), tag)
+    let literals = parts.literals;
+    let generation = fingerprint::generation(&snapshot.read_as(), &program, literals);
+    let (origin, tag) = (compiler.origin(), runs(&program, literals.len()));
+    save(request, snapshot, &program, &[literals], origin, generation, tag)
 }
 
 /// What a hit will join and whether it has large runs: the program is run once with all values there
@@ -77,11 +82,14 @@ fn runs(program: &Program<'_>, literals: usize) -> u64 {
     page_tag(joined, measure.large || program.includes)
 }
 
-fn save(
+/// Stores a page: `literals` in one piece or several, `origin` where its tags stood, if that is known. Its times are those of the request's context.
+pub fn save(
     request: Request<'_>,
     snapshot: &Snapshot,
     program: &Program<'_>,
-    (literals, origin): (&[u8], Option<&Origin>),
+    literals: &[&[u8]],
+    origin: Option<&Origin>,
+    generation: u64,
     tag: u64,
 ) -> Result<(), Reason> {
     let conf = conf::of(request);
@@ -92,7 +100,8 @@ fn save(
         stale_s: ctx.windows.stale_s,
         error_s: ctx.windows.error_s,
         began: ctx.began,
-        tag,
+        // Where it has passed an audit before, it is another page now.
+        tag: audit::without(tag),
     };
     // SAFETY: the zone of the request's location; the key lies in the request's pool.
     let (zone, base, base_hash) = unsafe { (&*ctx.zone, &*ctx.base_key, ctx.base_hash) };
@@ -110,7 +119,8 @@ fn save(
         max_variants: conf.max_variants,
         audit: conf.audit().map(|_| Audit { origin }),
     };
-    place(request, &page, |dimensions| snapshot.prefix(program, literals.len(), dimensions, conf.headers()))?;
+    let len = literals.iter().map(|piece| piece.len()).sum();
+    place(request, &page, |dimensions| snapshot.lay(program, (len, generation), dimensions, conf.headers()))?;
     zone.count(Counter::Stored);
     Ok(())
 }

@@ -13,7 +13,7 @@ use ngx::ffi::{
 use ngx::ngx_conf_log_error;
 use twice_core::policy::{Factor, HeaderNames, UseStale, Valid};
 use twice_core::template::Delimiters;
-use twice_core::variants::{Dimension, Dimensions, MAX_DIMENSIONS, MAX_NAME, MAX_VARIANTS};
+use twice_core::variants::{MAX_NAME, MAX_VARIANTS};
 
 use super::{LocConf, UNSET};
 use crate::guard::guarded;
@@ -308,27 +308,6 @@ setters! {
         Ok(())
     }
 
-    /// `twice_vary_cookies NAME...`
-    fn vary_cookies(conf, directive) {
-        once(is_set(conf.vary_cookies))?;
-        let mut names = Dimensions::default();
-        for name in directive.args() {
-            if !is_cookie_name(name) {
-                return Err(format!(
-                    "has the value \"{name}\", allowed are names of cookies: letters, digits and \
-                     !#$%&'*+-.^_`|~, {MAX_NAME} at most"
-                ));
-            }
-            // One place is left for the language.
-            let added = names.add(Dimension::Cookie(name.as_bytes()));
-            if added.is_err() || names.len() >= MAX_DIMENSIONS {
-                return Err(format!("has too many names, allowed are {}", MAX_DIMENSIONS - 1));
-            }
-        }
-        conf.vary_cookies = directive.keep(names)?;
-        Ok(())
-    }
-
     /// `twice_max_variants N`
     fn max_variants(conf, directive) {
         once(conf.max_variants != UNSET)?;
@@ -344,6 +323,11 @@ setters! {
     /// `twice_lock on | off`
     fn lock(conf, directive) {
         choose_once(&mut conf.lock, directive, ON_OFF)
+    }
+
+    /// `twice_revalidate on | off`
+    fn revalidate(conf, directive) {
+        choose_once(&mut conf.revalidate, directive, ON_OFF)
     }
 
     /// `twice_lock_timeout TIME`

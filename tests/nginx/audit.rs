@@ -6,11 +6,16 @@ mod readme;
 mod renewal;
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fixture::{Answer, Nginx, Origin, Received, Response, Setup, until, until_some};
+use fixture::{Answer, Nginx, Origin, Received, Request, Response, Setup, until, until_some};
 
 /// What the stories must never find in a log.
 const SECRET: &str = "Cinderella";
+
+/// How each request ended, by the number of its visit.
+const LOG: &str = "log_format reasons '$request_uri #$http_x_visit $twice_cache_status $twice_reason';
+access_log reasons.log reasons;";
 
 struct Site {
     origin: Origin,
@@ -20,7 +25,7 @@ struct Site {
 /// An nginx whose pages are audited, and which writes down how each request ended.
 fn audited(origin: &Origin, lines: &str) -> Setup {
     Nginx::twice()
-        .http("log_format reasons '$request_uri $twice_cache_status $twice_reason'; access_log reasons.log reasons;")
+        .http(LOG)
         .figures()
         .location("/", format!("twice pages; twice_audit on; {lines} proxy_pass {};", origin.url()))
 }
@@ -37,10 +42,10 @@ impl Site {
         Self { origin, nginx }
     }
 
-    /// How the requests for a path ended, in their order: status and reason.
+    /// How the requests for a path ended, in their order: number, status and reason.
     fn ends(&self, path: &str) -> Vec<String> {
         let log = fs::read_to_string(self.nginx.setup().folder().join("reasons.log")).unwrap_or_default();
-        log.lines().filter_map(|line| line.strip_prefix(&format!("{path} "))).map(str::to_owned).collect()
+        log.lines().filter_map(|line| line.strip_prefix(&format!("{path} #"))).map(str::to_owned).collect()
     }
 
     /// The same of so many requests, when they have.
@@ -50,14 +55,23 @@ impl Site {
         self.ends(path)
     }
 
-    /// A visitor's request and how it ended, when it has.
+    /// Sends a request, and tells how it ended, when it has.
+    #[track_caller]
+    fn send(&self, path: &str, request: Request) -> (Response, String) {
+        static VISITS: AtomicUsize = AtomicUsize::new(0);
+        let number = VISITS.fetch_add(1, Ordering::Relaxed).to_string();
+        let response = request.header("X-Visit", &number).send();
+        let end = until_some("it has ended", || {
+            self.ends(path).iter().find_map(|end| end.strip_prefix(&format!("{number} ")).map(str::to_owned))
+        });
+        (response, end)
+    }
+
+    /// A visitor's request, and how it ended.
     #[track_caller]
     fn visit(&self, path: &str, cookies: &str) -> (Response, String) {
-        let before = self.ends(path).len();
         let request = self.nginx.get(path);
-        let response = if cookies.is_empty() { request.send() } else { request.cookie(cookies).send() };
-        let end = until_some("it has ended", || self.ends(path).get(before).cloned());
-        (response, end)
+        self.send(path, if cookies.is_empty() { request } else { request.cookie(cookies) })
     }
 
     #[track_caller]
@@ -133,10 +147,8 @@ fn the_same_visitor_proves_nothing() {
     }
     // By a password, too.
     for views in 1..4 {
-        let before = site.ends("/password").len();
         let request = site.nginx.get("/password").header("Authorization", "Basic Y2luZGVyZWxsYQ==");
-        request.cookie(&format!("user=Cinderella; views={views}")).send();
-        let end = until_some("it has ended", || site.ends("/password").get(before).cloned());
+        let (_, end) = site.send("/password", request.cookie(&format!("user=Cinderella; views={views}")));
         assert_eq!(end, "MISS audit_waits");
     }
     // Whoever is somebody else is sent another page.
@@ -247,7 +259,7 @@ fn pages_of_before_are_served_to_nobody_where_audits_begin() {
     let origin = Origin::start();
     let setup = |audit: &str| {
         Nginx::twice()
-            .http("log_format reasons '$request_uri $twice_cache_status $twice_reason'; access_log reasons.log reasons;")
+            .http(LOG)
             .location("/", format!("twice pages; twice_audit {audit}; proxy_pass {};", origin.url()))
     };
     let nginx = setup("off").start();

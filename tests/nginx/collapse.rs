@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fixture::{Answer, Gate, Nginx, Origin, Raw, Response, Setup, until};
 
 /// Three workers in front of an origin that is told which of them asks. Nobody gives up waiting within a story.
-fn collapsing(origin: &Origin, lines: &str) -> Setup {
+pub(crate) fn collapsing(origin: &Origin, lines: &str) -> Setup {
     // curl and plain connections name the host in two ways.
     Nginx::twice()
         .http("twice_key $uri;")
@@ -44,7 +44,7 @@ fn wait_pending(nginx: &Nginx, count: usize) {
 
 /// Connections, each with a request for this path under way: the first one fetches.
 #[track_caller]
-fn crowd(nginx: &Nginx, origin: &Origin, path: &str, count: usize) -> Vec<Raw> {
+pub(crate) fn crowd(nginx: &Nginx, origin: &Origin, path: &str, count: usize) -> Vec<Raw> {
     let before = (origin.count(path), pending(nginx));
     let mut clients: Vec<Raw> = (0..count).map(|_| nginx.raw()).collect();
     clients[0].get(path);

@@ -1,6 +1,6 @@
 //! Values from memcached servers: they are there, they come together, they change, and servers go and come back.
 
-mod lies;
+pub(crate) mod lies;
 mod workers;
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use fixture::{Answer, Memcached, Nginx, Nutcracker, Origin, Pool, Setup, patiently, until};
 
 /// Pages whose tags ask these servers; `options` are the source's.
-fn pages<'a>(origin: &Origin, servers: impl IntoIterator<Item = &'a str>, options: &str) -> Setup {
+pub(crate) fn pages<'a>(origin: &Origin, servers: impl IntoIterator<Item = &'a str>, options: &str) -> Setup {
     let servers: String = servers.into_iter().map(|server| format!("server {server}; ")).collect();
     Nginx::twice()
         .http(format!("upstream counters {{ {servers} }}"))
@@ -18,14 +18,14 @@ fn pages<'a>(origin: &Origin, servers: impl IntoIterator<Item = &'a str>, option
 }
 
 /// For servers that fail.
-fn short(more: &str) -> String {
+pub(crate) fn short(more: &str) -> String {
     let timeout = patiently(Duration::from_millis(300)).as_millis();
     format!("ttl=0 timeout={timeout}ms server_failure_limit=1 server_retry_timeout=50ms {more}")
 }
 
 /// Until every worker prints this.
 #[track_caller]
-fn until_all_print(nginx: &Nginx, path: &str, text: &str) {
+pub(crate) fn until_all_print(nginx: &Nginx, path: &str, text: &str) {
     let mut workers = nginx.workers();
     until(&format!("all workers print {text:?}"), || {
         let response = nginx.get(path).send();

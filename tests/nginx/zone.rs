@@ -1,12 +1,10 @@
 //! The zone under load: many pages, many workers, workers that die.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use fixture::{Answer, Nginx, Origin, Raw, Response, Setup, until};
 
-fn cached(origin: &Origin, zone: &str) -> Setup {
+pub(crate) fn cached(origin: &Origin, zone: &str) -> Setup {
     Nginx::bare()
         .http(format!(
             "twice_zone {zone};
@@ -23,16 +21,16 @@ upstream app {{ server 127.0.0.1:{}; keepalive 16; }}",
 }
 
 /// A page that shows whose it is, from end to end.
-fn page_of(path: &str, size: usize) -> String {
+pub(crate) fn page_of(path: &str, size: usize) -> String {
     path.repeat(size / path.len() + 1)
 }
 
-fn ask(raw: &mut Raw, path: &str) -> Response {
+pub(crate) fn ask(raw: &mut Raw, path: &str) -> Response {
     raw.get(path);
     raw.response()
 }
 
-fn own_pages(origin: &Origin, size: usize) {
+pub(crate) fn own_pages(origin: &Origin, size: usize) {
     origin.handle("/*", move |request| {
         Answer::html(page_of(&request.target, size)).header("X-Twice-Control", "max-age=3600, no-tags")
     });
@@ -102,28 +100,6 @@ fn pages_of_all_sizes_take_turns() {
 }
 
 #[test]
-fn many_random_keys_leave_the_hot_page_where_it_is() {
-    let origin = Origin::start();
-    origin.on("/*", Answer::page("x"));
-    let nginx = cached(&origin, "pages 1m max_object=64k").start();
-    let mut raw = nginx.raw();
-    ask(&mut raw, "/hot");
-    let mut n: u64 = 1;
-    for _ in 0..3_000 {
-        // xorshift: the same keys each time.
-        n ^= n << 13;
-        n ^= n >> 7;
-        n ^= n << 17;
-        let page = ask(&mut raw, &format!("/{n:x}?{n}={}", "k".repeat((n % 300) as usize)));
-        assert_eq!((page.status, page.cache()), (200, "MISS"));
-        if n.is_multiple_of(8) {
-            ask(&mut raw, "/hot").assert(200, "HIT", "x");
-        }
-    }
-    assert_eq!(origin.count("/hot"), 1);
-}
-
-#[test]
 fn all_workers_share_one_zone() {
     let origin = Origin::start();
     own_pages(&origin, 20_000);
@@ -170,61 +146,6 @@ fn workers_that_store_and_evict_at_once_serve_no_wrong_page() {
         }
     });
     nginx.get("/after").warm();
-}
-
-#[test]
-fn a_worker_that_is_killed_under_load_leaves_the_cache_usable() {
-    let origin = Origin::start();
-    own_pages(&origin, 30_000);
-    let nginx = Arc::new(cached(&origin, "pages 2m").start());
-    let stop = Arc::new(AtomicBool::new(false));
-    let served = Arc::new(AtomicUsize::new(0));
-    let clients: Vec<_> = (0..4)
-        .map(|client: usize| {
-            let (nginx, stop, served) = (Arc::clone(&nginx), Arc::clone(&stop), Arc::clone(&served));
-            thread::spawn(move || {
-                let mut n = client;
-                while !stop.load(Ordering::Relaxed) {
-                    n += 1;
-                    let path = format!("/{}", (n * 13) % 120);
-                    // Those whose worker dies see an end; nobody sees another's page.
-                    let page = nginx.get(&path).try_send();
-                    if page.exit == 0 {
-                        assert_eq!(page.status, 200, "{page:?}");
-                        assert!(page.body == page_of(&path, 30_000).as_bytes(), "{path} {}", page.cache());
-                        served.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            })
-        })
-        .collect();
-    for round in 0..6 {
-        let before = served.load(Ordering::Relaxed);
-        until("visitors are served", || served.load(Ordering::Relaxed) >= before + 10);
-        let workers = nginx.workers();
-        nginx.kill_worker(workers[round % workers.len()]);
-    }
-    let before = served.load(Ordering::Relaxed);
-    until("visitors are served", || served.load(Ordering::Relaxed) >= before + 10);
-    stop.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.join().unwrap();
-    }
-    // Every worker, the new ones too, stores and serves; room is made as before.
-    let mut raw = nginx.raw();
-    for n in 1_000..1_150 {
-        let path = format!("/{n}");
-        let page = ask(&mut raw, &path);
-        assert_eq!((page.status, page.cache()), (200, "MISS"), "{path}");
-        assert_eq!(ask(&mut raw, &path).cache(), "HIT", "{path}");
-    }
-    let mut seen: Vec<u32> = Vec::new();
-    until("each worker serves what is stored", || {
-        let page = nginx.get("/1149").header("Host", "localhost").send();
-        page.assert_cache("HIT");
-        seen.push(page.worker());
-        nginx.workers().iter().all(|pid| seen.contains(pid))
-    });
 }
 
 #[test]

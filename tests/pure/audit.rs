@@ -7,7 +7,7 @@ use twice_core::audit::{
     Visitor, WITNESS, difference, head_len, is_same, read_head, write_head,
 };
 use twice_core::outcome::Reason;
-use twice_core::page::{Head, Program, encode_prefix};
+use twice_core::page::{Behind, Head, Program, encode_prefix};
 use twice_core::variants::{self, Dimension, Dimensions, Value as Said, VariantKey};
 
 type Cookies<'a> = &'a [(&'a str, &'a str)];
@@ -215,16 +215,18 @@ fn prefix(status: u16, lines: &[(&str, &str)], literals: usize) -> Vec<u8> {
     };
     let others = lines.iter().filter(|line| line.0.starts_with("X-"));
     let others = others.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    encode_prefix(&head, others, &Program::default(), literals).unwrap()
+    let behind = Behind { literals_len: literals, cold_len: 3, generation: literals as u64 };
+    encode_prefix(&head, others, &Program::default(), &behind).unwrap()
 }
 
 /// Where two plain pages differ, as it is told. The new one comes first.
 #[track_caller]
 fn told(new: (u16, &[(&str, &str)], &str), old: (u16, &[(&str, &str)], &str)) -> Option<String> {
     let prefix = prefix(new.0, new.1, new.2.len());
-    let fresh = Fresh { prefix: &prefix, literals: new.2.as_bytes(), origin: None };
     let mut found = None;
     for cut in [1, 7, 1000] {
+        let literals: Vec<&[u8]> = new.2.as_bytes().chunks(cut + 1).collect();
+        let fresh = Fresh { prefix: &prefix, literals: &literals, origin: None };
         let mut value = b"head of a witness".to_vec();
         let at = value.len();
         value.extend(page(old.0, old.1, old.2));
@@ -296,7 +298,7 @@ fn the_first_difference_is_told() {
 #[test]
 fn what_is_no_page_is_no_proof() {
     let prefix = prefix(200, &[], 4);
-    let fresh = Fresh { prefix: &prefix, literals: b"body", origin: None };
+    let fresh = Fresh { prefix: &prefix, literals: &[b"body"], origin: None };
     let whole = page(200, &[], "body");
     assert_eq!(is_same(&fresh, &Pieces(whole.clone(), 3), 0), Some(true));
     for len in 0..whole.len() {

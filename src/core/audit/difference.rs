@@ -33,9 +33,9 @@ impl Value for store::Page<'_> {
 pub struct Fresh<'a> {
     /// Everything before its literals.
     pub prefix: &'a [u8],
-    /// Its bytes without its tags.
-    pub literals: &'a [u8],
-    /// Where its tags stood; none if it has none.
+    /// Its bytes without its tags, in one piece or several.
+    pub literals: &'a [&'a [u8]],
+    /// Where its tags stood; none if it has none, or if nobody knows: it was stored before, and only its header is new.
     pub origin: Option<&'a Origin>,
 }
 
@@ -53,6 +53,8 @@ pub enum Place {
         /// In that line.
         column: usize,
     },
+    /// Somewhere in their body: it was not sent with this answer.
+    Somewhere,
 }
 
 impl fmt::Display for Place {
@@ -61,6 +63,7 @@ impl fmt::Display for Place {
             Place::Status => f.write_str("status"),
             Place::Header(name) if name.is_empty() => f.write_str("header"),
             Place::Header(name) => write!(f, "header {name}"),
+            Place::Somewhere => f.write_str("body"),
             Place::Body { line, column } => write!(f, "body line {line} column {column}"),
         }
     }
@@ -91,10 +94,12 @@ pub fn difference(fresh: &Fresh<'_>, known: &impl Value, at: usize) -> Option<Op
         return Some(Some(Place::Header(line_that_differs(&new, &old).unwrap_or_default())));
     }
     let place = where_bodies_differ(&new, &old, mismatch.unwrap_or(usize::MAX));
-    let (line, column) = match fresh.origin {
-        Some(origin) => origin.line_and_column(fresh.literals, place),
-        None => Origin::default().line_and_column(fresh.literals, place),
+    let none = Origin::default();
+    let origin = match fresh.origin {
+        None if new.fixed.tagged() => return Some(Some(Place::Somewhere)),
+        origin => origin.unwrap_or(&none),
     };
+    let (line, column) = origin.line_and_column(&fresh.literals.concat(), place);
     Some(Some(Place::Body { line, column }))
 }
 
@@ -157,21 +162,33 @@ impl<'a> Known<'a> {
 fn first_mismatch(fresh: &Fresh<'_>, known: &impl Value, old: &Known<'_>) -> Option<Option<usize>> {
     let len = old.fixed.literals_len();
     let (mut at, mut mismatch) = (0usize, None);
-    for piece in known.part(old.literals_at, len) {
-        if mismatch.is_none() {
-            let ours = fresh.literals.get(at..).unwrap_or_default();
-            let ours = ours.get(..piece.len()).unwrap_or(ours);
-            if ours != piece {
-                let same = ours.iter().zip(piece).take_while(|(a, b)| a == b).count();
-                mismatch = Some(at + same);
+    let mut pieces = fresh.literals.iter();
+    let mut ours: &[u8] = b"";
+    for mut theirs in known.part(old.literals_at, len) {
+        while mismatch.is_none() && !theirs.is_empty() {
+            if ours.is_empty() {
+                match pieces.next() {
+                    Some(piece) => ours = piece,
+                    None => mismatch = Some(at),
+                }
+                continue;
             }
+            let both = ours.len().min(theirs.len());
+            let ((a, our_rest), (b, their_rest)) = (ours.split_at(both), theirs.split_at(both));
+            if a != b {
+                mismatch = Some(at + a.iter().zip(b).take_while(|(a, b)| a == b).count());
+            }
+            (ours, theirs, at) = (our_rest, their_rest, at.checked_add(both)?);
         }
-        at = at.checked_add(piece.len())?;
+        if mismatch.is_some() {
+            break;
+        }
     }
-    if at != len {
+    if mismatch.is_none() && at != len {
         return None;
     }
-    Some(mismatch.or((fresh.literals.len() != len).then_some(len.min(fresh.literals.len()))))
+    let has_more = !ours.is_empty() || pieces.any(|piece| !piece.is_empty());
+    Some(mismatch.or(has_more.then_some(len)))
 }
 
 /// A page's header lines in their order, names in lower case. Those with a place of their own come first.

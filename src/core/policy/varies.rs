@@ -1,18 +1,9 @@
 //! What an answer says it varies by: `Vary`, the header that names cookies, the one that names A/B tests.
 
+use super::directives::{elements, is_token};
+use super::withheld::{Withheld, is_withheld};
 use super::{HeaderKey, HeaderNames};
 use crate::variants::{Dimension, Dimensions};
-
-/// Request headers that the origin is never sent where its answer may be stored: they would make it a part, a
-/// condition's, or one client's. So no answer can depend on them.
-pub const WITHHELD: [&[u8]; 10] = {
-    let [a, b, c, d, e, f] = OF_A_PART;
-    [a, b, c, d, e, f, b"accept-encoding", b"cache-control", b"pragma", b"twice-guard"]
-};
-
-/// Those of them that ask for a part, or under a condition.
-pub const OF_A_PART: [&[u8]; 6] =
-    [b"range", b"if-range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"];
 
 /// Longest list of names that is put together in one `Vary` line.
 const MAX_LINE: usize = 4096;
@@ -52,19 +43,9 @@ impl Varies {
                 self.beyond = true;
                 continue;
             }
-            match names.find(name) {
-                Some(HeaderKey::Geo) => self.add(Dimension::Geo),
-                Some(HeaderKey::AbValue) => self.add(Dimension::AbValues),
-                // Taken off every request, or the same on every one.
-                Some(
-                    HeaderKey::Request | HeaderKey::Control | HeaderKey::Purge | HeaderKey::AbDependency,
-                ) => {}
-                Some(HeaderKey::Cookies) | None => {
-                    let lower = name.to_ascii_lowercase();
-                    if !WITHHELD.contains(&lower.as_slice()) {
-                        self.add(Dimension::Header(&lower));
-                    }
-                }
+            let lower = name.to_ascii_lowercase();
+            if let Some(dimension) = dimension_of(&lower, names) {
+                self.add(dimension);
             }
         }
     }
@@ -91,12 +72,14 @@ impl Varies {
         self.dimensions.is_empty() && !self.beyond
     }
 
-    /// What the answer varies by. Where languages are negotiated the origin's answer depends on the outcome alone.
-    pub fn dimensions(&self, negotiates: bool) -> Dimensions {
+    /// What the answer varies by. Where languages are negotiated the origin's answer depends on the outcome alone, and
+    /// not at all on a header that its location withholds from it.
+    pub fn dimensions(&self, negotiates: bool, withheld: &Withheld) -> Dimensions {
         let mut all = Dimensions::default();
         for dimension in self.dimensions.iter() {
             let dimension = match dimension {
                 Dimension::Header(b"accept-language") if negotiates => Dimension::Language,
+                Dimension::Header(name) if withheld.named(name) => continue,
                 other => other,
             };
             // As many as there were, at most.
@@ -125,9 +108,16 @@ impl Varies {
     }
 }
 
-/// The elements of a list, empty ones left out (RFC 9110 5.6.1).
-fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+/// What a header's name, in lower case, says in a `Vary` line, or in `twice_vary_headers`; none where no answer can depend
+/// on it.
+pub fn dimension_of<'a>(lower: &'a [u8], names: &HeaderNames) -> Option<Dimension<'a>> {
+    match names.find(lower) {
+        Some(HeaderKey::Geo) => Some(Dimension::Geo),
+        Some(HeaderKey::AbValue) => Some(Dimension::AbValues),
+        // Taken off every request, or the same on every one.
+        Some(HeaderKey::Request | HeaderKey::Control | HeaderKey::Purge | HeaderKey::AbDependency) => None,
+        Some(HeaderKey::Cookies) | None => (!is_withheld(lower)).then_some(Dimension::Header(lower)),
+    }
 }
 
 fn has(list: &[u8], name: &[u8]) -> bool {
@@ -143,9 +133,4 @@ fn put(list: &mut Vec<u8>, name: &[u8]) {
         list.extend_from_slice(b", ");
     }
     list.extend_from_slice(name);
-}
-
-/// A header's name (RFC 9110 5.6.2).
-fn is_token(name: &[u8]) -> bool {
-    name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }

@@ -61,7 +61,7 @@ fn one_visitor_with_many_requests_waits_for_few_of_them() {
     assert_eq!(site.origin.count("/"), MANY);
     // After four in a row, one after the other, all have gone at once.
     let ends = site.ends_of("/", MANY);
-    assert!(ends.iter().all(|end| end == "MISS audit_waits"), "{ends:?}");
+    assert!(ends.iter().all(|end| end == "- MISS audit_waits"), "{ends:?}");
     site.ends_without_secret();
 }
 

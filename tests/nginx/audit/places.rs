@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fixture::{Answer, Nginx, Origin};
 
-use super::{SECRET, Site, user};
+use super::{LOG, SECRET, Site, user};
 
 /// A page for each visitor, with his data at one place, and what is told of it.
 #[track_caller]
@@ -133,7 +133,7 @@ fn lines_that_are_ignored_are_in_no_stored_page() {
     let origin = Origin::start();
     let pass = format!("twice pages; proxy_pass {};", origin.url());
     let nginx = Nginx::twice()
-        .http("log_format reasons '$request_uri $twice_cache_status $twice_reason'; access_log reasons.log reasons;")
+        .http(LOG)
         .location("/", format!("twice_audit on ignore=X-Request-Id,ETag ignore=expires; {pass}"))
         .location("/all/", format!("twice_audit on; {pass}"))
         .start();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fixture::{Answer, Origin, until};
+use fixture::{Answer, Origin, Received, until};
 
-use super::{Site, audited, user};
+use super::{SECRET, Site, audited, user};
 
 /// Fresh for a second.
 fn short(body: String) -> Answer {
@@ -115,4 +115,55 @@ fn a_refresh_that_carries_what_was_made_of_a_cookie_is_a_visitors() {
     refreshed_as_a_visitor("set $who $cookie_user; proxy_set_header X-Who $who;", |request| {
         request.header("X-Who").unwrap_or_default().to_owned()
     });
+}
+
+/// A page with a validator; a condition is answered by a 304 with this line. What a HEAD is told renews nothing.
+fn validated(request: &Received, name: &str, value: &str) -> Answer {
+    let answer = match (request.method.as_str(), request.header("If-None-Match")) {
+        ("HEAD", _) => Answer::new(404, ""),
+        (_, Some("\"v\"")) => Answer::new(304, ""),
+        _ => Answer::html("page"),
+    };
+    answer.header("X-Twice-Control", "max-age=1, no-tags").header("ETag", "\"v\"").header(name, value)
+}
+
+#[test]
+fn a_page_that_is_only_confirmed_needs_no_second_visitor() {
+    let site = Site::start("twice_stale_factor 1;");
+    site.origin.handle("/", |request| validated(request, "X-App", "1"));
+    store(&site);
+    expire(&site);
+    site.assert_end("/", "user=Bob", "REVALIDATED stored").assert(200, "REVALIDATED", "page");
+    site.assert_end("/", "user=Eve", "HIT hit");
+    // A header that has come with a 304 may be one visitor's.
+    site.origin.handle("/", |request| validated(request, "X-App", &user(request)));
+    expire(&site);
+    let page = site.assert_end("/", "user=Cinderella", "REVALIDATED audit_waits");
+    assert_eq!(page.header("X-App"), Some(SECRET));
+    let page = site.assert_end("/", "user=Bob", "REVALIDATED audit_differs header x-app");
+    assert_eq!((page.text().as_str(), page.header("X-App")), ("page", Some("Bob")));
+    site.told("/", "header x-app");
+    site.ends_without_secret();
+}
+
+#[test]
+fn lines_that_are_ignored_do_not_come_back_with_a_304() {
+    let origin = Origin::start();
+    let nginx = audited(&origin, "twice_stale_factor 1;")
+        .location(
+            "/x/",
+            format!(
+                "twice pages; twice_audit on ignore=X-Id; twice_stale_factor 1; proxy_pass {};",
+                origin.url()
+            ),
+        )
+        .start();
+    let site = Site { origin, nginx };
+    site.origin.handle("/x/", |request| validated(request, "X-Id", &user(request)));
+    site.assert_end("/x/", "user=Cinderella", "MISS audit_waits");
+    site.assert_end("/x/", "user=Bob", "MISS stored");
+    until("it has expired", || site.nginx.get("/x/").head().send().cache() == "EXPIRED");
+    site.assert_end("/x/", "user=Cinderella", "REVALIDATED stored");
+    let page = site.assert_end("/x/", "user=Eve", "HIT hit");
+    assert_eq!((page.header("X-Id"), page.header("ETag")), (None, Some("\"v\"")));
 }

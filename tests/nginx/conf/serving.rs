@@ -105,3 +105,54 @@ fn what_a_page_varies_by_is_read_strictly() {
     refused("twice_max_variants 1; twice_max_variants 2;", &["\"twice_max_variants\"", "allowed is once"]);
     accepted(&format!("twice_vary_cookies {} c1; twice_max_variants 1024;", names[..15].join(" ")));
 }
+
+#[test]
+fn headers_that_count_or_stay_behind_are_read_strictly() {
+    let (vary, withhold) = ("\"twice_vary_headers\"", "\"twice_withhold\"");
+    for bad in ["a=b", "\"a b\"", "a,b", "\"\"", "a:", "\u{e9}", &"x".repeat(257)] {
+        let value = format!("\"{}\"", bad.trim_matches('"'));
+        let texts = [&value, "names no header, allowed are letters"];
+        refused(&format!("twice_vary_headers {bad};"), &[vary, texts[0], texts[1]]);
+        refused(&format!("twice_withhold {bad};"), &[withhold, texts[0], texts[1]]);
+    }
+    for needed in ["Host", "connection", "Content-Length", "Transfer-Encoding", "TE", "Upgrade", "Expect"] {
+        let value = format!("\"{needed}\"");
+        refused(
+            &format!("twice_withhold X-A {needed};"),
+            &[withhold, &value, "allowed is any other but host"],
+        );
+    }
+    let names: Vec<_> = (0..65).map(|n| format!("X-{n}")).collect();
+    refused(&format!("twice_withhold {};", names.join(" ")), &[withhold, "\"X-64\"", "allowed are 64"]);
+    accepted(&format!("twice_withhold {} x-1 Cookie Range;", names[..62].join(" ")));
+    // No answer can depend on what its origin never hears.
+    refused("twice_vary_headers X-A Range;", &[vary, "\"Range\"", "no origin is told of"]);
+    refused("twice_withhold X-A; twice_vary_headers x-a;", &[vary, "\"x-a\"", "no origin is told of"]);
+    refused("twice_vary_headers X-Mark-Dirty;", &[vary, "between Twice and the application"]);
+    refused("twice_headers geo=X-Land cookies=X-C; twice_vary_headers X-C;", &[vary, "between Twice"]);
+    accepted("twice_headers purge=X-P; twice_vary_headers X-Mark-Dirty X-Geo X-ABValue x-GEO;");
+    // Sixteen in all.
+    let (fifteen, sixteen) = (names[..15].join(" "), names[..16].join(" "));
+    accepted(&format!("twice_vary_headers {sixteen};"));
+    accepted(&format!("twice_vary_headers {fifteen}; twice_vary_cookies a;"));
+    let all = "allowed are 16 cookies, headers and the language together";
+    refused(&format!("twice_vary_headers {sixteen}; twice_vary_cookies a;"), &[vary, "\"x-15\"", all]);
+    refused(
+        &format!("twice_vary_headers {sixteen}; twice_languages en; twice_vary_language on;"),
+        &[vary, "\"x-15\"", all],
+    );
+    accepted(&format!(
+        "twice_vary_headers {fifteen} Accept-Language; twice_languages en; twice_vary_language on;"
+    ));
+    for name in [vary, withhold] {
+        let directive = name.trim_matches('"');
+        refused(&format!("{directive} A; {directive} B;"), &[name, "allowed is once"]);
+    }
+    for bad in ["yes", "1", "\"\""] {
+        refused(
+            &format!("twice_require_length {bad};"),
+            &["\"twice_require_length\"", bad, "allowed are \"off\", \"on\""],
+        );
+    }
+    accepted("twice_require_length on;");
+}

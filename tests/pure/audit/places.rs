@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use twice_core::audit::{Fresh, Place, difference, is_same};
-use twice_core::page::{Head, Program, encode_prefix};
+use twice_core::page::{Behind, FIXED, Head, Program, encode_prefix};
 use twice_core::template::{Compiler, Delimiters, Escape, Limits};
 
 use super::Pieces;
@@ -56,6 +56,10 @@ fn written(parts: &[Part], wide: bool) -> (String, Vec<usize>) {
     (body, starts)
 }
 
+fn behind(literals: &[u8]) -> Behind {
+    Behind { literals_len: literals.len(), ..Behind::default() }
+}
+
 fn compiled(body: &str) -> Compiler {
     static DELIMITERS: LazyLock<Arc<Delimiters>> =
         LazyLock::new(|| Arc::new(Delimiters::regex(r"(?s)\{\{(.*?)\}\}").unwrap()));
@@ -76,7 +80,7 @@ fn page(compiler: &Compiler) -> (Vec<u8>, Vec<u8>) {
         Program { slots: parts.slots, code: parts.code, ..Program::default() }
     };
     let head = Head { status: 200, ..Head::default() };
-    let prefix = encode_prefix(&head, std::iter::empty(), &program, parts.literals.len()).unwrap();
+    let prefix = encode_prefix(&head, std::iter::empty(), &program, &behind(parts.literals)).unwrap();
     (prefix, parts.literals.to_vec())
 }
 
@@ -123,8 +127,9 @@ fn check(new: &[Part], old: &[Part], cut: usize) -> Result<(), TestCaseError> {
     let theirs = compiled(&written(old, false).0);
     prop_assert!(ours.errors().iter().chain(theirs.errors()).all(|e| e.to_string().contains("end")));
     let (prefix, literals) = page(&ours);
+    let pieces: Vec<&[u8]> = literals.chunks(cut.div_ceil(2)).collect();
     let fresh =
-        Fresh { prefix: &prefix, literals: &literals, origin: ours.origin().filter(|_| ours.tags() > 0) };
+        Fresh { prefix: &prefix, literals: &pieces, origin: ours.origin().filter(|_| ours.tags() > 0) };
     let (mut value, more) = page(&theirs);
     value.extend(more);
     let value = Pieces(value, cut);
@@ -180,7 +185,7 @@ fn lines_that_follow_from_a_tag_are_no_difference_of_their_own() {
         let program = Program { slots: parts.slots, code: parts.code, personal, ..Program::default() };
         let program = if parts.tags == 0 { Program::default() } else { program };
         let head = Head { status: 200, cache_control, ..Head::default() };
-        let prefix = encode_prefix(&head, std::iter::empty(), &program, parts.literals.len()).unwrap();
+        let prefix = encode_prefix(&head, std::iter::empty(), &program, &behind(parts.literals)).unwrap();
         (prefix, parts.literals.to_vec(), compiler)
     };
     let plain = with("a\nHello Ann", b"", false);
@@ -195,10 +200,19 @@ fn lines_that_follow_from_a_tag_are_no_difference_of_their_own() {
         (&personal, &public, body.clone()),
         (&personal, &other, Place::Header("cache-control".to_owned())),
     ] {
-        let fresh = Fresh { prefix: &new.0, literals: &new.1, origin: new.2.origin() };
+        let fresh = Fresh { prefix: &new.0, literals: &[&new.1], origin: new.2.origin() };
         let value = Pieces([old.0.clone(), old.1.clone()].concat(), 1000);
         assert_eq!(difference(&fresh, &value, 0), Some(Some(place)));
     }
+}
+
+#[test]
+fn who_has_no_body_names_no_place_in_it() {
+    let (new, old) = (page(&compiled("Hello {{get cookie a}}")), page(&compiled("Hallo {{get cookie a}}")));
+    let fresh = Fresh { prefix: &new.0, literals: &[&new.1], origin: None };
+    let value = Pieces([old.0, old.1].concat(), 1000);
+    assert_eq!(difference(&fresh, &value, 0), Some(Some(Place::Somewhere)));
+    assert_eq!(Place::Somewhere.to_string(), "body");
 }
 
 #[test]
@@ -206,10 +220,10 @@ fn a_damaged_program_has_a_place_too() {
     let (body, _) = written(&[Part::Text("ab".to_owned()), Part::Tag(5), Part::Text("c".to_owned())], false);
     let ours = compiled(&body);
     let (prefix, literals) = page(&ours);
-    let fresh = Fresh { prefix: &prefix, literals: &literals, origin: ours.origin() };
+    let fresh = Fresh { prefix: &prefix, literals: &[&literals], origin: ours.origin() };
     let mut value = prefix.clone();
     value.extend_from_slice(&literals);
-    for at in 32..prefix.len() {
+    for at in FIXED..prefix.len() {
         for bit in 0..8 {
             let mut damaged = value.clone();
             damaged[at] ^= 1 << bit;

@@ -1,7 +1,7 @@
 //! What an answer says it varies by, and the one line that tells it to other caches.
 
 use proptest::prelude::*;
-use twice_core::policy::{Facts, HeaderNames, Varies};
+use twice_core::policy::{Facts, HeaderNames, Varies, Withheld};
 use twice_core::variants::{Dimension, Dimensions, MAX_DIMENSIONS, MAX_NAME};
 
 use Dimension::{AbTest, AbValues, Cookie, Geo, Header, Language};
@@ -53,7 +53,7 @@ fn names_over_several_lines_in_any_case_are_gathered_once() {
     for (lines, expected) in table {
         let varies = varies(lines);
         assert!(!varies.is_beyond(), "{lines:?}");
-        assert_eq!(varies.dimensions(false), set(expected), "{lines:?}");
+        assert_eq!(varies.dimensions(false, &Withheld::default()), set(expected), "{lines:?}");
         assert_eq!(varies.is_empty(), expected.is_empty());
     }
 }
@@ -61,7 +61,7 @@ fn names_over_several_lines_in_any_case_are_gathered_once() {
 #[test]
 fn where_languages_are_negotiated_the_outcome_counts() {
     let varies = varies(&[("Vary", "Accept-Language, Origin")]);
-    assert_eq!(varies.dimensions(true), set(&[Language, Header(b"origin")]));
+    assert_eq!(varies.dimensions(true, &Withheld::default()), set(&[Language, Header(b"origin")]));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_header_that_was_renamed_is_another() {
     let mut names = HeaderNames::default();
     names.set("geo", "X-Land").unwrap();
     let varies = gathered(&names, &[("Vary", "X-Land, X-Geo")]);
-    assert_eq!(varies.dimensions(false), set(&[Geo, Header(b"x-geo")]));
+    assert_eq!(varies.dimensions(false, &Withheld::default()), set(&[Geo, Header(b"x-geo")]));
 }
 
 #[test]
@@ -139,7 +139,7 @@ proptest! {
         for (kind, value) in &lines {
             facts.line([b"Vary".as_slice(), b"Twice-Cookies", b"X-ABDependency"][*kind], value);
         }
-        let dimensions = facts.varies.dimensions(true);
+        let dimensions = facts.varies.dimensions(true, &Withheld::default());
         prop_assert!(dimensions.len() <= MAX_DIMENSIONS);
         if let Some(line) = facts.varies.line(&dimensions, &names) {
             prop_assert!(line.len() < 16 << 10);

@@ -3,6 +3,7 @@
 // The hook that these two need is in debug builds only.
 #[cfg(debug_assertions)]
 mod between;
+mod collision;
 #[cfg(debug_assertions)]
 pub mod crash;
 mod hold;
