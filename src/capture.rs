@@ -26,7 +26,7 @@ use twice_core::marks;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::PAGE_FORMAT;
 use twice_core::policy::{Facts, Fate, Honor, Lifetime, Note, Rules, decide};
-use twice_core::renewal::Line;
+use twice_core::renewal::{self, Line};
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
@@ -251,12 +251,11 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before
         }
     }
     for (name, value) in hidden_lines(request) {
-        let (fate, note) = facts.line(&name, &value);
-        if let Some(note) = note {
+        if let (_, Some(note)) = facts.line(&name, &value) {
             log_note(request, &name, &value, note);
         }
-        if !is_of_one_answer(&name, fate) {
-            stripped.push((name, value));
+        if facts.steers(&name) {
+            stripped.push((renewal::hidden(&name), value));
         }
     }
     kept.retain(|((name, _), _)| !facts.withholds(name));
@@ -278,11 +277,6 @@ pub fn hidden_lines(request: Request<'_>) -> Vec<Line> {
         (!is_shown).then(|| (name.to_vec(), value.to_vec()))
     });
     hidden.collect()
-}
-
-/// Whether a hidden line speaks of its own answer and of no later one.
-pub fn is_of_one_answer(name: &[u8], fate: Fate) -> bool {
-    fate == Fate::Once || name.eq_ignore_ascii_case(b"date")
 }
 
 /// Reads and decides on an origin's answer; none when memory ran out.

@@ -25,7 +25,7 @@ use twice_core::board::Counter;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::{Fixed, Program};
 use twice_core::policy::{Facts, Fate, decide, ends_the_page};
-use twice_core::renewal::{Line, OfHead, Origin, Question};
+use twice_core::renewal::{self, Line, OfHead, Origin, Question};
 use twice_core::store::{Entry, Found, Meta, Pin};
 use twice_core::variants::{Dimensions, is_rules};
 
@@ -353,12 +353,11 @@ fn lines_of(request: Request<'_>, conf: &LocConf, before: usize) -> Vec<TheLine>
         lines.push(TheLine { name: name.to_vec(), value: value.to_vec(), once: fate == Fate::Once });
     }
     for (name, value) in capture::hidden_lines(request) {
-        let (fate, note) = facts.line(&name, &value);
-        if let Some(note) = note {
+        if let (_, Some(note)) = facts.line(&name, &value) {
             capture::log_note(request, &name, &value, note);
         }
-        let once = capture::is_of_one_answer(&name, fate);
-        lines.push(TheLine { name, value, once });
+        let once = !facts.steers(&name);
+        lines.push(TheLine { name: renewal::hidden(&name), value, once });
     }
     lines
 }
@@ -397,6 +396,11 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
     let mut facts = Facts::new(conf.headers());
     let mut kept = Lines::default();
     for (name, value) in &asked.origin.lines {
+        if let Some(name) = renewal::of_hidden(name) {
+            facts.line(name, value);
+            kept.stripped.push((renewal::hidden(name), value.clone()));
+            continue;
+        }
         match facts.line(name, value).0 {
             Fate::Keep if !conf.steering.honor().strips(name) => {
                 kept.kept.push((name.clone(), value.clone()))
@@ -406,7 +410,7 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
         }
     }
     for line in lines.iter().filter(|line| line.once) {
-        facts.line(&line.name, &line.value);
+        facts.line(renewal::of_hidden(&line.name).unwrap_or(&line.name), &line.value);
     }
     kept.kept.retain(|(name, _)| !facts.withholds(name));
     let status = asked.origin.status;

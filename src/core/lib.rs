@@ -29,6 +29,7 @@ pub mod outcome;
 pub mod page;
 pub mod policy;
 pub mod purge;
+pub mod reference;
 pub mod renewal;
 pub mod ring;
 pub mod shares;

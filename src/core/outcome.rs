@@ -116,7 +116,7 @@ reasons! {
     Early = "early", NotLookedUp;
     /// The client left while its request waited for another one's fetch.
     Waiting = "waiting", NotStored;
-    /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store. What `post_action` asks for is treated alike.
+    /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store. What `post_action` asks for is treated alike. Of what `auth_request` and `mirror` ask for nobody reads a body: it is not looked up.
     Head = "head", NotStored;
     /// The client wanted a stored page or none (`only-if-cached`, where `twice_request_control` hears it), and there was none: 504.
     OnlyIfCached = "only_if_cached", NotStored;

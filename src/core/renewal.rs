@@ -87,6 +87,17 @@ pub fn cold(origin: &Origin, sent: &[(&[u8], &[u8])]) -> Vec<u8> {
     out
 }
 
+/// How a line that clients are never to see, though it is none that is for Twice alone, is called in [`Origin::lines`]: no
+/// header has such a name.
+pub fn hidden(name: &[u8]) -> Vec<u8> {
+    [b":", name].concat()
+}
+
+/// The name of a line that is called so.
+pub fn of_hidden(name: &[u8]) -> Option<&[u8]> {
+    name.strip_prefix(b":")
+}
+
 impl Origin {
     /// Reads it back. `head` has [`Fixed::head_len`] bytes.
     pub fn read(fixed: &Fixed, head: &[u8], cold: &[u8]) -> Option<Self> {

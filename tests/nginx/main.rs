@@ -3,6 +3,7 @@
 
 mod ab;
 mod audit;
+mod beside;
 mod broken_origins;
 mod collapse;
 mod conf;

@@ -23,6 +23,7 @@ mod outcome;
 mod page;
 mod policy;
 mod purge;
+mod reference;
 mod renewal;
 mod ring;
 mod shares;

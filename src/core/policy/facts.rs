@@ -200,6 +200,21 @@ impl<'n> Facts<'n> {
         (fate, note)
     }
 
+    /// Whether a later answer about the same page needs to know of this line, though clients are not to see it.
+    pub fn steers(&self, name: &[u8]) -> bool {
+        const STEERING: [&[u8]; 7] = [
+            b"cache-control",
+            b"surrogate-control",
+            b"x-accel-expires",
+            b"expires",
+            b"vary",
+            b"surrogate-key",
+            b"cache-tag",
+        ];
+        let lower = name.to_ascii_lowercase();
+        STEERING.contains(&lower.as_slice()) || is_targeted(&lower) || self.names.find(name).is_some()
+    }
+
     /// Whether the response is stored without a field that [`Facts::line`] would have kept, which is known when all
     /// lines were read: `Connection`, `private` or `no-cache` names it.
     pub fn withholds(&self, name: &[u8]) -> bool {
