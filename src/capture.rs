@@ -6,6 +6,7 @@
 //! hit runs. A page is stored when its last byte has come and not before: an answer that is cut short
 //! never reaches its last buffer.
 
+mod audit;
 mod body;
 mod chain;
 mod headers;
@@ -36,6 +37,7 @@ use crate::stand_in::Exchange;
 use crate::sys::{self, DECLINED, ERROR, Request};
 use crate::{flight, include, leaving, outward, purge, refresh, revalidate, shm, stand_in, variant};
 
+pub use audit::visitor_by_rules;
 pub use headers::{Laid, Lines, Snapshot, keep_private};
 pub use record::Capture;
 pub use save::save;
@@ -318,7 +320,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
     // SAFETY: a live request.
     unsafe { (*r).set_disable_not_modified(u32::from(recording || tags.is_some())) };
-    let snapshot = match stated {
+    let mut snapshot = match stated {
         Ok(stated) if recording => {
             lines.tagged = tags.as_ref().map_or_else(Vec::new, Tags::encode);
             let recipe = recipe(request, conf, type_has_tags);
@@ -326,6 +328,9 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         }
         _ => None,
     };
+    if let Some((snapshot, ignored)) = snapshot.as_mut().zip(conf.audit()) {
+        snapshot.leave_out(ignored);
+    }
     let ctx = ctx::get(request)?;
     match lifetime {
         Ok(seconds) => {

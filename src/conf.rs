@@ -4,6 +4,7 @@
 //! nginx's own setters and merge functions work on it. Values that Rust owns (tables, expressions)
 //! hang on pointers and are dropped with the pool.
 
+mod audit;
 mod directives;
 mod endpoints;
 mod lines;
@@ -25,6 +26,7 @@ use ngx::ffi::{
 };
 use ngx::ngx_conf_log_error;
 use twice_core::ab::Test;
+use twice_core::audit::Ignored as Unaudited;
 use twice_core::key::Ignored;
 use twice_core::language::{Hosts, Languages};
 use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid, Withheld};
@@ -109,6 +111,8 @@ pub struct LocConf {
     vary_language: ngx_uint_t,
     language_hosts: *mut Hosts,
     ignored: *mut Ignored,
+    /// `twice_audit`: null is off.
+    audit: *mut Unaudited,
     lock: ngx_uint_t,
     lock_timeout: ngx_uint_t,
     lock_age: ngx_uint_t,
@@ -247,6 +251,12 @@ impl LocConf {
         unsafe { self.language_hosts.as_ref() }
     }
 
+    /// `twice_audit`, with the header lines that are left out of pages.
+    pub fn audit(&self) -> Option<&Unaudited> {
+        // SAFETY: merged: null or as above.
+        unsafe { self.audit.as_ref() }
+    }
+
     /// `twice_ignore_args`.
     pub fn ignored_args(&self) -> Option<&Ignored> {
         // SAFETY: merged: null or as above.
@@ -324,6 +334,7 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.vary_language = UNSET;
         conf.language_hosts = sys::unset_ptr();
         conf.ignored = sys::unset_ptr();
+        conf.audit = sys::unset_ptr();
         conf.lock = UNSET;
         conf.lock_timeout = UNSET;
         conf.lock_age = UNSET;
@@ -399,6 +410,7 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
         );
         return None;
     }
+    merge_ptr(&mut child.audit, parent.audit, ptr::null_mut());
     merge_uint(&mut child.lock, parent.lock, 1);
     merge_uint(&mut child.lock_timeout, parent.lock_timeout, 5_000);
     merge_uint(&mut child.lock_age, parent.lock_age, 30_000);

@@ -23,6 +23,7 @@ use ngx::ffi::{
     ngx_int_t, ngx_pool_cleanup_add,
 };
 use ngx::ngx_log_error;
+use twice_core::audit;
 use twice_core::conditional::Verdict;
 use twice_core::fingerprint;
 use twice_core::outcome::{CacheStatus, Reason};
@@ -92,7 +93,7 @@ pub fn find(
         zone.with(|section| section.remove(found.entry));
         return None;
     }
-    let taken = usable(&found.meta).then(|| take(zone, held, found.meta.tag));
+    let taken = usable(&found.meta).then(|| take(zone, held, audit::without(found.meta.tag)));
     if touch {
         zone.with(|section| section.touch(found.entry, now_ms));
     }

@@ -9,6 +9,7 @@ use ngx::ffi::{
     ngx_http_variable_value_t, ngx_int_t, ngx_str_t,
 };
 use ngx::ngx_string;
+use twice_core::outcome::Reason;
 
 use crate::ab;
 use crate::ctx::{self, Ctx, Stage};
@@ -173,7 +174,13 @@ fn value<'a>(request: Request<'a>, ctx: &Ctx, which: Variable) -> Option<&'a [u8
     let now = shm::now_ms();
     match which {
         Variable::Status => Some(ctx.status?.as_str().as_bytes()),
-        Variable::Reason => Some(ctx.reason.as_str().as_bytes()),
+        Variable::Reason => {
+            let word = ctx.reason.as_str().as_bytes();
+            // SAFETY: empty, or in the pool of this live request.
+            let place: &[u8] = unsafe { &*ctx.difference };
+            let is_told = ctx.reason == Reason::AuditDiffers && !place.is_empty();
+            if !is_told { Some(word) } else { request.copy(&[word, b" ", place].concat()) }
+        }
         Variable::Key => {
             // SAFETY: empty, or in the pool of this live request.
             let (base, rules): (&'a [u8], &[u8]) = unsafe { (&*ctx.base_key, &*ctx.rules) };

@@ -1,6 +1,7 @@
 //! Response header lines: what of them is stored, and what leaves instead of them.
 
 use ngx::ffi::ngx_http_time;
+use twice_core::audit::Ignored;
 use twice_core::conditional::http_date;
 use twice_core::marks::Keys;
 use twice_core::outcome::{Reason, ReasonKind};
@@ -9,6 +10,7 @@ use twice_core::policy::{CacheControl, Facts, HeaderNames, Varies, is_targeted};
 use twice_core::renewal::{self, Line, Origin};
 use twice_core::variants::Dimensions;
 
+use crate::conf;
 use crate::sys::{self, Request};
 
 /// The header's name.
@@ -165,6 +167,21 @@ impl Snapshot {
         &self.origin.tag_lines
     }
 
+    /// Takes lines out that are of no use in a stored page.
+    pub fn leave_out(&mut self, ignored: &Ignored) {
+        if ignored.has(b"etag") {
+            self.etag.clear();
+        }
+        if ignored.has(b"last-modified") {
+            self.last_modified.clear();
+            self.last_modified_time = -1;
+        }
+        // Nor are they to come back with what is kept beside the page.
+        for lines in [&mut self.lines, &mut self.origin.lines] {
+            lines.retain(|(name, _)| !ignored.has(name));
+        }
+    }
+
     /// What the page varies by, unless its rules say more.
     pub fn stated(&self) -> &Dimensions {
         &self.stated
@@ -304,7 +321,10 @@ pub fn tell_vary(request: Request<'_>, value: &[u8]) -> Option<()> {
 
 /// `Cache-Status` (RFC 9211) of an answer that was fetched.
 pub fn cache_status(request: Request<'_>, forward: &str, collapsed: &str, reason: Reason) -> Option<()> {
+    // Whether an answer that is audited will be stored is known at its end.
+    let open = reason == Reason::Recording && conf::of(request).audit().is_some();
     let detail = match reason.kind() {
+        _ if open => format!("; detail={}", reason.as_str()),
         ReasonKind::Stored => "; stored".to_owned(),
         _ => format!("; detail={}", reason.as_str()),
     };

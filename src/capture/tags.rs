@@ -63,8 +63,11 @@ pub fn begin(
         },
     };
     let sources = conf::main_of_request(request).source_names.clone();
-    let mut tags =
-        Tags { compiler: Compiler::new(delimiters, conf.escape(), limits(max), sources), lines: Vec::new() };
+    let mut compiler = Compiler::new(delimiters, conf.escape(), limits(max), sources);
+    if conf.audit().is_some() {
+        compiler.note_origin();
+    }
+    let mut tags = Tags { compiler, lines: Vec::new() };
     if let Some((name, count)) = facts.tag_headers.refused() {
         log_refused(request, name, count);
     }

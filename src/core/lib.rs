@@ -8,6 +8,7 @@
 //! these through nginx.
 
 pub mod ab;
+pub mod audit;
 pub mod board;
 pub mod canonical;
 pub mod clock;

@@ -148,6 +148,10 @@ reasons! {
     TooManyKeys = "too_many_keys", NotStored;
     /// The page, or something that its response names, was purged while it was fetched.
     Purged = "purged", NotStored;
+    /// The page waits for a second visitor who is sent the same: `twice_audit`.
+    AuditWaits = "audit_waits", NotStored;
+    /// Two visitors were sent different pages: `twice_audit`. `$twice_reason` and the error log tell the first place.
+    AuditDiffers = "audit_differs", NotStored;
     /// No room could be made: all pages are being sent.
     NoRoom = "no_room", NotStored;
     /// Memory ran out or an internal error was caught; the error log says more.

@@ -2,6 +2,7 @@
 //! name holds NAME.
 
 mod ab;
+mod audit;
 mod beside;
 mod broken_origins;
 mod collapse;

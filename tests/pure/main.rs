@@ -2,6 +2,7 @@
 
 mod ab;
 mod arriving;
+mod audit;
 mod board;
 mod canonical;
 mod conditional;

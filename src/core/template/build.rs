@@ -13,6 +13,7 @@
 use super::error::{ErrorKind, Errors, excerpt};
 use super::filter::{Filter, Step, author};
 use super::include::{self, MAX_INCLUDES};
+use super::origin::Origin;
 use super::parse::{self, Command, Filters, MAX_KEY, Name, Tag};
 use super::program::*;
 use super::scan::Found;
@@ -52,6 +53,8 @@ pub(super) struct Builder {
     line: usize,
     pub(super) tags: u32,
     pub(super) errors: Errors,
+    /// Where its tags stood, if somebody will ask.
+    pub(super) origin: Option<Origin>,
 }
 
 /// An open block, and what to say if it stays open.
@@ -76,11 +79,15 @@ impl Found for Builder {
     }
 
     fn tag(&mut self, whole: &[u8], inside: &[u8]) {
+        let before = self.literals.len();
         match parse::parse(inside).and_then(|tag| self.compile(tag, whole)) {
             Ok(false) => self.text(whole),
             Ok(true) => {
                 self.tags = self.tags.saturating_add(1);
                 self.line += memchr::memchr_iter(b'\n', whole).count();
+                if let Some(origin) = &mut self.origin {
+                    origin.note(whole, before, self.literals.len(), self.code.len());
+                }
             }
             Err(kind) => {
                 self.wrong(kind, whole);
@@ -111,6 +118,7 @@ impl Builder {
             line: 1,
             tags: 0,
             errors: Errors::default(),
+            origin: None,
         }
     }
 

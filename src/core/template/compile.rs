@@ -6,6 +6,7 @@ use super::build::Builder;
 use super::delimiters::Delimiters;
 use super::error::TagError;
 use super::header::Header;
+use super::origin::Origin;
 use super::run::{Corrupt, Sink, State, Values, run};
 use super::scan::Scanner;
 use super::scout;
@@ -73,6 +74,16 @@ impl Compiler {
         self.program.take_values(&mut line);
         let errors = line.errors.kept().to_vec();
         Header { code: line.code, literals: line.literals, tags: line.tags, errors }
+    }
+
+    /// Notes from the beginning on where the page's tags stand: [`Compiler::origin`].
+    pub fn note_origin(&mut self) {
+        self.program.origin = Some(Origin::default());
+    }
+
+    /// Where the tags of the page so far stand, if that is noted and nothing was discarded.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.program.origin.as_ref()
     }
 
     /// Takes the next piece of the page. After [`Compiler::finish`] it does nothing.
@@ -203,6 +214,7 @@ impl Compiler {
     /// From now on there is nothing to be stored, and `state` is the only one that can go on.
     pub fn drain(&mut self, state: &mut State) {
         let program = &mut self.program;
+        program.origin = None;
         program.code.drain(..state.code.min(program.code.len()));
         program.literals.drain(..state.literal.min(program.literals.len()));
         program.flushed = program.flushed.saturating_sub(state.literal);

@@ -71,12 +71,14 @@ mod filter;
 mod guard;
 mod header;
 mod include;
+mod origin;
 mod parse;
 mod program;
 mod run;
 mod scan;
 mod scout;
 mod slot;
+mod steps;
 
 pub use compile::{Compiler, Parts};
 pub use delimiters::{BadDelimiters, Delimiters, MAX_DELIMITER};
@@ -85,10 +87,12 @@ pub use filter::MAX_FILTERS;
 pub use guard::Token;
 pub use header::{Header, Line, MAX_HEADER, lines};
 pub use include::{MAX_INCLUDES, MAX_URI};
+pub use origin::{At, Origin};
 pub use parse::MAX_KEY;
 pub use run::{Corrupt, Sink, State, Values, run};
 pub use scout::needed;
 pub use slot::{Slot, Slots, Target, ngx_key};
+pub use steps::{Step, Steps};
 
 /// The names of the configured sources, which tags may have as targets: letters, digits and `_`.
 pub type Sources = std::sync::Arc<[Box<str>]>;
