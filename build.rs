@@ -1,12 +1,11 @@
 //! Turns what nginx-sys found in nginx's build folder into cfg flags of the module.
 //!
 //! `ngx_ssl`: nginx was built with TLS, so that a connection has the field `ssl`.
-//! `ngx_gzip`: nginx was built with a module that compresses, so that a request has the field `gzip_vary`.
 //! `ngx_linked_headers`: since nginx 1.23.0 header lines of one name are a linked list through
 //! `ngx_table_elt_t.next`; before, `cookies`, `cache_control` and others are arrays of pointers.
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(ngx_gzip, ngx_linked_headers, ngx_ssl)");
+    println!("cargo::rustc-check-cfg=cfg(ngx_linked_headers, ngx_ssl)");
     println!("cargo::rerun-if-env-changed=DEP_NGINX_FEATURES");
     println!("cargo::rerun-if-env-changed=DEP_NGINX_VERSION_NUMBER");
     let version = std::env::var("DEP_NGINX_VERSION_NUMBER").unwrap_or_default();
@@ -18,9 +17,6 @@ fn main() {
     let features = std::env::var("DEP_NGINX_FEATURES").unwrap_or_default();
     if features.split(',').any(|feature| feature == "ssl") {
         println!("cargo::rustc-cfg=ngx_ssl");
-    }
-    if features.split(',').any(|feature| feature == "http_gzip") {
-        println!("cargo::rustc-cfg=ngx_gzip");
     }
     if version >= 1_023_000 {
         println!("cargo::rustc-cfg=ngx_linked_headers");

@@ -93,7 +93,7 @@ use_current_nginx() {
     is_nginx_source "$source" || die "cargo did not fetch the crate nginx-src"
     version="$(nginx_source_version "$source")"
     prepare_nginx "$version-current$suffix" "$source" "$source" "--prefix=$target/nginx/$version-current" \
-        "${current_nginx_flags[@]}" "$@"
+        "${current_nginx_flags[@]}" --with-http_image_filter_module "$@"
 }
 
 # Builds the binary of the chosen nginx, once; sets `binary`.
@@ -149,6 +149,25 @@ build_module() {
         cp "$built" "$dir/.new.$$"
         mv "$dir/.new.$$" "$module"
     fi
+}
+
+# The HTTP working group's tests for caches, of one fixed version; sets `suite`. Of what it depends on it needs node-fetch alone.
+install_conformance_suite() {
+    local packages=(http-cache-tests@0.4.5 node-fetch@2.7.0) dir="$target/conformance"
+    suite="$dir/node_modules/http-cache-tests"
+    mkdir -p "$dir"
+    (
+        flock 9
+        if [ -f "$dir/stamp" ] && [ "$(cat "$dir/stamp")" = "${packages[*]}" ]; then
+            exit 0
+        fi
+        say "installing ${packages[*]}"
+        rm -rf "$dir/node_modules" "$dir"/package*.json
+        # Nothing of the packages runs while they are installed.
+        npm install --prefix "$dir" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error \
+            "${packages[@]}" >&2 || die "npm could not install: ${packages[*]}"
+        printf '%s' "${packages[*]}" >"$dir/stamp"
+    ) 9>"$dir/lock"
 }
 
 # render_conf FROM TO [SED_ARGUMENT...]

@@ -19,21 +19,25 @@ use std::ffi::c_void;
 use ngx::ffi::{
     NGX_LOG_WARN, ngx_http_cleanup_add, ngx_http_output_header_filter_pt, ngx_http_request_t,
     ngx_http_test_content_type, ngx_http_test_predicates, ngx_http_top_header_filter, ngx_int_t,
-    ngx_table_elt_t,
 };
 use ngx::ngx_log_error;
+use twice_core::marks;
 use twice_core::outcome::{CacheStatus, Reason};
-use twice_core::policy::{Facts, Fate, Lifetime, Note, Rules, decide};
+use twice_core::page::PAGE_FORMAT;
+use twice_core::policy::{Facts, Fate, Honor, Lifetime, Note, Rules, decide};
+use twice_core::renewal::{self, Line};
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
+use crate::stand_in::Exchange;
 use crate::sys::{self, DECLINED, ERROR, Request};
-use crate::{flight, include, leaving, outward, purge, refresh, shm, stand_in, variant};
+use crate::{flight, include, leaving, outward, purge, refresh, revalidate, shm, stand_in, variant};
 
-pub use headers::keep_private;
+pub use headers::{Laid, Lines, Snapshot, keep_private};
 pub use record::Capture;
+pub use save::save;
 
 use record::Recording;
 
@@ -84,7 +88,7 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
     if include::is_fetch(request) {
         return next_header(request);
     }
-    let ok = guarded(false, || {
+    let gone_on = guarded(Next::Failed, || {
         flight::end_former(request);
         let conf = conf::of(request);
         if ctx::get(request).is_some_and(|ctx| ctx.reason == Reason::Method) || request.is_internal() {
@@ -93,16 +97,16 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         let answered = match ctx::get(request) {
             Some(ctx) if ctx.stage == Stage::Hit => {
                 let again = std::mem::replace(&mut ctx.answered, true);
-                return outward::add(request, conf, again).is_some();
+                return Next::when(outward::add(request, conf, again).is_some());
             }
             Some(ctx) => std::mem::replace(&mut ctx.answered, true),
             None => {
-                let Some(zone) = conf.zone() else { return true };
+                let Some(zone) = conf.zone() else { return Next::Filter };
                 // Not asked for by the phase handler: an answer of nginx itself, or of a handler that
                 // stands before it. Its tags are filled; it is not stored.
                 let early = Ctx { answered: true, ..Ctx::new(zone, Reason::Early) };
                 if ctx::set(request, early).is_none() {
-                    return false;
+                    return Next::Failed;
                 }
                 false
             }
@@ -110,24 +114,51 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
         let done = if answered {
             second_answer(request, conf)
         } else {
-            match stand_in::exchange(request) {
-                Some(true) => {
-                    flight::failed(request);
-                    Some(())
-                }
-                Some(false) => answer(request, conf),
-                None => None,
+            match first_answer(request, conf) {
+                Some(Exchange::Refused(status)) => return Next::Refused(status),
+                other => other.map(|_| ()),
             }
         };
-        done.and_then(|()| outward::add(request, conf, answered)).is_some()
+        Next::when(done.and_then(|()| outward::add(request, conf, answered)).is_some())
     });
-    if !ok {
-        return ERROR;
+    match gone_on {
+        Next::Filter => {}
+        // nginx makes its own answer with this status.
+        Next::Refused(status) => return status,
+        Next::Failed => return ERROR,
     }
     match next_header(request) {
         // The page is wanted by others than the client that has left.
         ERROR if guarded(false, || leaving::is_alone(request)) => sys::OK,
         rc => rc,
+    }
+}
+
+/// Where an answer's header goes from the first filter.
+enum Next {
+    Filter,
+    Refused(ngx_int_t),
+    Failed,
+}
+
+impl Next {
+    fn when(ok: bool) -> Self {
+        if ok { Self::Filter } else { Self::Failed }
+    }
+}
+
+/// The answer to a client's request: read, or exchanged for a stored page. None when memory ran out.
+fn first_answer(request: Request<'_>, conf: &LocConf) -> Option<Exchange> {
+    match revalidate::exchange(request, conf)? {
+        Exchange::No => {}
+        done => return Some(done),
+    }
+    match stand_in::exchange(request, false)? {
+        Exchange::No => answer(request, conf).map(|()| Exchange::No),
+        done => {
+            flight::failed(request);
+            Some(done)
+        }
     }
 }
 
@@ -140,7 +171,11 @@ fn refreshed(request: Request<'_>) -> Option<ngx_int_t> {
     if std::mem::replace(&mut ctx::get(request)?.answered, true) {
         return Some(sys::OK);
     }
-    answer(request, conf::of(request))?;
+    let conf = conf::of(request);
+    if let Some((status, reason)) = revalidate::refreshed(request, conf) {
+        return Some(refresh::answered(request, status, reason));
+    }
+    answer(request, conf)?;
     let reason = ctx::get(request)?.reason;
     Some(refresh::answered(request, status, (reason != Reason::Recording).then_some(reason)))
 }
@@ -167,7 +202,7 @@ unsafe extern "C" fn outward_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
 /// An answer in place of the one that was decided on, such as the range filter's 416: never stored.
 fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let mut facts = Facts::new(conf.headers());
-    read_lines(request, &mut facts, usize::MAX);
+    read_lines(request, &mut facts, conf.steering.honor(), usize::MAX);
     // SAFETY: a live request.
     unsafe { (*request.raw()).set_disable_not_modified(0) };
     let ctx = ctx::get(request)?;
@@ -178,10 +213,10 @@ fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     Some(())
 }
 
-/// Hands the header lines over, takes the control lines out, and gives those that may be stored: not the
+/// Hands the header lines over, takes the control lines out, and gives those that have to do with what is stored: not the
 /// first `before`, which are another answer's.
-fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec<*const ngx_table_elt_t> {
-    let mut kept = Vec::new();
+fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before: usize) -> Lines {
+    let (mut kept, mut stripped) = (Vec::new(), Vec::new());
     for (i, line) in request.lines_out().enumerate() {
         // SAFETY: a line of this live request; a deleted one has hash 0.
         let (name, value) = unsafe {
@@ -194,42 +229,73 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, before: usize) -> Vec
         if let Some(note) = note {
             log_note(request, name, value, note);
         }
+        let own = || (name.to_vec(), value.to_vec());
         match fate {
-            Fate::Keep if i >= before => kept.push(line.cast_const()),
-            Fate::Keep | Fate::Once => {}
-            // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
-            Fate::Strip => unsafe { (*line).hash = 0 },
+            Fate::Keep if !honor.strips(name) => {
+                if i >= before {
+                    // SAFETY: a live request.
+                    let is_location = unsafe { std::ptr::eq(line, (*request.raw()).headers_out.location) };
+                    kept.push((own(), is_location));
+                }
+            }
+            Fate::Once => {}
+            Fate::Strip | Fate::Keep => {
+                if i >= before {
+                    stripped.push(own());
+                }
+                // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
+                unsafe { (*line).hash = 0 };
+            }
         }
     }
-    kept
+    for (name, value) in hidden_lines(request) {
+        if let (_, Some(note)) = facts.line(&name, &value) {
+            log_note(request, &name, &value, note);
+        }
+        if facts.steers(&name) {
+            stripped.push((renewal::hidden(&name), value));
+        }
+    }
+    kept.retain(|((name, _), _)| !facts.withholds(name));
+    let location = kept.iter().position(|(_, is_location)| *is_location);
+    Lines { kept: kept.into_iter().map(|(line, _)| line).collect(), stripped, location }
+}
+
+/// The lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or that the
+/// location hides from clients: they steer nginx's own cache, too.
+pub fn hidden_lines(request: Request<'_>) -> Vec<Line> {
+    let Some(ctx) = ctx::get(request) else { return Vec::new() };
+    let Some(lines) = request.upstream_lines(ctx.upstream_before) else { return Vec::new() };
+    let hidden = lines.filter_map(|line| {
+        // SAFETY: a line of the upstream of this live request; a deleted one has hash 0.
+        let (name, value) = unsafe { if (*line).hash == 0 { return None } else { sys::pair(line) } };
+        let mut shown = request.lines_out();
+        // SAFETY: lines of this live request. A line that was just taken out was read all the same.
+        let is_shown = shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name));
+        (!is_shown).then(|| (name.to_vec(), value.to_vec()))
+    });
+    hidden.collect()
 }
 
 /// Reads and decides on an origin's answer; none when memory ran out.
 fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let r = request.raw();
     let mut facts = Facts::new(conf.headers());
-    let kept = read_lines(request, &mut facts, ctx::get(request)?.lines_before);
-    // SAFETY: a live request, its location's merged hash, nginx's own test of its own array.
-    let (status, type_has_tags, no_store, length) = unsafe {
+    let before = ctx::get(request)?.lines_before;
+    let lines = read_lines(request, &mut facts, conf.steering.honor(), before);
+    // SAFETY: a live request, its location's merged hash.
+    let (status, type_has_tags, length) = unsafe {
         let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
         let types = (&raw const conf.types).cast_mut();
-        let no_store = match ngx_http_test_predicates(r, conf.no_store) {
-            sys::OK => false,
-            DECLINED => true,
-            _ => return None,
-        };
-        (status, !ngx_http_test_content_type(r, types).is_null(), no_store, (*r).headers_out.content_length_n)
+        (status, !ngx_http_test_content_type(r, types).is_null(), (*r).headers_out.content_length_n)
     };
-    let rules = Rules {
-        valid: conf.valid(),
-        tags: conf.tags(),
-        type_has_tags,
-        authorization: request.header_in(b"authorization").is_some() || refresh::is_somebodys(request),
-        no_store,
-        now: ngx::ffi::ngx_time(),
-        stale_factor: conf.stale_factor(),
-        use_stale: conf.use_stale(),
-    };
+    // A file has the time alone.
+    // SAFETY: a live request.
+    let last_modified = unsafe { (*r).headers_out.last_modified_time };
+    if last_modified != -1 {
+        facts.dates.last_modified.get_or_insert(last_modified);
+    }
+    let rules = rules(request, conf, type_has_tags)?;
     let verdict = decide(status, &facts, &rules);
     let stated = varied(request, conf, &facts)?;
     let ctx = ctx::get(request)?;
@@ -237,8 +303,6 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let max = unsafe { (*ctx.zone).max_object() };
     let lifetime = match (ctx.stage, verdict.store) {
         (Stage::Fetch, Ok(_)) if request.upstream_lengths() > 1 => Err(Reason::Framing),
-        // nginx has a compressed file for those who can read it (`gzip_static`), and has looked who asks.
-        (Stage::Fetch, Ok(_)) if request.is_negotiated() => Err(Reason::Varies),
         (Stage::Fetch, Ok(_)) if u64::try_from(length).is_ok_and(|n| n > max as u64) => Err(Reason::TooLarge),
         (Stage::Fetch, verdict) => {
             verdict.and_then(|seconds| stated.as_ref().map_err(|why| *why).map(|_| seconds))
@@ -251,7 +315,10 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     // SAFETY: a live request.
     unsafe { (*r).set_disable_not_modified(u32::from(recording || verdict.tags)) };
     let snapshot = match stated {
-        Ok(stated) if recording => headers::Snapshot::take(request, &kept, &facts, stated),
+        Ok(stated) if recording => {
+            let recipe = recipe(request, conf, type_has_tags);
+            Snapshot::take(request, lines, &facts, stated, recipe)
+        }
         _ => None,
     };
     match lifetime {
@@ -296,6 +363,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         // SAFETY: empty, or in the pool of this live request.
         let varies = !unsafe { &*ctx.rules }.is_empty();
         let forward = match ctx.status {
+            Some(_) if ctx.by_request => "request",
             Some(CacheStatus::Miss) if varies => "vary-miss",
             Some(status) => status.forward(),
             None if ctx.reason == Reason::Method => "method",
@@ -308,8 +376,49 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     Some(())
 }
 
+/// What the location and the request say of an answer; none when memory ran out.
+pub fn rules<'c>(request: Request<'_>, conf: &'c LocConf, type_has_tags: bool) -> Option<Rules<'c>> {
+    // SAFETY: nginx's own test of its own array, or null, which it takes as "none is true".
+    let no_store = match unsafe { ngx_http_test_predicates(request.raw(), conf.no_store) } {
+        sys::OK => false,
+        DECLINED => true,
+        _ => return None,
+    };
+    let ctx = ctx::get(request)?;
+    let no_store = no_store || ctx.wanted.no_store;
+    let delay = if ctx.asked_ms == 0 { 0 } else { shm::now_ms().saturating_sub(ctx.asked_ms) / 1000 };
+    Some(Rules {
+        valid: conf.valid(),
+        tags: conf.tags(),
+        type_has_tags,
+        honor: conf.steering.honor(),
+        statuses: conf.steering.statuses(),
+        heuristic: conf.steering.heuristic(),
+        set_cookie: conf.steering.set_cookie(),
+        delay,
+        authorization: request.header_in(b"authorization").is_some() || refresh::is_somebodys(request),
+        no_store,
+        now: ngx::ffi::ngx_time(),
+        stale_factor: conf.stale_factor(),
+        use_stale: conf.use_stale(),
+    })
+}
+
 /// What an answer varies by, or why it can't be stored for that; none when memory ran out. Other caches are told.
 fn varied(request: Request<'_>, conf: &LocConf, facts: &Facts<'_>) -> Option<Result<Dimensions, Reason>> {
+    let (stated, all) = dimensions(request, conf, facts)?;
+    if let Some(line) = facts.varies.line(&all, conf.headers()) {
+        headers::tell_vary(request, &line)?;
+    }
+    Some(stated)
+}
+
+/// The same, told to nobody; and what the page varies by all in all. None when memory ran out.
+pub fn dimensions(
+    request: Request<'_>,
+    conf: &LocConf,
+    facts: &Facts<'_>,
+) -> Option<(Result<Dimensions, Reason>, Dimensions)> {
     let ctx = ctx::get(request)?;
     // SAFETY: empty, or in the pool of this live request.
     let (base, rules): (&[u8], &[u8]) = unsafe { (&*ctx.base_key, &*ctx.rules) };
@@ -321,16 +430,13 @@ fn varied(request: Request<'_>, conf: &LocConf, facts: &Facts<'_>) -> Option<Res
     };
     let mut all = stated.clone().unwrap_or_default();
     let complete = variant::add_rules(&mut all, rules);
-    if let Some(line) = facts.varies.line(&all, conf.headers()) {
-        headers::tell_vary(request, &line)?;
-    }
     if !facts.varies.is_beyond() && !base.is_empty() {
         stated = stated.and_then(|stated| {
             complete?;
             variant::check(request, base, &all).map(|()| stated)
         });
     }
-    Some(stated)
+    Some((stated, all))
 }
 
 /// What is still being recorded when the request ends has not come whole. nginx runs this before it logs.
@@ -354,9 +460,19 @@ fn at_the_end(request: Request<'_>, ctx: *mut Ctx) -> Option<()> {
     Some(())
 }
 
-fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
-    let Note::Lifetime(lifetime) = note;
+/// What a body is read by, in one number: whether and how tags are looked for. Pages that were made by another recipe, by
+/// another configuration or another Twice, are not renewed but made anew.
+pub fn recipe(request: Request<'_>, conf: &LocConf, type_has_tags: bool) -> u64 {
+    let sources = &conf::main_of_request(request).source_names;
+    let all = (PAGE_FORMAT, conf.tags(), type_has_tags, conf.delimiters(), conf.escape(), sources);
+    marks::of_key(format!("{all:?}").as_bytes())
+}
+
+/// Tells the log what is odd about a line.
+pub fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
+    let (Note::Lifetime(lifetime) | Note::Over(lifetime)) = note;
     let what = match lifetime {
+        Lifetime::Malformed if matches!(note, Note::Over(_)) => "holds no number of seconds, taken as 0",
         Lifetime::Malformed => "holds no number of seconds, taken as not given",
         Lifetime::Saturated => "holds a number that is too large, taken as 2147483648 seconds",
         Lifetime::Seconds(_) => return,

@@ -7,21 +7,21 @@
 mod directives;
 mod endpoints;
 mod lines;
+mod others;
 mod setters;
 mod sources;
+mod steering;
 mod visitors;
 mod zones;
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ngx::ffi::{
     NGX_LOG_EMERG, ngx_array_t, ngx_conf_t, ngx_cycle_t, ngx_hash_t, ngx_http_complex_value_t,
-    ngx_http_conf_ctx_t, ngx_http_html_default_types, ngx_http_merge_types, ngx_http_module,
-    ngx_http_script_code_pt, ngx_http_script_engine_t, ngx_http_script_return_code, ngx_msec_t, ngx_pcalloc,
-    ngx_shm_zone_t, ngx_str_t, ngx_uint_t,
+    ngx_http_conf_ctx_t, ngx_http_html_default_types, ngx_http_merge_types, ngx_http_module, ngx_msec_t,
+    ngx_pcalloc, ngx_shm_zone_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::ngx_conf_log_error;
 use twice_core::ab::Test;
@@ -36,7 +36,9 @@ use crate::source::Source;
 use crate::sys::{self, Request};
 
 pub use directives::COMMANDS;
+pub use others::{is_mirrored, returns};
 use sources::Declared;
+use steering::Steering;
 
 /// `twice_zone`s, and who asked for which; A/B tests.
 #[derive(Default)]
@@ -113,6 +115,9 @@ pub struct LocConf {
     /// `twice_stale_factor`; stays unset where no block names it.
     stale_factor: ngx_uint_t,
     use_stale: ngx_uint_t,
+    revalidate: ngx_uint_t,
+    /// Which responses are stored.
+    pub steering: Steering,
     /// `twice_include_timeout`.
     pub include_timeout: ngx_msec_t,
 }
@@ -213,6 +218,11 @@ impl LocConf {
         UseStale::from_number(self.use_stale)
     }
 
+    /// `twice_revalidate`.
+    pub fn revalidate(&self) -> bool {
+        self.revalidate != 0
+    }
+
     /// `twice_headers`.
     pub fn headers(&self) -> &HeaderNames {
         // SAFETY: merged, as above.
@@ -254,49 +264,6 @@ pub fn main_of_request(request: Request<'_>) -> &MainConf {
     // SAFETY: `main_conf` has a place for each HTTP module; ours was made by `create_main` and is never changed after
     // the configuration was read.
     unsafe { &*(*(*request.raw()).main_conf.add(crate::ctx_index())).cast::<MainConf>() }
-}
-
-/// Context index of nginx's rewrite module; `usize::MAX` in an nginx without it.
-static REWRITE: AtomicUsize = AtomicUsize::new(usize::MAX);
-
-/// Whether the request's location begins with `return`, so that it is answered in the REWRITE phase.
-pub fn returns(request: Request<'_>) -> bool {
-    let index = REWRITE.load(Ordering::Relaxed);
-    if index == usize::MAX {
-        return false;
-    }
-    // SAFETY: `loc_conf` has a place for each HTTP module. The rewrite module's configuration begins
-    // with its array of code (`ngx_http_rewrite_loc_conf_t`), null or non-empty; code begins with the
-    // function that runs it.
-    unsafe {
-        let conf = (*(*request.raw()).loc_conf.add(index)).cast::<*const ngx_array_t>();
-        let Some(codes) = conf.as_ref().and_then(|codes| codes.as_ref()) else { return false };
-        let first = codes.elts.cast::<ngx_http_script_code_pt>();
-        codes.nelts > 0
-            && (*first).is_some_and(|code| ptr::fn_addr_eq(code, ngx_http_script_return_code as ReturnCode))
-    }
-}
-
-type ReturnCode = unsafe extern "C" fn(*mut ngx_http_script_engine_t);
-
-/// The context index of one of nginx's modules, `usize::MAX` where it is not there: ours must load into an nginx without
-/// it, too.
-///
-/// # Safety
-/// `cf` must be the running configuration.
-pub unsafe fn index_of_module(cf: *mut ngx_conf_t, wanted: &CStr) -> usize {
-    // SAFETY: the cycle's list of modules ends with null; names are C strings.
-    unsafe {
-        let mut module = (*(*cf).cycle).modules;
-        while !(*module).is_null() {
-            let name = (**module).name;
-            if !name.is_null() && CStr::from_ptr(name) == wanted {
-                return (**module).ctx_index;
-            }
-            module = module.add(1);
-        }
-    }
-    usize::MAX
 }
 
 /// The main configuration while it is read.
@@ -361,6 +328,8 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.lock_age = UNSET;
         conf.stale_factor = UNSET;
         conf.use_stale = UNSET;
+        conf.revalidate = UNSET;
+        conf.steering = Steering::unset();
         conf.include_timeout = UNSET;
     }
     conf.cast()
@@ -434,6 +403,7 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     merge_uint(&mut child.lock_age, parent.lock_age, 30_000);
     merge_uint(&mut child.stale_factor, parent.stale_factor, UNSET);
     merge_uint(&mut child.use_stale, parent.use_stale, UseStale::default_words().to_number());
+    merge_uint(&mut child.revalidate, parent.revalidate, 1);
     // The defaults are made once, in the outermost block, and inherited from there.
     // SAFETY: a live pool.
     unsafe {
@@ -442,6 +412,8 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
         inherit(pool, &mut child.headers, &mut parent.headers, HeaderNames::default)?;
         let (names, by_language) = (&*child.headers, child.vary_language());
         lines::merge(cf, pool, &mut parent.lines, &mut child.lines, names, by_language)?;
+        let names = &*child.headers;
+        child.steering.merge(cf, &mut parent.steering, names)?;
     }
     // SAFETY: nginx's own merge of what its own setter filled.
     let rc = unsafe {
@@ -489,8 +461,7 @@ pub unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, _conf: *mut c_void) -> *
 unsafe fn check(cf: *mut ngx_conf_t) -> bool {
     // SAFETY: the caller's promise.
     let main = unsafe {
-        REWRITE.store(index_of_module(cf, c"ngx_http_rewrite_module"), Ordering::Relaxed);
-        crate::mirror::find_module(cf);
+        others::find(cf);
         main_of(cf)
     };
     // SAFETY: zones of this configuration; their names live in its pool.

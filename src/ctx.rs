@@ -1,18 +1,20 @@
 //! What Twice knows of one request. Lives in the request's pool; nginx forgets it on an internal
 //! redirect (it clears `r->ctx`), and the request is then a new one for Twice too.
 
+use std::ffi::c_void;
 use std::ptr;
 
 use ngx::ffi::ngx_http_handler_pt;
 use twice_core::board::Board;
 use twice_core::outcome::{CacheStatus, Reason};
-use twice_core::policy::Windows;
+use twice_core::policy::{Wanted, Windows};
 
 use crate::capture::Capture;
 use crate::deliver::{Taken, Waiting};
 use crate::flight::Flight;
 use crate::include::Includes;
 use crate::refresh::{Claim, Refresh};
+use crate::revalidate::Asked;
 use crate::shm::Zone;
 use crate::source::changes::Changes;
 use crate::stand_in::StandIn;
@@ -75,6 +77,8 @@ pub struct Ctx {
     pub phase: isize,
     /// This request is a refresh, with no client: in the keeping of its pool. Else null.
     pub refresh: *mut Refresh,
+    /// The page that its origin is asked about, owned by a cleanup of the pool; null: none.
+    pub asked: *mut Asked,
     /// The stale page that takes the place of an origin's failure.
     pub stand_in: StandIn,
     /// The location's own content handler, behind ours.
@@ -84,6 +88,14 @@ pub struct Ctx {
     /// Response header lines that were there before the content handler: another answer's (nginx keeps
     /// them over an internal redirect), never part of the page.
     pub lines_before: usize,
+    /// The upstream that was there before: another answer's. Only to be compared with.
+    pub upstream_before: *const c_void,
+    /// When its origin was asked, milliseconds since the epoch; 0: none was.
+    pub asked_ms: u64,
+    /// What the client would rather have, where it is heard (`twice_request_control`).
+    pub wanted: Wanted,
+    /// There was a page that would have been served, had the client not said what it wants.
+    pub by_request: bool,
     /// The answer holds a visitor's values, or may.
     pub personal: bool,
     /// The lease of its fetch, owned by a cleanup of the request; null: it never had one.
@@ -104,6 +116,11 @@ pub struct Times {
 }
 
 impl Times {
+    /// When the page was made, seconds since the epoch.
+    pub fn made(self) -> i64 {
+        i64::try_from(self.created_ms / 1000).unwrap_or(i64::MAX)
+    }
+
     /// Seconds since the page was stored.
     pub fn age_seconds(self, now_ms: u64) -> u64 {
         now_ms.saturating_sub(self.created_ms) / 1000
@@ -144,10 +161,15 @@ impl Ctx {
             claim: ptr::null_mut(),
             phase: 0,
             refresh: ptr::null_mut(),
+            asked: ptr::null_mut(),
             stand_in: StandIn::default(),
             content_handler: None,
             capture: ptr::null_mut(),
             lines_before: 0,
+            upstream_before: ptr::null(),
+            asked_ms: 0,
+            wanted: Wanted::default(),
+            by_request: false,
             personal: false,
             flight: ptr::null_mut(),
             waited_for: None,

@@ -8,6 +8,8 @@
 //! - The body is one joined buffer, but for large runs that go out on their own.
 
 mod body;
+mod conditions;
+mod served;
 mod waiting;
 
 use std::cell::Cell;
@@ -16,26 +18,31 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{
-    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_OK, NGX_LOG_ALERT, ngx_chain_t, ngx_http_request_t, ngx_int_t,
-    ngx_pool_cleanup_add,
+    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_LOG_ALERT, ngx_chain_t, ngx_http_cleanup_add, ngx_http_request_t,
+    ngx_int_t, ngx_pool_cleanup_add,
 };
 use ngx::ngx_log_error;
+use twice_core::conditional::Verdict;
+use twice_core::fingerprint;
 use twice_core::outcome::{CacheStatus, Reason};
-use twice_core::page::{FIXED, Fixed, View};
+use twice_core::page::{Fixed, View};
 use twice_core::store::{Found, Held, Hit, Meta, Page, Pin, Segments};
 use twice_core::template::{Limits, Sink, Slots, State, Values, run};
 
 use body::Body;
+use conditions::conclude;
+use served::Served;
+pub use served::{Kept, Renewed};
 pub use waiting::{Rest, Waiting, rest};
 
 use crate::answer;
-use crate::ctx;
+use crate::ctx::{self, Ctx};
 use crate::guard::guarded;
 use crate::purge;
 use crate::refresh;
 use crate::shm::{self, Zone};
 use crate::source::changes;
-use crate::sys::{self, DONE, Request};
+use crate::sys::{self, Chain, DONE, Request};
 use crate::values::{self, Ask, Resolver};
 
 /// A literal run of this length is sent from shared memory instead of being copied: a buffer of its own
@@ -54,6 +61,8 @@ pub enum Taken {
     Held(Held<'static>, u64),
     /// Until the request's end.
     Pinned(Pin, u64),
+    /// The same, in the keeping of the request's pool already: its origin was asked about it.
+    Kept(Kept),
 }
 
 /// Finds the page of a key and, if it is `usable`, keeps it where it is. The page is not there, or can't be kept, where
@@ -92,7 +101,7 @@ pub fn find(
 pub fn let_go(zone: &Zone, taken: Option<Taken>) {
     match taken {
         Some(Taken::Pinned(pin, _)) => zone.unpin(pin),
-        Some(Taken::Held(..)) | None => {}
+        Some(Taken::Held(..) | Taken::Kept(_)) | None => {}
     }
 }
 
@@ -126,6 +135,8 @@ pub enum Rendered {
     Whole(*mut ngx_chain_t),
     /// It waits for values or fragments.
     Later,
+    /// A condition of the client's does not hold: this status instead, and nothing of the page.
+    Refused(ngx_int_t),
 }
 
 /// Sends the page that the lookup found. NGX_DONE: it will, and finalize the request then.
@@ -138,8 +149,37 @@ pub fn deliver(request: Request<'_>) -> ngx_int_t {
     match body(request, zone, taken, Way::Hit) {
         Some(Rendered::Whole(chain)) => send_and_renew(request, chain),
         Some(Rendered::Later) => DONE,
+        Some(Rendered::Refused(status)) => status,
         None => failed,
     }
+}
+
+/// Lets go of the page that was found at the request's end, if nothing has come of it by then; none when memory ran out,
+/// and the page is let go of. A page that is rendered right after the lookup does without.
+pub fn hold_on(request: Request<'_>) -> Option<()> {
+    unsafe extern "C" fn release(data: *mut c_void) {
+        guarded((), || {
+            // SAFETY: the context, in the pool of the request that ends; its zone outlives the requests of its cycle.
+            unsafe {
+                let ctx = &mut *data.cast::<Ctx>();
+                let_go(&*ctx.zone, ctx.held.take());
+            }
+        });
+    }
+    let ctx = ctx::get(request)?;
+    // SAFETY: a live request; the cleanup is ours to fill.
+    let cleanup = unsafe { ngx_http_cleanup_add(request.raw(), 0) };
+    if cleanup.is_null() {
+        // SAFETY: the zone of the request's location.
+        let_go(unsafe { &*ctx.zone }, ctx.held.take());
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe {
+        (*cleanup).handler = Some(release);
+        (*cleanup).data = ptr::from_mut(ctx).cast();
+    }
+    Some(())
 }
 
 fn send_and_renew(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
@@ -158,17 +198,24 @@ pub enum Way {
     Hit,
     /// The origin was asked, and has failed; with the status that it gave, if it did.
     StandIn(Option<u16>),
+    /// The origin was asked, and says that it is still the same; true: it was stored anew.
+    Revalidated(bool),
 }
 
 /// Fills in the response's header, and gives the body of a page that was found. One that waits for something has its
 /// header later, too, unless it stands in: then that is on its way already, and [`rest`] gives the body.
 pub fn body(request: Request<'_>, zone: &Zone, taken: Taken, way: Way) -> Option<Rendered> {
     let rendered = match taken {
-        Taken::Held(held, tag) => render(request, way, held.page(), tag, None),
+        Taken::Held(held, tag) => render(request, way, Served::stored(held.page()), tag, None),
         Taken::Pinned(pin, tag) => keep(request, zone, pin).and_then(|pin| {
             // SAFETY: the pin lives in the pool's cleanup, until the request's end.
             let page = zone.store()?.page(unsafe { &*pin })?;
-            render(request, way, page, tag, Some(pin))
+            render(request, way, Served::stored(page), tag, Some(pin))
+        }),
+        Taken::Kept(kept) => zone.store().and_then(|store| {
+            // SAFETY: as above.
+            let page = store.page(unsafe { &*kept.pin })?;
+            render(request, way, Served::new(page, Some(kept.renewed)), kept.tag, Some(kept.pin))
         }),
     };
     if rendered.is_none() {
@@ -182,17 +229,17 @@ fn log_not_rendered(request: Request<'_>) {
 }
 
 /// A pin in the keeping of the request's pool.
-struct Kept {
+struct Keeping {
     zone: *const Zone,
     pin: Option<Pin>,
 }
 
 /// Ends a pin with the request's pool.
-fn keep(request: Request<'_>, zone: &Zone, pin: Pin) -> Option<*const Pin> {
+pub fn keep(request: Request<'_>, zone: &Zone, pin: Pin) -> Option<*const Pin> {
     unsafe extern "C" fn release(data: *mut c_void) {
         guarded((), || {
             // SAFETY: the data that `keep` wrote; nginx runs a cleanup once.
-            let kept = unsafe { &mut *data.cast::<Kept>() };
+            let kept = unsafe { &mut *data.cast::<Keeping>() };
             if let Some(pin) = kept.pin.take() {
                 // SAFETY: zones outlive the requests of their cycle.
                 unsafe { &*kept.zone }.unpin(pin);
@@ -201,13 +248,13 @@ fn keep(request: Request<'_>, zone: &Zone, pin: Pin) -> Option<*const Pin> {
     }
     // SAFETY: a live pool; the cleanup's data is ours to write.
     unsafe {
-        let cleanup = ngx_pool_cleanup_add(request.pool(), size_of::<Kept>());
+        let cleanup = ngx_pool_cleanup_add(request.pool(), size_of::<Keeping>());
         if cleanup.is_null() {
             zone.unpin(pin);
             return None;
         }
-        let kept = (*cleanup).data.cast::<Kept>();
-        kept.write(Kept { zone, pin: Some(pin) });
+        let kept = (*cleanup).data.cast::<Keeping>();
+        kept.write(Keeping { zone, pin: Some(pin) });
         (*cleanup).handler = Some(release);
         (*kept).pin.as_ref().map(ptr::from_ref)
     }
@@ -217,40 +264,69 @@ fn keep(request: Request<'_>, zone: &Zone, pin: Pin) -> Option<*const Pin> {
 fn render(
     request: Request<'_>,
     way: Way,
-    page: Page<'_>,
+    page: Served<'_>,
     tag: u64,
     pin: Option<*const Pin>,
 ) -> Option<Rendered> {
-    let mut fixed = [0; FIXED];
-    // SAFETY: an array of ours.
-    if unsafe { !gather(page.value_part(0, FIXED), fixed.as_mut_ptr(), FIXED) } {
-        return None;
-    }
-    let fixed = Fixed::parse(&fixed)?;
+    let fixed = page.fixed(request)?;
     if fixed.includes() || fixed.sources() {
         return waiting::begin(request, way, fixed, page, tag, pin);
     }
-    let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
-    header(request, way, &fixed, &View::parse(&fixed, head)?)?;
-    let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
-    let mut body = Body::new(request, literals, pin.is_some());
-    if fixed.tagged() {
-        let prefix = in_one_piece(request, page, fixed.prefix_len())?;
-        let (slots, code) = fixed.program(prefix)?;
-        let (values, room) = Resolver::new(request, Ask::Nothing).all(Slots::new(slots))?;
-        body = print(request, &fixed, code, &values, body, tag, room)?;
-    } else {
-        body.reserve(if pin.is_some() { joined(tag) } else { fixed.literals_len() })?;
-        body.literal(0, fixed.literals_len());
+    let head = page.head(request, &fixed)?;
+    let view = View::parse(&fixed, head)?;
+    header(request, way, &fixed, &view)?;
+    let mut body = Body::new(request, page.literals(&fixed), pin.is_some());
+    if !fixed.tagged() {
+        return match conclude(request, &fixed, &view.head, view.head.etag)? {
+            Verdict::Send => {
+                body.reserve(if pin.is_some() { joined(tag) } else { fixed.literals_len() })?;
+                body.literal(0, fixed.literals_len());
+                finish(request, body)
+            }
+            other => without_body(request, other),
+        };
     }
-    finish(request, body)
+    let (slots, code) = fixed.program(page.prefix(request, &fixed)?)?;
+    let (values, room) = Resolver::new(request, Ask::Nothing).all(Slots::new(slots))?;
+    match conclude(request, &fixed, &view.head, own_tag(request, &fixed, slots, &values)?)? {
+        Verdict::Send => finish(request, print(request, &fixed, code, &values, body, tag, room)?),
+        other => without_body(request, other),
+    }
+}
+
+/// The `ETag` of a page with these values; empty if nothing can be said of what it prints.
+fn own_tag<'a>(request: Request<'a>, fixed: &Fixed, slots: &[u8], values: &impl Values) -> Option<&'a [u8]> {
+    if fixed.volatile() || !(200..300).contains(&fixed.status()) {
+        return Some(b"");
+    }
+    let count = Slots::new(slots).remaining();
+    let plain = (0..count).map(|slot| values.value(slot));
+    if !fixed.includes() {
+        return request.copy(&fingerprint::tag(fixed.generation(), plain));
+    }
+    let fragments = (0..count).map(|slot| values.fragment(slot));
+    request.copy(&fingerprint::tag(fixed.generation(), plain.chain(fragments)))
+}
+
+/// An answer that has none of the page's bytes.
+fn without_body(request: Request<'_>, verdict: Verdict<'_>) -> Option<Rendered> {
+    if verdict == Verdict::Failed {
+        return Some(Rendered::Refused(conditions::FAILED));
+    }
+    Chain::new(request).finish().map(Rendered::Whole)
 }
 
 /// A body that is complete.
 fn finish(request: Request<'_>, body: Body<'_, '_>) -> Option<Rendered> {
     let (chain, len) = body.finish()?;
     set_length(request, Some(len))?;
-    Some(Rendered::Whole(chain))
+    for_ranges(request, chain, len).map(Rendered::Whole)
+}
+
+fn for_ranges(request: Request<'_>, chain: *mut ngx_chain_t, len: usize) -> Option<*mut ngx_chain_t> {
+    // SAFETY: the zone of the request's location.
+    let most = unsafe { (*ctx::get(request)?.zone).max_object() };
+    conditions::for_ranges(request, chain, len, most)
 }
 
 /// Bytes that are joined on a hit, besides values.
@@ -302,7 +378,7 @@ fn with_state<T>(limits: &Limits, work: impl FnOnce(&mut State) -> T) -> T {
     result
 }
 
-/// Response header lines of a hit.
+/// Response header lines of a hit, but for those that [`conclude`] adds.
 fn header<'a>(request: Request<'a>, way: Way, fixed: &Fixed, view: &View<'a>) -> Option<()> {
     let head = &view.head;
     let ctx = ctx::get(request)?;
@@ -325,6 +401,8 @@ fn header<'a>(request: Request<'a>, way: Way, fixed: &Fixed, view: &View<'a>) ->
                 (*out).server = line;
             } else if name.eq_ignore_ascii_case(b"expires") {
                 (*out).expires = line;
+            } else if name.eq_ignore_ascii_case(b"date") {
+                (*out).date = line;
             }
         }
         if !head.location.is_empty() {
@@ -336,20 +414,11 @@ fn header<'a>(request: Request<'a>, way: Way, fixed: &Fixed, view: &View<'a>) ->
                 sys::know_cache_control(r, line)?;
             }
         }
-        if !head.etag.is_empty() {
-            (*out).etag = request.push_out(b"ETag", head.etag)?;
-        }
         if !head.last_modified.is_empty() {
             // With the line in place nginx does not format the time again.
             (*out).last_modified = request.push_out(b"Last-Modified", head.last_modified)?;
             (*out).last_modified_time = head.last_modified_time;
         }
-        if (*out).status == NGX_HTTP_OK as usize {
-            (*r).set_allow_ranges(1);
-            (*r).set_single_range(1);
-        }
-        // A personal page has no validator that "*" could match.
-        (*r).set_disable_not_modified(u32::from(fixed.tagged()));
     }
     if request.is_main() {
         request.push_out(b"Age", sys::decimal(request, times.age_seconds(now))?)?;
@@ -363,9 +432,18 @@ fn cache_status(request: Request<'_>, ttl: i64, way: Way) -> Option<()> {
     let mut digits = [0; 21];
     let len = sys::write_signed(&mut digits, ttl);
     let digits = digits.get(..len)?;
-    if let Way::StandIn(status) = way {
-        let status = status.map_or(String::new(), |status| format!("; fwd-status={status}"));
-        let head = format!("Twice; fwd=stale{status}; detail={}; ttl=", Reason::OriginFailed.as_str());
+    let forwarded = match way {
+        Way::Hit => None,
+        Way::StandIn(status) => {
+            let status = status.map_or(String::new(), |status| format!("; fwd-status={status}"));
+            Some(format!("Twice; fwd=stale{status}; detail={}; ttl=", Reason::OriginFailed.as_str()))
+        }
+        Way::Revalidated(stored) => {
+            let stored = if stored { "; stored" } else { "" };
+            Some(format!("Twice; fwd=stale; fwd-status=304{stored}; ttl="))
+        }
+    };
+    if let Some(head) = forwarded {
         let text = [head.as_bytes(), digits].concat();
         return request.push_out(b"Cache-Status", request.copy(&text)?).map(|_| ());
     }

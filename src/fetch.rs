@@ -3,7 +3,7 @@
 //! The request's header lines are exchanged for a copy of them: with the mark that asks the app for
 //! template text and what Twice knows of the visitor (A/B values, country), without what only Twice may say, and, where the answer may be stored, without what
 //! would make it a part, a condition's or one client's (Range, If-*, Accept-Encoding, Cache-Control) and what
-//! `twice_withhold` names.
+//! `twice_withhold` names. Where a stored page has expired its own validators are sent ([`crate::revalidate`]).
 //! Upstream handlers build their request before they return, so that the client's own list comes back
 //! right after the call. A request with a body may build it later: there nothing but the marks is
 //! exchanged, for good.
@@ -15,6 +15,7 @@ use ngx::ffi::{
     ngx_table_elt_t, ngx_uint_t,
 };
 use twice_core::policy::HeaderKey;
+use twice_core::renewal::Question;
 use twice_core::template::ngx_key;
 
 use crate::ab;
@@ -24,6 +25,8 @@ use crate::guard::guarded;
 use crate::language;
 use crate::leaving;
 use crate::outward;
+use crate::revalidate;
+use crate::shm;
 use crate::stand_in;
 use crate::sys::{self, DECLINED, OK, Request};
 
@@ -49,9 +52,14 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
         else {
             return DECLINED;
         };
+        if let Some(ctx) = ctx::get(request) {
+            ctx.asked_ms = shm::now_ms();
+        }
         // SAFETY: a live request; a list head is plain memory.
         let original = unsafe { (*r).headers_in.headers };
-        if !exchange(request, conf::of(request), stage == Stage::Fetch) {
+        let (conf, shared) = (conf::of(request), stage == Stage::Fetch);
+        let question = if shared { revalidate::ask(request, conf) } else { Question::default() };
+        if !exchange(request, conf, shared, question) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         }
         // SAFETY: as above. The list is another one now.
@@ -77,12 +85,12 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
 }
 
 /// Lines that are added, at most.
-const ADDED: usize = 4;
+const ADDED: usize = 6;
 
 const ACCEPT_LANGUAGE: &[u8] = b"accept-language";
 
 /// Exchanges the request's header lines; false when memory ran out.
-fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
+fn exchange(request: Request<'_>, conf: &LocConf, shared: bool, question: Question<'_>) -> bool {
     let names = conf.headers();
     // Where pages are kept by language the origin hears of that and of nothing that the page could depend on besides.
     let language = (shared && conf.vary_language()).then(|| language::language(request));
@@ -91,6 +99,8 @@ fn exchange(request: Request<'_>, conf: &LocConf, shared: bool) -> bool {
         (names.name(HeaderKey::AbValue), ab::all_values(request)),
         (names.name(HeaderKey::Geo), outward::country(request, conf)),
         (("Accept-Language", "accept-language"), language),
+        (("If-None-Match", "if-none-match"), question.etag),
+        (("If-Modified-Since", "if-modified-since"), question.modified),
     ];
     let count = request.lines_in().count();
     // SAFETY: a list head of zeros is overwritten by ngx_list_init.

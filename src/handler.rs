@@ -2,22 +2,22 @@
 //!
 //! The lookup stands in the PRECONTENT phase: rewrites, access and authentication have run by then, so
 //! that a stored page is served to those only who could have fetched it. It is the first handler of
-//! its phase; a hit returns NGX_OK, which skips the others (try_files; mirror, see [`crate::mirror`]) and goes on to the
-//! content phase, where [`crate::deliver`] answers. A miss goes on as if nothing had been asked, but for
+//! its phase; a hit returns NGX_OK, which skips the others (try_files) and goes on to the content phase,
+//! where [`crate::deliver`] answers; in a location with `mirror` it lets them run. A miss goes on as if nothing had been asked, but for
 //! [`crate::fetch`] in front of the location's own handler.
 //!
 //! A `return` ends the request in the REWRITE phase, before access. Locations that begin with one are
 //! looked up there: what nginx lets everybody see may be served to everybody.
 
 use ngx::ffi::{
-    NGX_HTTP_CLOSE, NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_array_push, ngx_conf_t, ngx_http_conf_ctx_t,
-    ngx_http_core_main_conf_t, ngx_http_core_module, ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE,
-    ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t, ngx_http_test_predicates, ngx_int_t,
-    ngx_uint_t,
+    NGX_HTTP_CLOSE, NGX_HTTP_GATEWAY_TIME_OUT, NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_array_push, ngx_conf_t,
+    ngx_http_conf_ctx_t, ngx_http_core_main_conf_t, ngx_http_core_module,
+    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE, ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t,
+    ngx_http_test_predicates, ngx_int_t, ngx_uint_t,
 };
 use twice_core::board::Counter;
 use twice_core::outcome::{CacheStatus, Reason};
-use twice_core::policy::{Freshness, Times};
+use twice_core::policy::{Freshness, Times, Wanted};
 use twice_core::store::Found;
 
 use crate::conf::{self, LocConf};
@@ -25,10 +25,10 @@ use crate::ctx::{self, Ctx, Stage};
 use crate::deliver::Taken;
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
-use crate::sys::{AGAIN, DECLINED, ERROR, OK, Request};
+use crate::sys::{self, AGAIN, DECLINED, ERROR, OK, Request};
 use crate::variant;
 use crate::wait::Turn;
-use crate::{deliver, fetch, flight, identity, include, language, mirror, purge, refresh, stand_in, wait};
+use crate::{deliver, fetch, flight, identity, include, language, purge, refresh, stand_in, wait};
 
 /// Adds the phase handlers.
 ///
@@ -72,6 +72,7 @@ unsafe extern "C" fn rewrite_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             return elsewhere;
         }
         match look_up(request, conf, zone, false) {
+            _ if is_refused(request) => NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t,
             // What a phase handler returns here ends the request, but for NGX_DONE: what waits goes on by itself.
             Some(Stage::Hit) => deliver::deliver(request),
             _ => DECLINED,
@@ -85,7 +86,8 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     guarded(ERROR, || {
         if let Some(rc) = refreshes(request) {
             fetch::install(request);
-            return rc;
+            // It is no visitor's request: theirs was copied.
+            return if rc == DECLINED && conf::is_mirrored(request) { OK } else { rc };
         }
         if include::is_fetch(request) {
             return DECLINED;
@@ -101,12 +103,14 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             return elsewhere;
         }
         match look_up(request, conf, zone, true) {
+            _ if is_refused(request) => NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t,
             Some(Stage::Hit) => {
-                if !mirror::hit(request) {
-                    return ERROR;
-                }
                 // SAFETY: a live request.
                 unsafe { (*r).content_handler = Some(deliver::content_handler) };
+                if conf::is_mirrored(request) {
+                    // What makes the copies goes on to the content phase by itself, or fails.
+                    return if deliver::hold_on(request).is_some() { DECLINED } else { ERROR };
+                }
                 OK
             }
             Some(Stage::Fetch | Stage::Pass) => {
@@ -152,7 +156,9 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) ->
     let head = unsafe {
         (*request.raw()).method == NGX_HTTP_HEAD as ngx_uint_t || (*request.raw()).post_action() != 0
     };
-    let may_wait = may_wait && !head && !bypass;
+    let wanted = ctx::get(request)?.wanted;
+    // Others do not wait for a page that this client will not have stored.
+    let may_wait = may_wait && !head && !bypass && !wanted.only_if_cached && !wanted.no_store;
     let status = if bypass { Ok(CacheStatus::Bypass) } else { find_or_wait(request, conf, zone, may_wait)? };
     let ctx = ctx::get(request)?;
     let status = match status {
@@ -166,8 +172,14 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) ->
     if ctx.stage == Stage::Wait {
         return Some(Stage::Wait);
     }
+    let served = matches!(status, CacheStatus::Hit | CacheStatus::Stale | CacheStatus::Updating);
+    if wanted.only_if_cached && !served {
+        ctx.reason = Reason::OnlyIfCached;
+        ctx.stand_in.possible = false;
+        return Some(Stage::Pass);
+    }
     zone.count(match status {
-        CacheStatus::Hit => Counter::Hits,
+        CacheStatus::Hit | CacheStatus::Revalidated => Counter::Hits,
         CacheStatus::Stale | CacheStatus::Updating => Counter::Stale,
         CacheStatus::Miss => Counter::Misses,
         CacheStatus::Expired => Counter::Expired,
@@ -184,6 +196,8 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) ->
     if ctx.stage == Stage::Fetch {
         zone.count(Counter::Fetches);
         ctx.lines_before = request.lines_out().count();
+        // SAFETY: a live request.
+        ctx.upstream_before = unsafe { (*request.raw()).upstream }.cast();
     }
     Some(ctx.stage)
 }
@@ -213,14 +227,39 @@ fn begin(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Option<boo
         DECLINED => true,
         _ => return None,
     };
+    let mut wanted = Wanted::default();
     if request.is_main() {
         zone.visit(request.address());
+        if conf.steering.request_control() {
+            wanted = wanted_by(request);
+        }
     }
     let base = (key, zone.store()?.hash(key));
     let ctx = ctx::get(request)?;
     (ctx.base_key, ctx.base_hash) = base;
     (ctx.key, ctx.hash) = base;
-    Some(Some(bypass))
+    (ctx.wanted, ctx.by_request) = (wanted, wanted.is_anew());
+    Some(Some(bypass || wanted.is_anew()))
+}
+
+/// What a request says in its own `Cache-Control` and `Pragma`.
+fn wanted_by(request: Request<'_>) -> Wanted {
+    let mut wanted = Wanted::default();
+    let lines = |lower: &'static [u8]| {
+        request.lines_in().filter_map(move |line| {
+            // SAFETY: a line of this live request.
+            let (name, value) = unsafe { sys::pair(line) };
+            name.eq_ignore_ascii_case(lower).then_some(value)
+        })
+    };
+    lines(b"cache-control").for_each(|value| wanted.cache_control(value));
+    lines(b"pragma").for_each(|value| wanted.pragma(value));
+    wanted
+}
+
+/// Whether the client wanted a stored page or none, and there is none.
+fn is_refused(request: Request<'_>) -> bool {
+    ctx::get(request).is_some_and(|ctx| ctx.reason == Reason::OnlyIfCached)
 }
 
 /// Looks the page up; where it is not there the request gets the lease of its fetch, or is suspended, which its stage
@@ -240,7 +279,8 @@ fn find_or_wait(
         ctx.began = zone.board()?.latest();
         // SAFETY: a key in the pool of this live request.
         let base = (unsafe { &*ctx.base_key }, ctx.base_hash);
-        let asked = match variant::find(request, conf, zone, base, now) {
+        let wanted = ctx.wanted;
+        let asked = match variant::find(request, conf, zone, base, (now, &wanted)) {
             Ok(asked) => asked,
             Err(reason) => return Some(Err(reason)),
         };
@@ -284,8 +324,10 @@ fn judge(
     now: u64,
 ) -> CacheStatus {
     let Some((found, taken)) = asked else { return CacheStatus::Miss };
-    let freshness = Times::from(found.meta).at(now);
+    let times = Times::from(found.meta);
+    let freshness = ctx.wanted.at(times, found.meta.created_ms, now);
     if freshness == Freshness::Expired {
+        ctx.by_request = times.at(now) != Freshness::Expired;
         stand_in::note(request, ctx, found.meta, now);
         return CacheStatus::Expired;
     }
@@ -310,6 +352,11 @@ fn not_looked_up(request: Request<'_>, conf: &LocConf) -> Option<Reason> {
     let r = request.raw();
     // SAFETY: a live request.
     unsafe {
+        // A service's verdict about a visitor (`auth_request`), a copy of a request (`mirror`): nginx marks these, and reads
+        // no body of theirs that could be stored. A verdict is never taken from elsewhere; a copy must get where it is to go.
+        if !request.is_main() && (*r).header_only() != 0 {
+            return Some(Reason::Head);
+        }
         let method = (*r).method;
         let known = (NGX_HTTP_GET | NGX_HTTP_HEAD) as ngx_uint_t;
         if method & known == 0 || method & conf.methods == 0 {

@@ -6,6 +6,7 @@ use ngx::ffi::{ngx_http_complex_value, ngx_http_core_module, ngx_http_core_srv_c
 use twice_core::canonical;
 use twice_core::key::{MAX_KEY, Parts, Target, port_of_host};
 use twice_core::outcome::Reason;
+use twice_core::reference::Base;
 
 use crate::conf::{self, LocConf};
 use crate::refresh;
@@ -121,6 +122,23 @@ pub fn url_of(request: Request<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
     let part = !request.is_main() || refresh::is_of_a_part(request);
     let target = if part { canonical::of_decoded(path, args) } else { canonical::of_target(raw) };
     Some((host_of(request).to_ascii_lowercase(), target))
+}
+
+/// What references of the answer are read by. None: `Host` and URI name different hosts.
+pub fn base_of<'a>(request: Request<'a>) -> Option<Base<'a>> {
+    let r = request.raw();
+    // SAFETY: a live request; its strings live in its pool or header buffers.
+    let (server, header, target) = unsafe {
+        let host = (*r).headers_in.host;
+        let header = if host.is_null() { &b""[..] } else { sys::bytes((*host).value) };
+        (sys::bytes((*r).headers_in.server), header, sys::bytes((*r).unparsed_uri))
+    };
+    let port = match header {
+        b"" => b"",
+        header => port_of_host(server, header)?,
+    };
+    let port = port.strip_prefix(b":").and_then(number).unwrap_or_else(|| request.default_port());
+    Some(Base { scheme: request.scheme(), host: host_of(request), port, target })
 }
 
 /// The host that the client named, in lower case and without port; as `$host` the server's own name where he named none.

@@ -26,6 +26,9 @@ use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::Request;
 
+/// What an answer is that can't be used (RFC 9110 15.6.3).
+const BAD_GATEWAY: u16 = 502;
+
 type Finalize = unsafe extern "C" fn(*mut ngx_http_request_t, ngx_int_t);
 
 /// What a request keeps of it.
@@ -199,12 +202,22 @@ fn is_there(request: Request<'_>, failure: Failure) -> bool {
     there
 }
 
-/// The first header filter has an answer: exchanges it for the stale page's, if it is a failure and there is one. True:
-/// the header is the page's.
-pub fn exchange(request: Request<'_>) -> Option<bool> {
+/// What became of an answer for which a page may be served.
+pub enum Exchange {
+    /// It goes on as it is.
+    No,
+    /// The header is the page's.
+    Page,
+    /// A condition of the client's does not hold for the page: this status.
+    Refused(ngx_int_t),
+}
+
+/// The first header filter has an answer: exchanges it for the stale page's, if it is a failure and there is one.
+/// `broken`: it is none that can be used, whatever it says.
+pub fn exchange(request: Request<'_>, broken: bool) -> Option<Exchange> {
     let ctx = ctx::get(request)?;
     if !ctx.stand_in.possible {
-        return Some(false);
+        return Some(Exchange::No);
     }
     let (before, unread, keepalive) = (ctx.lines_before, ctx.stand_in.unread, ctx.stand_in.keepalive);
     let r = request.raw();
@@ -213,12 +226,15 @@ pub fn exchange(request: Request<'_>) -> Option<bool> {
         let u = (*r).upstream;
         ((*r).headers_out.status, if u.is_null() { None } else { Some(status_of(u)) })
     };
-    let Some(failure) = failure(ngx_int_t::try_from(status).ok()?, origin, unread) else {
-        return Some(false);
+    let failure = match broken {
+        true => Some(Failure::Http(BAD_GATEWAY)),
+        false => failure(ngx_int_t::try_from(status).ok()?, origin, unread),
     };
-    let Some((meta, taken)) = look_up(request, failure) else { return Some(false) };
+    let Some(failure) = failure else { return Some(Exchange::No) };
+    let Some((meta, taken)) = look_up(request, failure) else { return Some(Exchange::No) };
     forget_answer(request, before);
     let told = match failure {
+        Failure::Http(_) if broken => u16::try_from(status).ok(),
         Failure::Http(status) => Some(status),
         Failure::Error | Failure::Timeout | Failure::InvalidHeader => None,
     };
@@ -231,22 +247,27 @@ pub fn exchange(request: Request<'_>) -> Option<bool> {
     // SAFETY: the zone of the request's location.
     let zone = unsafe { &*ctx.zone };
     zone.count(Counter::Stale);
-    let body = match deliver::body(request, zone, taken, deliver::Way::StandIn(told))? {
+    // SAFETY: a live request.
+    unsafe { (*r).set_keepalive(u32::from(keepalive)) };
+    send_instead(request, zone, taken, deliver::Way::StandIn(told))
+}
+
+/// Has a page leave in the place of the answer that came.
+pub fn send_instead(request: Request<'_>, zone: &Zone, taken: Taken, way: deliver::Way) -> Option<Exchange> {
+    let body = match deliver::body(request, zone, taken, way)? {
         Rendered::Whole(chain) => Body::Ready(chain),
         Rendered::Later => Body::Waits,
+        Rendered::Refused(status) => return Some(Exchange::Refused(status)),
     };
+    // nginx cuts ranges before its answer comes by here.
     // SAFETY: a live request.
-    unsafe {
-        (*r).set_keepalive(u32::from(keepalive));
-        // nginx cuts ranges before its answer comes by here.
-        (*r).set_allow_ranges(0);
-    }
+    unsafe { (*request.raw()).set_allow_ranges(0) };
     ctx::get(request)?.stand_in.body = body;
-    Some(true)
+    Some(Exchange::Page)
 }
 
 /// Takes out what the failure's answer has put into the header.
-fn forget_answer(request: Request<'_>, before: usize) {
+pub fn forget_answer(request: Request<'_>, before: usize) {
     // SAFETY: a live request. nginx leaves lines of hash 0 out; null is its word for "not given".
     unsafe {
         for line in request.lines_out().skip(before) {

@@ -331,6 +331,20 @@ impl<'a> Request<'a> {
         unsafe { lines(&raw const (*self.r).headers_out.headers) }
     }
 
+    /// The header lines that the origin sent, as they came; none where no origin was asked, or only by the handler that
+    /// made this upstream `before`.
+    pub fn upstream_lines(self, before: *const c_void) -> Option<Lines<'a>> {
+        // SAFETY: a live request; its upstream, if it has one, lives in the same pool, and its header list is made before
+        // the first byte of a header is read.
+        unsafe {
+            let upstream = (*self.r).upstream;
+            let none = upstream.is_null()
+                || ptr::eq(upstream.cast(), before)
+                || (*upstream).headers_in.headers.last.is_null();
+            (!none).then(|| lines(&raw const (*upstream).headers_in.headers))
+        }
+    }
+
     /// How many `Content-Length` lines the origin sent: nginx before 1.23 takes the last of several.
     pub fn upstream_lengths(self) -> usize {
         // SAFETY: a live request; its upstream, if it has one, lives in the same pool, and its header list
@@ -361,16 +375,6 @@ impl<'a> Request<'a> {
                 None => upstream.length == -1,
             }
         }
-    }
-
-    /// Whether nginx has chosen what to answer by the client's `Accept-Encoding`. Only before nginx's own filters: they
-    /// choose by themselves on each answer.
-    pub fn is_negotiated(self) -> bool {
-        // SAFETY: a live request.
-        #[cfg(ngx_gzip)]
-        return unsafe { (*self.r).gzip_vary() } != 0;
-        #[cfg(not(ngx_gzip))]
-        false
     }
 
     /// Adds a response header line whose bytes live in the pool or for ever.

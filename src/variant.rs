@@ -11,7 +11,7 @@ use std::slice;
 
 use twice_core::key::MAX_KEY;
 use twice_core::outcome::Reason;
-use twice_core::policy::{Freshness, Times, Varies};
+use twice_core::policy::{Freshness, Times, Varies, Wanted};
 use twice_core::store::{Found, Meta};
 use twice_core::variants::{
     Dimension, Dimensions, MAX_DIMENSIONS, PREFIX, Value, VariantKey, View, head_len, is_as_it_comes,
@@ -53,11 +53,12 @@ pub fn find<'a>(
     conf: &LocConf,
     zone: &Zone,
     (base, hash): (&'a [u8], u64),
-    now_ms: u64,
+    (now_ms, wanted): (u64, &Wanted),
 ) -> Result<Asked<'a>, Reason> {
     let nothing = Asked::not(base, hash);
+    let usable = |meta: &Meta| usable(meta, now_ms, wanted);
     // Of what is found here only a page can be too old or purged: rules tell the way, and what they lead to is judged.
-    let Some((found, taken)) = deliver::find(zone, hash, base, now_ms, |meta| usable(meta, now_ms)) else {
+    let Some((found, taken)) = deliver::find(zone, hash, base, now_ms, usable) else {
         return Ok(nothing);
     };
     if !is_rules(found.meta.tag) {
@@ -75,12 +76,12 @@ pub fn find<'a>(
     }
     let key = key_of(request, base, view.epoch, view.dimensions())?;
     let hash = zone.store().ok_or(Reason::Failed)?.hash(key);
-    Ok(Asked { key, hash, rules, found: deliver::find(zone, hash, key, now_ms, |meta| usable(meta, now_ms)) })
+    Ok(Asked { key, hash, rules, found: deliver::find(zone, hash, key, now_ms, usable) })
 }
 
-/// Whether what was found is of use now: a page that may be served, or rules.
-fn usable(meta: &Meta, now_ms: u64) -> bool {
-    is_rules(meta.tag) || Times::from(*meta).at(now_ms) != Freshness::Expired
+/// Whether what was found is of use now: a page that may be served to this client, or rules.
+fn usable(meta: &Meta, now_ms: u64, wanted: &Wanted) -> bool {
+    is_rules(meta.tag) || wanted.at(Times::from(*meta), meta.created_ms, now_ms) != Freshness::Expired
 }
 
 /// Copies the head of rules and lets go of them.
@@ -88,6 +89,8 @@ fn take_head<'a>(request: Request<'a>, zone: &Zone, taken: Option<Taken>) -> Opt
     let head = match taken.as_ref()? {
         Taken::Held(held, _) => head_of(request, held.page()),
         Taken::Pinned(pin, _) => zone.store().and_then(|store| head_of(request, store.page(pin)?)),
+        // A page, then, and no rules.
+        Taken::Kept(_) => None,
     };
     deliver::let_go(zone, taken);
     head

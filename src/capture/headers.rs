@@ -1,10 +1,12 @@
 //! Response header lines: what of them is stored, and what leaves instead of them.
 
-use ngx::ffi::{ngx_http_time, ngx_table_elt_t};
+use ngx::ffi::ngx_http_time;
+use twice_core::conditional::http_date;
 use twice_core::marks::Keys;
 use twice_core::outcome::{Reason, ReasonKind};
-use twice_core::page::{self, Head, Program};
-use twice_core::policy::{CacheControl, Facts, HeaderNames, Varies};
+use twice_core::page::{self, Behind, Head, Program};
+use twice_core::policy::{CacheControl, Facts, HeaderNames, Varies, is_targeted};
+use twice_core::renewal::{self, Line, Origin};
 use twice_core::variants::Dimensions;
 
 use crate::sys::{self, Request};
@@ -28,15 +30,14 @@ fn private<'v>(lines: impl Iterator<Item = &'v [u8]>) -> &'static [u8] {
 /// What is stored of a response's header: owned, because it waits for the body's end.
 #[derive(Default)]
 pub struct Snapshot {
-    status: u16,
-    content_type: Vec<u8>,
-    charset: Vec<u8>,
+    /// As it came, with what is for Twice alone.
+    origin: Origin,
     etag: Vec<u8>,
     last_modified: Vec<u8>,
     last_modified_time: i64,
     cache_control: Vec<u8>,
     location: Vec<u8>,
-    lines: Vec<(Vec<u8>, Vec<u8>)>,
+    lines: Vec<Line>,
     /// What the page can be purged by.
     pub keys: Keys,
     /// What the answer itself says it varies by.
@@ -45,59 +46,100 @@ pub struct Snapshot {
     stated: Dimensions,
 }
 
+/// The lines of an answer that have to do with what is stored.
+#[derive(Default)]
+pub struct Lines {
+    /// May be stored and sent.
+    pub kept: Vec<Line>,
+    /// For Twice alone.
+    pub stripped: Vec<Line>,
+    /// Which of the kept ones is a `Location` that nginx may still make absolute.
+    pub location: Option<usize>,
+}
+
+/// What hits send of a page, and what is kept beside it.
+pub struct Laid {
+    /// The bytes before the literals.
+    pub prefix: Vec<u8>,
+    /// Those behind them.
+    pub cold: Vec<u8>,
+}
+
 impl Snapshot {
-    /// Copies the header as the origin gave it, before any filter of nginx changes it. `kept` are the
-    /// lines that may be stored. `facts` and `stated`: what they say together, and what the page varies by all in all.
+    /// Copies the header as the origin gave it, before any filter of nginx changes it. `facts` and `stated`: what the lines
+    /// say together, and what the page varies by all in all. `recipe`: what its tags are read by.
     pub fn take(
         request: Request<'_>,
-        kept: &[*const ngx_table_elt_t],
+        lines: Lines,
         facts: &Facts<'_>,
         stated: Dimensions,
+        recipe: u64,
     ) -> Option<Self> {
         // SAFETY: a live request; its header's strings live in its pool.
         let out = unsafe { &(*request.raw()).headers_out };
         // SAFETY: as above. What stands behind `content_type_len` is the charset, kept apart.
         let (content_type, charset) = unsafe { (sys::bytes(out.content_type), sys::bytes(out.charset)) };
-        let mut snapshot = Self {
+        let origin = Origin {
             status: u16::try_from(out.status).ok()?,
             content_type: content_type.get(..out.content_type_len).unwrap_or(content_type).to_vec(),
             charset: charset.to_vec(),
-            last_modified_time: out.last_modified_time,
+            recipe,
+            ..Origin::default()
+        };
+        let mut snapshot = Self::of(origin, lines, facts, stated);
+        // A static file has the time alone; nginx formats it on each answer, we once.
+        let is_withheld = facts.withholds(b"last-modified");
+        if snapshot.last_modified.is_empty() && !is_withheld && out.last_modified_time != -1 {
+            let mut text = [0; 64];
+            // SAFETY: nginx writes 29 bytes, "Sun, 06 Nov 1994 08:49:37 GMT", and gives their end.
+            let len = unsafe {
+                let end = ngx_http_time(text.as_mut_ptr(), snapshot.last_modified_time);
+                end.offset_from_unsigned(text.as_ptr().cast_mut())
+            };
+            snapshot.last_modified = text.get(..len)?.to_vec();
+            snapshot.last_modified_time = out.last_modified_time;
+        }
+        Some(snapshot)
+    }
+
+    /// The same of a header that is there already: `origin` is without its lines.
+    pub fn of(origin: Origin, lines: Lines, facts: &Facts<'_>, stated: Dimensions) -> Self {
+        let mut snapshot = Self {
+            origin,
+            last_modified_time: -1,
             keys: facts.keys.clone(),
             varies: facts.varies.clone(),
             stated,
             ..Self::default()
         };
-        for &line in kept {
-            // SAFETY: lines of this live request.
-            let (name, value) = unsafe { sys::pair(line) };
-            if std::ptr::eq(line, out.location) {
-                snapshot.location = value.to_vec();
+        snapshot.origin.lines = lines.stripped;
+        snapshot.origin.lines.extend(lines.kept.iter().cloned());
+        for (i, (name, value)) in lines.kept.into_iter().enumerate() {
+            if lines.location == Some(i) {
+                snapshot.location = value;
                 continue;
             }
             match name.to_ascii_lowercase().as_slice() {
-                b"etag" => snapshot.etag = value.to_vec(),
-                b"last-modified" => snapshot.last_modified = value.to_vec(),
+                b"etag" => snapshot.etag = value,
+                b"last-modified" => {
+                    snapshot.last_modified_time = http_date(&value).unwrap_or(-1);
+                    snapshot.last_modified = value;
+                }
                 b"cache-control" => {
                     if !snapshot.cache_control.is_empty() {
                         snapshot.cache_control.extend_from_slice(b", ");
                     }
-                    snapshot.cache_control.extend_from_slice(value);
+                    snapshot.cache_control.extend_from_slice(&value);
                 }
-                _ => snapshot.lines.push((name.to_vec(), value.to_vec())),
+                _ => snapshot.lines.push((name, value)),
             }
         }
-        // A static file has the time alone; nginx formats it on each answer, we once.
-        if snapshot.last_modified.is_empty() && out.last_modified_time != -1 {
-            let mut text = [0; 64];
-            // SAFETY: nginx writes 29 bytes, "Sun, 06 Nov 1994 08:49:37 GMT", and gives their end.
-            let len = unsafe {
-                let end = ngx_http_time(text.as_mut_ptr(), out.last_modified_time);
-                end.offset_from_unsigned(text.as_ptr().cast_mut())
-            };
-            snapshot.last_modified = text.get(..len)?.to_vec();
-        }
-        Some(snapshot)
+        snapshot
+    }
+
+    /// How long the body was that came.
+    pub fn set_body_len(&mut self, len: u64) {
+        self.origin.body_len = len;
     }
 
     /// What the page varies by, unless its rules say more.
@@ -105,22 +147,29 @@ impl Snapshot {
         &self.stated
     }
 
-    /// The page's bytes before its literals, where it varies by `dimensions`. A page with tags has no validator of the
-    /// origin's: they speak of the template.
-    pub fn prefix(
+    /// What the page's generation is made of.
+    pub fn read_as(&self) -> Head<'_> {
+        Head {
+            status: self.origin.status,
+            content_type: &self.origin.content_type,
+            charset: &self.origin.charset,
+            ..Head::default()
+        }
+    }
+
+    /// The page's bytes around its literals, where it varies by `dimensions`. A page with tags does not send the validators
+    /// of its origin: they speak of the template.
+    pub fn lay(
         &self,
         program: &Program<'_>,
-        literals_len: usize,
+        (literals_len, generation): (usize, u64),
         dimensions: &Dimensions,
         names: &HeaderNames,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Laid> {
         let plain = program.code.is_empty();
         let vary = self.varies.line(dimensions, names);
         let is_replaced = |name: &[u8]| vary.is_some() && name.eq_ignore_ascii_case(b"vary");
         let head = Head {
-            status: self.status,
-            content_type: &self.content_type,
-            charset: &self.charset,
             etag: if plain { &self.etag } else { b"" },
             last_modified: if plain { &self.last_modified } else { b"" },
             last_modified_time: if plain { self.last_modified_time } else { -1 },
@@ -130,21 +179,29 @@ impl Snapshot {
             } else {
                 &self.cache_control
             },
+            ..self.read_as()
         };
-        let lines = self
-            .lines
-            .iter()
-            .filter(|(name, _)| !(program.personal && is_outward(name) || !plain && is_of_the_bytes(name)))
-            .filter(|(name, _)| !is_replaced(name))
-            .map(|(name, value)| (name.as_slice(), value.as_slice()))
-            .chain(vary.as_deref().map(|line| (VARY, line)));
-        page::encode_prefix(&head, lines, program, literals_len)
+        let lines = || {
+            self.lines
+                .iter()
+                .filter(|(name, _)| {
+                    !(program.personal && is_outward(name) || !plain && is_of_the_bytes(name))
+                })
+                .filter(|(name, _)| !is_replaced(name))
+                .map(|(name, value)| (name.as_slice(), value.as_slice()))
+                .chain(vary.as_deref().map(|line| (VARY, line)))
+        };
+        let sent: Vec<_> = head.lines().chain(lines()).collect();
+        let cold = renewal::cold(&self.origin, &sent);
+        let behind = Behind { literals_len, cold_len: cold.len(), generation };
+        Some(Laid { prefix: page::encode_prefix(&head, lines(), program, &behind)?, cold })
     }
 }
 
 /// Lines that tell other caches how long they may keep a page.
 fn is_outward(name: &[u8]) -> bool {
-    is_one_of(name, &[b"expires", b"pragma", b"cdn-cache-control"])
+    is_one_of(name, &[b"expires", b"pragma", b"surrogate-control", b"x-accel-expires"])
+        || is_targeted(&name.to_ascii_lowercase())
 }
 
 /// Lines that speak of the very bytes, which tags change.

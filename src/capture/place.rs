@@ -19,6 +19,7 @@ use twice_core::outcome::Reason;
 use twice_core::store::{Entry, Meta, Reservation, ReserveError, Section};
 use twice_core::variants::{self, Dimensions, Rules, SCAN, Standing, is_rules, merge};
 
+use super::headers::Laid;
 use crate::purge;
 use crate::shm::{self, Zone};
 use crate::sys::Request;
@@ -38,8 +39,8 @@ pub struct ToStore<'a> {
     pub base_hash: u64,
     /// What it varies by, besides what its rules say.
     pub stated: &'a Dimensions,
-    /// Its bytes behind the prefix.
-    pub literals: &'a [u8],
+    /// Its literals, in one piece or several.
+    pub literals: &'a [&'a [u8]],
     /// What it can be purged by, and its rules.
     pub marks: &'a [u8],
     pub marks_of_rules: &'a [u8],
@@ -47,11 +48,11 @@ pub struct ToStore<'a> {
     pub max_variants: usize,
 }
 
-/// Stores a page. `prefix` makes the bytes before its literals, where it varies by this.
+/// Stores a page. `lay` makes the bytes around its literals, where it varies by this.
 pub fn place(
     request: Request<'_>,
     page: &ToStore<'_>,
-    prefix: impl Fn(&Dimensions) -> Option<Vec<u8>>,
+    lay: impl Fn(&Dimensions) -> Option<Laid>,
 ) -> Result<(), Reason> {
     // What was filled in a try that came to nothing, and its key.
     let mut ready: Option<(&[u8], Filled<'_>)> = None;
@@ -74,8 +75,11 @@ pub fn place(
         let filled = match ready.take().filter(|(other, _)| *other == key) {
             Some((_, filled)) => filled,
             None => {
-                let prefix = prefix(dimensions).ok_or(Reason::Failed)?;
-                fill(request, page.zone, (key, hash), &[&prefix, page.literals, page.marks], now)?
+                let Laid { prefix, cold } = lay(dimensions).ok_or(Reason::Failed)?;
+                let mut parts = vec![prefix.as_slice()];
+                parts.extend(page.literals);
+                parts.extend([cold.as_slice(), page.marks]);
+                fill(request, page.zone, (key, hash), &parts, now)?
             }
         };
         let changed = match rules.as_mut().filter(|rules| !rules.lists(hash)) {

@@ -189,7 +189,8 @@ impl Recording {
         if conf::of(request).require_length() && request.ended_with_its_connection() {
             self.give_up(request, Reason::Framing);
         }
-        let Some(snapshot) = &self.snapshot else { return };
+        let Some(snapshot) = &mut self.snapshot else { return };
+        snapshot.set_body_len(self.seen);
         let saved = match &self.body {
             Body::Plain(body) => save::plain(request, snapshot, body),
             Body::Tagged(tagged) => save::tagged(request, snapshot, &tagged.compiler),

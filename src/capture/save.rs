@@ -1,6 +1,7 @@
 //! A page that came whole is made one value of the store, with its program and its tag.
 
 use twice_core::board::Counter;
+use twice_core::fingerprint;
 use twice_core::marks::Keys;
 use twice_core::outcome::Reason;
 use twice_core::page::Program;
@@ -19,7 +20,7 @@ use crate::sys::Request;
 pub fn plain(request: Request<'_>, snapshot: &Snapshot, body: &[u8]) -> Result<(), Reason> {
     let large = body.len() >= LARGE_RUN;
     let tag = page_tag(if large { 0 } else { body.len() }, large);
-    save(request, snapshot, &Program::default(), body, tag)
+    save(request, snapshot, &Program::default(), &[body], 0, tag)
 }
 
 /// Stores a page with its program. A page whose template turned out to have no tag is a plain one.
@@ -34,8 +35,11 @@ pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) ->
         personal: parts.personal,
         includes: parts.includes,
         sources: parts.sources,
+        volatile: parts.volatile,
     };
-    save(request, snapshot, &program, parts.literals, runs(&program, parts.literals.len()))
+    let literals = parts.literals;
+    let generation = fingerprint::generation(&snapshot.read_as(), &program, literals);
+    save(request, snapshot, &program, &[literals], generation, runs(&program, literals.len()))
 }
 
 /// What a hit will join and whether it has large runs: the program is run once with all values there
@@ -76,11 +80,13 @@ fn runs(program: &Program<'_>, literals: usize) -> u64 {
     page_tag(joined, measure.large || program.includes)
 }
 
-fn save(
+/// Stores a page: `literals` in one piece or several. Its times are those of the request's context.
+pub fn save(
     request: Request<'_>,
     snapshot: &Snapshot,
     program: &Program<'_>,
-    literals: &[u8],
+    literals: &[&[u8]],
+    generation: u64,
     tag: u64,
 ) -> Result<(), Reason> {
     let conf = conf::of(request);
@@ -108,7 +114,8 @@ fn save(
         meta,
         max_variants: conf.max_variants,
     };
-    place(request, &page, |dimensions| snapshot.prefix(program, literals.len(), dimensions, conf.headers()))?;
+    let len = literals.iter().map(|piece| piece.len()).sum();
+    place(request, &page, |dimensions| snapshot.lay(program, (len, generation), dimensions, conf.headers()))?;
     zone.count(Counter::Stored);
     Ok(())
 }

@@ -10,7 +10,7 @@ use ngx::ffi::{
 };
 use ngx::ngx_string;
 
-use super::{LocConf, endpoints, lines, setters, sources, visitors, zones};
+use super::{LocConf, endpoints, lines, setters, sources, steering, visitors, zones};
 
 type Setter = unsafe extern "C" fn(
     *mut ngx::ffi::ngx_conf_t,
@@ -43,7 +43,7 @@ const fn main_command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter) -> ngx_
 }
 
 /// All directives, ended by an empty one.
-pub static mut COMMANDS: [ngx_command_t; 35] = [
+pub static mut COMMANDS: [ngx_command_t; 41] = [
     main_command(ngx_string!("twice_zone"), NGX_CONF_2MORE, zones::twice_zone),
     main_command(ngx_string!("twice_source"), NGX_CONF_2MORE, sources::twice_source),
     main_command(ngx_string!("twice_ab_test"), NGX_CONF_2MORE, visitors::ab_test),
@@ -52,6 +52,11 @@ pub static mut COMMANDS: [ngx_command_t; 35] = [
     command(ngx_string!("twice_key"), NGX_CONF_TAKE1, setters::key, 0),
     command(ngx_string!("twice_methods"), NGX_CONF_1MORE, setters::methods, 0),
     command(ngx_string!("twice_valid"), NGX_CONF_1MORE, setters::valid, 0),
+    command(ngx_string!("twice_honor"), NGX_CONF_1MORE, steering::honor, 0),
+    command(ngx_string!("twice_statuses"), NGX_CONF_1MORE, steering::statuses, 0),
+    command(ngx_string!("twice_heuristic"), NGX_CONF_1MORE, steering::heuristic, 0),
+    command(ngx_string!("twice_set_cookie"), NGX_CONF_TAKE1, steering::set_cookie, 0),
+    command(ngx_string!("twice_request_control"), NGX_CONF_TAKE1, steering::request_control, 0),
     command(
         ngx_string!("twice_bypass"),
         NGX_CONF_1MORE,
@@ -106,6 +111,7 @@ pub static mut COMMANDS: [ngx_command_t; 35] = [
     command(ngx_string!("twice_lock_age"), NGX_CONF_TAKE1, setters::lock_age, 0),
     command(ngx_string!("twice_stale_factor"), NGX_CONF_TAKE1, setters::stale_factor, 0),
     command(ngx_string!("twice_use_stale"), NGX_CONF_1MORE, setters::use_stale, 0),
+    command(ngx_string!("twice_revalidate"), NGX_CONF_TAKE1, setters::revalidate, 0),
     command(ngx_string!("twice_include_timeout"), NGX_CONF_TAKE1, setters::include_timeout, 0),
     ngx_command_t::empty(),
 ];

@@ -325,6 +325,11 @@ setters! {
         choose_once(&mut conf.lock, directive, ON_OFF)
     }
 
+    /// `twice_revalidate on | off`
+    fn revalidate(conf, directive) {
+        choose_once(&mut conf.revalidate, directive, ON_OFF)
+    }
+
     /// `twice_lock_timeout TIME`
     fn lock_timeout(conf, directive) {
         once(conf.lock_timeout != UNSET)?;

@@ -16,14 +16,16 @@ pub enum CacheStatus {
     Stale,
     /// Served from the store though its lifetime is over: a refresh is under way already.
     Updating,
+    /// Served from the store though its lifetime was over: its origin says that it is still the same.
+    Revalidated,
     /// Served from the store.
     Hit,
 }
 
 impl CacheStatus {
     /// Every status, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Miss, Self::Bypass, Self::Expired, Self::Stale, Self::Updating, Self::Hit];
+    pub const ALL: [Self; 7] =
+        [Self::Miss, Self::Bypass, Self::Expired, Self::Stale, Self::Updating, Self::Revalidated, Self::Hit];
 
     /// The word itself.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +35,7 @@ impl CacheStatus {
             Self::Expired => "EXPIRED",
             Self::Stale => "STALE",
             Self::Updating => "UPDATING",
+            Self::Revalidated => "REVALIDATED",
             Self::Hit => "HIT",
         }
     }
@@ -41,7 +44,7 @@ impl CacheStatus {
     pub const fn forward(self) -> &'static str {
         match self {
             Self::Bypass => "bypass",
-            Self::Expired => "stale",
+            Self::Expired | Self::Revalidated => "stale",
             Self::Miss | Self::Stale | Self::Updating | Self::Hit => "uri-miss",
         }
     }
@@ -113,9 +116,11 @@ reasons! {
     Early = "early", NotLookedUp;
     /// The client left while its request waited for another one's fetch.
     Waiting = "waiting", NotStored;
-    /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store. What `post_action` asks for is treated alike.
+    /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store. What `post_action` asks for is treated alike. Of what `auth_request` and `mirror` ask for nobody reads a body: it is not looked up.
     Head = "head", NotStored;
-    /// `twice_no_store` says so.
+    /// The client wanted a stored page or none (`only-if-cached`, where `twice_request_control` hears it), and there was none: 504.
+    OnlyIfCached = "only_if_cached", NotStored;
+    /// `twice_no_store` says so, or the request by `no-store` where `twice_request_control` hears it.
     NoStore = "no_store", NotStored;
     /// The response states no lifetime and `twice_valid` gives none.
     NoLifetime = "no_lifetime", NotStored;
@@ -123,7 +128,7 @@ reasons! {
     ZeroLifetime = "zero_lifetime", NotStored;
     /// A status that is not stored: 5xx, 206, 304 and most of 3xx and 4xx.
     Status = "status", NotStored;
-    /// The response says `Cache-Control: no-store`, `private` or `no-cache`.
+    /// The response says `Cache-Control: no-store`, `private` or `no-cache`, or another header of `twice_honor` does.
     CacheControl = "cache_control", NotStored;
     /// The response sets a cookie and is not steered by the control header.
     SetCookie = "set_cookie", NotStored;

@@ -1,29 +1,32 @@
 //! A page as it lies in the store: the value behind its key.
 //!
 //! ```text
-//! | fixed, 32 bytes | head | slots | code | literals ...               | marks
-//!   lengths, status   ready-made headers   program      the page without its tags   what it is purged by (`marks`)
+//! | fixed, 48 bytes | head | slots | code | literals ...               | cold                        | marks
+//!   lengths, status   ready-made headers   program      the page without its tags   what its origin said (`renewal`)   what it
+//!                                                                                                  is purged by (`marks`)
 //! ```
 //!
 //! Everything before the literals (the prefix) is read as one piece on a hit; the literals go out as
-//! they lie. A page without tags has neither slots nor code: its literals are the body.
+//! they lie. A page without tags has neither slots nor code: its literals are the body. What is cold is read when the
+//! page is asked for again at its origin, and never on a hit.
 
 use crate::varint::{self, Cursor};
 
 /// Bytes before the head.
-pub const FIXED: usize = 32;
+pub const FIXED: usize = 48;
 
 /// Changes whenever a page's layout does, so that no other version's page is read.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// Changes whenever a page that an older build has written to a file can't be served by this one. The low half stands
 /// for what is not in the layout: a program's codes, the word that is stored beside a page, how keys are made.
-pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 4;
+pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 5;
 
 const TAGGED: u32 = 1;
 const PERSONAL: u32 = 2;
 const INCLUDES: u32 = 4;
 const SOURCES: u32 = 8;
+const VOLATILE: u32 = 16;
 
 /// What is stored of a response, besides its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,8 +49,8 @@ pub struct Head<'a> {
     pub location: &'a [u8],
 }
 
-/// The first 32 bytes: what a reader needs to find everything else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The first 48 bytes: what a reader needs to find everything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fixed {
     flags: u32,
     head_len: u32,
@@ -57,12 +60,17 @@ pub struct Fixed {
     /// Header lines besides those of [`Head`].
     pub headers: u32,
     status: u32,
+    cold_len: u32,
+    /// Nothing yet.
+    spare: u32,
+    generation: u64,
 }
 
 impl Fixed {
     /// Reads the fixed part; `None` if this is no page of this layout.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut words = bytes.get(..FIXED)?.chunks_exact(4).map(|w| {
+        let (words, generation) = bytes.get(..FIXED)?.split_last_chunk()?;
+        let mut words = words.chunks_exact(4).map(|w| {
             let mut word = [0; 4];
             word.copy_from_slice(w);
             u32::from_le_bytes(word)
@@ -79,6 +87,9 @@ impl Fixed {
             literals_len: next()?,
             headers: next()?,
             status: next()?,
+            cold_len: next()?,
+            spare: next()?,
+            generation: u64::from_le_bytes(*generation),
         })
     }
 
@@ -92,10 +103,13 @@ impl Fixed {
             self.literals_len,
             self.headers,
             self.status,
+            self.cold_len,
+            self.spare,
         ];
         let mut out = [0; FIXED];
-        for (to, word) in out.chunks_exact_mut(4).zip(words) {
-            to.copy_from_slice(&word.to_le_bytes());
+        let bytes = words.into_iter().flat_map(u32::to_le_bytes).chain(self.generation.to_le_bytes());
+        for (to, byte) in out.iter_mut().zip(bytes) {
+            *to = byte;
         }
         out
     }
@@ -116,9 +130,38 @@ impl Fixed {
         program.split_at_checked(self.slots_len as usize)
     }
 
+    /// The same, with what is known of it.
+    pub fn whole_program<'a>(&self, prefix: &'a [u8]) -> Option<Program<'a>> {
+        let (slots, code) = self.program(prefix)?;
+        Some(Program {
+            slots,
+            code,
+            personal: self.personal(),
+            includes: self.includes(),
+            sources: self.sources(),
+            volatile: self.volatile(),
+        })
+    }
+
     /// Bytes of the literals.
     pub fn literals_len(&self) -> usize {
         self.literals_len as usize
+    }
+
+    /// Where the cold part begins in the value, and its length.
+    pub fn cold(&self) -> (usize, usize) {
+        (self.prefix_len().saturating_add(self.literals_len()), self.cold_len as usize)
+    }
+
+    /// What is stored, in one number: another page has another, the same page that was fetched again has the same. 0 for a
+    /// page without tags, which has its origin's validators.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether some value of the page is another one each time: nothing can be said of two renderings.
+    pub fn volatile(&self) -> bool {
+        self.flags & VOLATILE != 0
     }
 
     /// Response status.
@@ -160,6 +203,19 @@ pub struct Program<'a> {
     pub includes: bool,
     /// Whether the page asks sources for values.
     pub sources: bool,
+    /// Whether a value is another one each time, or the page changes something.
+    pub volatile: bool,
+}
+
+/// What the prefix says of all that comes behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// Bytes of the literals.
+    pub literals_len: usize,
+    /// Bytes of the cold part.
+    pub cold_len: usize,
+    /// See [`Fixed::generation`].
+    pub generation: u64,
 }
 
 /// Lays out everything before the literals. `None` if a length does not fit its field.
@@ -167,7 +223,7 @@ pub fn encode_prefix<'h>(
     head: &Head<'_>,
     headers: impl Iterator<Item = (&'h [u8], &'h [u8])>,
     program: &Program<'_>,
-    literals_len: usize,
+    behind: &Behind,
 ) -> Option<Vec<u8>> {
     let mut out = vec![0; FIXED];
     let parts =
@@ -189,14 +245,18 @@ pub fn encode_prefix<'h>(
     let personal = if program.personal { PERSONAL } else { 0 };
     let includes = if program.includes { INCLUDES } else { 0 };
     let sources = if program.sources { SOURCES } else { 0 };
+    let volatile = if program.volatile { VOLATILE } else { 0 };
     let fixed = Fixed {
-        flags: tagged | personal | includes | sources,
+        flags: tagged | personal | includes | sources | volatile,
         head_len,
         slots_len: u32::try_from(program.slots.len()).ok()?,
         code_len: u32::try_from(program.code.len()).ok()?,
-        literals_len: u32::try_from(literals_len).ok()?,
+        literals_len: u32::try_from(behind.literals_len).ok()?,
         headers: count,
         status: u32::from(head.status),
+        cold_len: u32::try_from(behind.cold_len).ok()?,
+        spare: 0,
+        generation: behind.generation,
     };
     out.get_mut(..FIXED)?.copy_from_slice(&fixed.bytes());
     Some(out)
@@ -231,5 +291,23 @@ impl<'a> View<'a> {
     pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let mut c = self.headers.clone();
         std::iter::from_fn(move || Some((c.bytes()?, c.bytes()?)))
+    }
+
+    /// All lines that are sent, those with a place of their own too.
+    pub fn lines(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        self.head.lines().chain(self.headers())
+    }
+}
+
+impl<'a> Head<'a> {
+    /// What of it is a header line.
+    pub fn lines(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let lines: [(&[u8], &[u8]); 4] = [
+            (b"Location", self.location),
+            (b"Cache-Control", self.cache_control),
+            (b"ETag", self.etag),
+            (b"Last-Modified", self.last_modified),
+        ];
+        lines.into_iter().filter(|line| !line.1.is_empty())
     }
 }

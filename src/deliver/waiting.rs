@@ -19,14 +19,16 @@ use ngx::ffi::{
     ngx_http_finalize_request, ngx_http_request_empty_handler, ngx_http_request_t, ngx_http_test_reading,
     ngx_int_t, ngx_uint_t,
 };
+use twice_core::conditional::Verdict;
 use twice_core::page::{Fixed, View};
 use twice_core::store::{Page, Pin};
 use twice_core::template::{Limits, Slots, needed};
 
 use super::body::Body;
+use super::served::{Renewed, Served};
 use super::{
-    Rendered, Way, copy_out, finish, header, in_one_piece, log_not_rendered, print, send_and_renew,
-    set_length, with_state,
+    Rendered, Way, conclude, copy_out, finish, for_ranges, header, log_not_rendered, own_tag, print,
+    send_and_renew, set_length, with_state, without_body,
 };
 use crate::guard::guarded;
 use crate::include::{self, Includes};
@@ -55,7 +57,7 @@ pub struct Waiting {
 /// Where the page's value is until the request's end.
 #[derive(Clone, Copy)]
 enum Kept {
-    Pinned(*const Pin),
+    Pinned(*const Pin, Option<Renewed>),
     /// The value up to the end of its literals.
     Copied(*const [u8]),
 }
@@ -65,11 +67,11 @@ pub fn begin(
     request: Request<'_>,
     way: Way,
     fixed: Fixed,
-    page: Page<'_>,
+    page: Served<'_>,
     tag: u64,
     pin: Option<*const Pin>,
 ) -> Option<Rendered> {
-    let prefix = in_one_piece(request, page, fixed.prefix_len())?;
+    let prefix = page.prefix(request, &fixed)?;
     let (slots, code) = fixed.program(prefix)?;
     // A tag may ask for it.
     // SAFETY: a live request.
@@ -82,27 +84,31 @@ pub fn begin(
     let waits = unsafe { asked.as_ref() }.is_some_and(Asked::is_pending);
     let unseen = head && fixed.sources();
     if !waits && !unseen && !fixed.includes() {
-        let head = copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?;
-        header(request, way, &fixed, &View::parse(&fixed, head)?)?;
-        let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
-        let body = Body::new(request, literals, pin.is_some());
+        let head = page.head(request, &fixed)?;
+        let view = View::parse(&fixed, head)?;
+        header(request, way, &fixed, &view)?;
+        let verdict = conclude(request, &fixed, &view.head, own_tag(request, &fixed, slots, &values)?)?;
+        if verdict != Verdict::Send {
+            return without_body(request, verdict);
+        }
+        let body = Body::new(request, page.literals(&fixed), pin.is_some());
         let body = print(request, &fixed, code, &values, body, tag, room)?;
         values.let_go(request, Slots::new(slots), room);
         return finish(request, body);
     }
     let len = fixed.prefix_len() + fixed.literals_len();
     let page = match pin {
-        Some(pin) => Kept::Pinned(pin),
-        None => Kept::Copied(copy_out(request, page.value_part(0, len), len)?),
+        Some(pin) => Kept::Pinned(pin, page.renewed()),
+        None => Kept::Copied(copy_out(request, page.page().value_part(0, len), len)?),
     };
     let (values, includes) = (values.kept(), ptr::null_mut());
     let mut waiting = Waiting { fixed, page, tag, values, room, asked, includes, unseen };
     if waiting.go_on(request)? {
-        return whole(request, way, &waiting).map(Rendered::Whole);
+        return whole(request, way, &waiting);
     }
-    if let Way::StandIn(_) = way {
-        // nginx is about to send a header; how long the body will be nobody knows.
-        head_of(request, way, &waiting)?;
+    if !matches!(way, Way::Hit) {
+        // nginx is about to send a header; how long the body will be nobody knows, nor what will be in it.
+        head_of(request, way, &waiting, b"")?;
         set_length(request, None)?;
     } else {
         wait(request)?;
@@ -167,14 +173,20 @@ impl Waiting {
         }
     }
 
+    /// The page's `ETag` with the values that have come.
+    fn own_tag<'a>(&self, request: Request<'a>) -> Option<&'a [u8]> {
+        let (prefix, _) = self.parts(request)?;
+        let (slots, _) = self.fixed.program(prefix)?;
+        own_tag(request, &self.fixed, slots, &self.values())
+    }
+
     /// The page's bytes before its literals, and where its body is to be printed.
     fn parts<'a>(&self, request: Request<'a>) -> Option<(&'a [u8], Body<'a, 'a>)> {
         let fixed = &self.fixed;
         match self.page {
-            Kept::Pinned(pin) => {
-                let page = pinned(request, pin)?;
-                let literals = page.value_part(fixed.prefix_len(), fixed.literals_len());
-                Some((in_one_piece(request, page, fixed.prefix_len())?, Body::new(request, literals, true)))
+            Kept::Pinned(pin, renewed) => {
+                let page = Served::new(pinned(request, pin)?, renewed);
+                Some((page.prefix(request, fixed)?, Body::new(request, page.literals(fixed), true)))
             }
             Kept::Copied(copy) => {
                 // SAFETY: a copy in the pool of this live request.
@@ -186,10 +198,9 @@ impl Waiting {
 }
 
 /// Header and body.
-fn whole(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<*mut ngx_chain_t> {
-    head_of(request, way, waiting)?;
-    let (chain, len) = print_body(request, waiting)?;
-    set_length(request, (!waiting.unseen).then_some(len))?;
+fn whole(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<Rendered> {
+    let etag = if waiting.unseen { b"" } else { waiting.own_tag(request)? };
+    let verdict = head_of(request, way, waiting, etag)?;
     let main = request.main().raw();
     // SAFETY: live requests, and what lives in their pool.
     unsafe {
@@ -200,20 +211,29 @@ fn whole(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<*mut ngx_c
             (*main).set_keepalive(0);
         }
     }
-    Some(chain)
+    if verdict != Verdict::Send {
+        // SAFETY: null, or in the pool of this live request; nothing of it is printed.
+        unsafe { Asked::close(waiting.asked) };
+        return without_body(request, verdict);
+    }
+    let (mut chain, len) = print_body(request, waiting)?;
+    set_length(request, (!waiting.unseen).then_some(len))?;
+    if !waiting.unseen {
+        chain = for_ranges(request, chain, len)?;
+    }
+    Some(Rendered::Whole(chain))
 }
 
-fn head_of(request: Request<'_>, way: Way, waiting: &Waiting) -> Option<()> {
+fn head_of<'a>(request: Request<'a>, way: Way, waiting: &Waiting, etag: &'a [u8]) -> Option<Verdict<'a>> {
     let fixed = &waiting.fixed;
     let head = match waiting.page {
-        Kept::Pinned(pin) => {
-            let page = pinned(request, pin)?;
-            copy_out(request, page.value_part(0, fixed.head_len()), fixed.head_len())?
-        }
+        Kept::Pinned(pin, renewed) => Served::new(pinned(request, pin)?, renewed).head(request, fixed)?,
         // SAFETY: a copy in the pool of this live request.
         Kept::Copied(copy) => unsafe { &*copy }.get(..fixed.head_len())?,
     };
-    header(request, way, fixed, &View::parse(fixed, head)?)
+    let view = View::parse(fixed, head)?;
+    header(request, way, fixed, &view)?;
+    conclude(request, fixed, &view.head, etag)
 }
 
 fn print_body(request: Request<'_>, waiting: &Waiting) -> Option<(*mut ngx_chain_t, usize)> {
@@ -311,8 +331,9 @@ unsafe extern "C" fn resume(r: *mut ngx_http_request_t) {
             (*r).write_event_handler = Some(ngx_http_request_empty_handler);
         }
         Some(match goes_on.and_then(|_| whole(request, Way::Hit, waiting)) {
-            Some(chain) => send_and_renew(request, chain),
-            None => {
+            Some(Rendered::Whole(chain)) => send_and_renew(request, chain),
+            Some(Rendered::Refused(status)) => status,
+            Some(Rendered::Later) | None => {
                 log_not_rendered(request);
                 NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t
             }

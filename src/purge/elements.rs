@@ -40,10 +40,11 @@ pub fn forget<'a>(
     let path: Vec<u8> = unquote(path).collect();
     let mut ids = Vec::new();
     for source in sources {
-        let key = source.key.template.substitute(&path).map_err(|why| Refused::Unnamed(&source.name, why))?;
+        let id =
+            keys::id_of_path(request, source, &path).map_err(|why| Refused::Unnamed(&source.name, why))?;
         // What is in the zone itself is never remembered, and always as it is.
         if !matches!(source.kind, Kind::Local) {
-            ids.push(keys::id(request, source, key.as_bytes()).ok_or(Refused::NoMemory)?);
+            ids.push(id.ok_or(Refused::NoMemory)?);
         }
     }
     for id in ids {

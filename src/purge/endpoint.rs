@@ -45,7 +45,7 @@ pub unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_
         if let Some(kind) = mark_dirty(request) {
             let url = || {
                 let target = own_target(request)?;
-                Ok((Command::from_url(target, site(request))?, target.to_vec()))
+                Ok((Command::from_url(target, site_of(request))?, target.to_vec()))
             };
             return by_kind(request, zone, kind, own_target(request).unwrap_or_default(), url);
         }
@@ -114,7 +114,7 @@ fn own_target<'a>(request: Request<'a>) -> Result<&'a [u8], Bad> {
 }
 
 /// What URLs of a command are read by.
-fn site<'a>(request: Request<'a>) -> Site<'a> {
+pub fn site_of<'a>(request: Request<'a>) -> Site<'a> {
     Site { host: identity::host_of(request), ignored: conf::of(request).ignored_args() }
 }
 
@@ -163,7 +163,7 @@ fn by_kind(
 }
 
 fn by_target(request: Request<'_>, zone: &Zone) -> ngx_int_t {
-    let command = own_target(request).and_then(|target| Command::from_target(target, site(request)));
+    let command = own_target(request).and_then(|target| Command::from_target(target, site_of(request)));
     finish(request, zone, command.map_err(|why| why.to_string()))
 }
 
@@ -242,7 +242,7 @@ unsafe extern "C" fn with_body(r: *mut ngx_http_request_t) {
         let Some(zone) = conf::of(request).purge_zone() else { return ERROR };
         match body_of(request) {
             Some(body) => {
-                let command = Command::from_json(&body, site(request)).map_err(|why| why.to_string());
+                let command = Command::from_json(&body, site_of(request)).map_err(|why| why.to_string());
                 finish(request, zone, command)
             }
             None => {

@@ -1,4 +1,6 @@
-//! An unsafe method that succeeds makes what is stored under its URL untrue (RFC 9111 4.4).
+//! An unsafe method that succeeds makes what is stored under its URL untrue (RFC 9111 4.4), and under the URLs of its origin that
+//! the answer names: what `Content-Location` says the answer is about, and what the `Location` of a 2xx says was made. The
+//! `Location` of a redirection only says where the visitor goes next, which is most often the site's busiest page.
 //!
 //! What it asks for is noted when it comes in: by the time it is answered nginx may have made another request of it, as
 //! `X-Accel-Redirect` and `error_page` have it go on as a GET somewhere else. The note hangs on a cleanup of the pool, which
@@ -13,8 +15,10 @@ use ngx::ffi::{
 };
 use twice_core::board::{Counter, Purge};
 use twice_core::marks;
+use twice_core::purge::Command;
+use twice_core::reference;
 
-use super::endpoint::purge;
+use super::endpoint::{purge, site_of};
 use crate::identity;
 use crate::shm::Zone;
 use crate::sys::{self, Request};
@@ -66,10 +70,28 @@ pub fn answered(request: Request<'_>) {
             let note = note.cast::<Note>();
             if let Some(zone) = (*note).zone.as_ref() {
                 (*note).zone = ptr::null();
+                let mut things = vec![Purge::Mark((*note).mark)];
+                things.extend(named(request, status < 300).into_iter().map(Purge::Mark));
                 // Whatever the answer: there is nobody to tell.
-                let _ = purge(zone, &[Purge::Mark((*note).mark)], false);
+                let _ = purge(zone, &things, false);
                 zone.count(Counter::Purges);
             }
         }
     }
+}
+
+/// The marks of the URLs that the answer names on its own origin, one for each header at most.
+fn named(request: Request<'_>, with_location: bool) -> Vec<u64> {
+    let Some(base) = identity::base_of(request) else { return Vec::new() };
+    let mark = |lower: &[u8]| {
+        let value = request.lines_out().find_map(|line| {
+            // SAFETY: a line of this live request; a deleted one has hash 0.
+            let (name, value) = unsafe { if (*line).hash == 0 { return None } else { sys::pair(line) } };
+            name.eq_ignore_ascii_case(lower).then_some(value)
+        })?;
+        let target = reference::on_same_origin(value, base)?;
+        Command::from_url(&target, site_of(request)).ok()?.urls.pop()
+    };
+    let location = with_location.then(|| mark(b"location")).flatten();
+    mark(b"content-location").into_iter().chain(location).collect()
 }

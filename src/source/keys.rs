@@ -2,9 +2,9 @@
 
 use ngx::ffi::{ngx_http_get_indexed_variable, ngx_uint_t};
 use twice_core::source::Failure;
-use twice_core::source::key::{self, Unfilled};
+use twice_core::source::key::{self, MAX_KEY, MAX_SERVICE_KEY, Unfilled, Unnamed};
 
-use super::Source;
+use super::{Kind, Source};
 use crate::sys::{self, Request};
 
 /// What an element is remembered by: the source's name, 0, its key. In the request's pool. None: a variable of the key
@@ -16,11 +16,37 @@ pub fn id_of<'a>(request: Request<'a>, source: &Source, tag_key: &[u8]) -> Resul
     }
     let variables = &source.key.variables;
     let value = |number: usize| variables.get(number).and_then(|index| variable(request, *index));
-    match source.key.template.fill(tag_key, value) {
-        Ok(key) => id(request, source, key.as_bytes()).map(Some).ok_or(Failure::Busy),
+    let template = &source.key.template;
+    let filled = match source.kind {
+        Kind::Http(_) => {
+            let key = template.fill::<MAX_SERVICE_KEY>(tag_key, value);
+            key.map(|key| id(request, source, key.as_bytes()))
+        }
+        Kind::Memcached(_) | Kind::Local => {
+            let key = template.fill::<MAX_KEY>(tag_key, value);
+            key.map(|key| id(request, source, key.as_bytes()))
+        }
+    };
+    match filled {
+        Ok(id) => id.map(Some).ok_or(Failure::Busy),
         Err(Unfilled::Missing) => Ok(None),
         Err(Unfilled::Bad(_)) => Err(Failure::BadKey),
     }
+}
+
+/// The same of a purge's path, decoded. None: no memory.
+pub fn id_of_path<'a>(
+    request: Request<'a>,
+    source: &Source,
+    path: &[u8],
+) -> Result<Option<&'a [u8]>, Unnamed> {
+    let template = &source.key.template;
+    Ok(match source.kind {
+        Kind::Http(_) => id(request, source, template.substitute::<MAX_SERVICE_KEY>(path)?.as_bytes()),
+        Kind::Memcached(_) | Kind::Local => {
+            id(request, source, template.substitute::<MAX_KEY>(path)?.as_bytes())
+        }
+    })
 }
 
 /// The same of a key that is known.

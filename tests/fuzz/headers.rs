@@ -6,7 +6,8 @@
 use libfuzzer_sys::fuzz_target;
 use twice_core::page::{FIXED, Fixed, View};
 use twice_core::policy::{
-    Factor, Facts, Fate, HeaderNames, MAX_LIFETIME, Rules, Tags, UseStale, Valid, decide, never_stored,
+    Factor, Facts, Fate, HeaderNames, Heuristic, Honor, MAX_LIFETIME, Rules, SetCookie, Statuses, Steer,
+    Tags, Times, UseStale, Valid, Wanted, Windows, decide, never_stored,
 };
 use twice_core::variants::MAX_DIMENSIONS;
 use twice_core::{ab, cookies, geo, key, language, variants};
@@ -44,8 +45,20 @@ fn response(status: u16, options: u16, lines: &[u8]) {
         let _ = valid.add("any", 60);
     }
     let tags = [Tags::Off, Tags::Marked, Tags::All][usize::from(options >> 1) % 3];
+    let honors = [
+        Honor::default(),
+        Honor::parse(["Surrogate-Control", "X-Accel-Expires", "CDN-Cache-Control", "Cache-Control"]).unwrap(),
+        Honor::parse(["off"]).unwrap(),
+    ];
+    let honor = &honors[usize::from(options >> 6) % 3];
+    let statuses = if options & 2 == 0 { Statuses::default() } else { Statuses::Any };
     let rules = Rules {
         valid: &valid,
+        honor,
+        statuses: &statuses,
+        heuristic: Heuristic { percent: (options % 101) as u8, max: 1000 },
+        set_cookie: if options & 4 == 0 { SetCookie::Refuse } else { SetCookie::Drop },
+        delay: u64::from(options >> 4),
         tags,
         type_has_tags: options & 8 != 0,
         authorization: options & 16 != 0,
@@ -59,7 +72,16 @@ fn response(status: u16, options: u16, lines: &[u8]) {
         assert!(seconds > 0 && seconds <= MAX_LIFETIME && !never_stored(status));
         assert!(!rules.no_store && !facts.varies.is_beyond() && !facts.encoded);
         assert!(facts.varies.dimensions(true, &Withheld::default()).len() <= MAX_DIMENSIONS);
-        assert!(control || !facts.set_cookie && !facts.cache_control.forbids());
+        // What is honored alone, or first, and forbids, is obeyed.
+        let first = *honor == honors[1] && facts.surrogate.is_none() && facts.accel.is_none();
+        let targeted = facts.targeted.read(b"cdn-cache-control");
+        if first && targeted.is_none() {
+            assert!(!facts.cache_control.forbids(status));
+        }
+        if first && let Some(targeted) = targeted {
+            assert!(!targeted.forbids(status));
+        }
+        assert!(honor.has(&Steer::Control) || verdict.age >= facts.dates.age.unwrap_or(0));
     }
     assert!(!verdict.tags || tags != Tags::Off && (control || tags == Tags::All));
 }
@@ -70,6 +92,12 @@ fn client(text: &[u8]) {
     }
     let tag = language::preferred(text);
     assert!(!tag.is_empty() && tag.len() <= 35 && language::matches(tag, tag));
+    let mut wanted = Wanted::default();
+    wanted.cache_control(text);
+    wanted.pragma(text);
+    let number = text.len() as u64;
+    let times = Times { expires_ms: number * 100, windows: Windows { stale_s: 1, error_s: number as u32 } };
+    wanted.at(times, number, number * 150);
     visitor(text);
     let (server, header) = text.split_at(text.len() / 2);
     if let Some(port) = key::port_of_host(server, header) {

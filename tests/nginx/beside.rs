@@ -1,101 +1,161 @@
-//! nginx's other features beside a cached location: each is tried in two locations that are the same but for `twice pages`,
-//! in front of one origin. What a visitor sees differs by what Twice adds, and by nothing else, whether the page was
-//! fetched or stored.
+//! nginx's other features beside a cached location: from the store or not, they behave as without Twice.
 //!
-//! nginx's `image_filter` is in neither of the two nginx under test: that image types pass unharmed is told of their bytes.
+//! A story asks two nginx the same, one with Twice in the location and one without the module. Each has an origin of its
+//! own. Their answers must be the same, status, header lines and body, but for what [`told`] lists.
+//!
+//! Elsewhere: `return`, files, folders and redirects in `handlers.rs`, SSI and the addition module's parts in
+//! `delivery/routes.rs` with who shares a page and not its access, charset in `delivery.rs`, `expires` in `subtleties/headers.rs`, `error_page` beside stale pages
+//! in `stale/instead.rs`, `limit_rate` in `delivery/large.rs`, access and refreshes in `stale/like_a_visitor.rs`.
 
-mod before;
+mod access;
 mod bodies;
-mod places;
+mod http2;
+mod images;
+mod limits;
+mod lines;
+mod mirror;
+mod slices;
+mod ways;
 
-use fixture::{Answer, Nginx, Origin, Request, Response, Setup};
+use std::fs;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
 
-/// What Twice adds to an answer, what the setup adds to tell of it, and what differs from answer to answer. A page that
-/// is being recorded is not cut into parts.
-const ADDED: [&str; 8] =
-    ["Via", "Cache-Status", "Age", "X-Cache", "X-Reason", "X-Worker", "Date", "Accept-Ranges"];
+use fixture::{Answer, Nginx, Origin, Received, Request, Response, Setup};
 
-/// Two locations, `/with/` and `/without/`, that hand what is behind that to the origin.
-struct Pair {
-    origin: Origin,
+/// A location's, or a server's, lines with Twice. What is steered by nothing else is kept for a minute.
+const TWICE: &str = "twice pages; twice_valid 60s;
+add_header X-Cache $twice_cache_status always; add_header X-Reason $twice_reason always;";
+
+/// An nginx and its origin.
+struct Side {
     nginx: Nginx,
+    origin: Origin,
 }
 
-impl Pair {
-    /// `lines` are for both locations; `change` adds what else is needed.
-    fn new(lines: &str, change: impl FnOnce(Setup, &Origin) -> Setup) -> Self {
-        let origin = Origin::start();
-        let pass = format!("{lines} proxy_http_version 1.1; proxy_pass {}/;", origin.url());
-        let setup =
-            Nginx::twice().location("/with/", format!("twice pages; {pass}")).location("/without/", &pass);
-        let nginx = change(setup, &origin).start();
-        Self { origin, nginx }
-    }
+/// One with Twice and one without.
+struct Beside {
+    with: Side,
+    without: Side,
+}
 
-    fn of(lines: &str) -> Self {
-        Self::new(lines, |setup, _| setup)
-    }
-
-    /// Asks both, Twice first for a fetch and then from the store, and compares. Gives the answer without Twice.
+impl Beside {
+    /// `shape` makes the configuration, of an origin's URL and of what stands where Twice is switched on.
     #[track_caller]
-    fn same(&self, path: &str, ask: impl Fn(Request) -> Request) -> Response {
-        self.compare(path, ["MISS", "HIT"], ask)
-    }
-
-    /// The same where nothing is stored, for this or that reason.
-    #[track_caller]
-    fn same_unstored(&self, path: &str, ask: impl Fn(Request) -> Request) -> Response {
-        self.compare(path, ["", ""], ask)
-    }
-
-    #[track_caller]
-    fn compare(&self, path: &str, caches: [&str; 2], ask: impl Fn(Request) -> Request) -> Response {
-        let without = ask(self.nginx.get(&format!("/without{path}"))).send();
-        for cache in caches {
-            let with = ask(self.nginx.get(&format!("/with{path}"))).send();
-            if cache.is_empty() {
-                assert_ne!(with.cache(), "HIT", "{with:?}");
-            } else {
-                with.assert_cache(cache);
-            }
-            equal(&with, &without);
+    fn start(shape: impl Fn(Setup, &str, &str) -> Setup) -> Self {
+        let side = |setup: Setup, twice: &str| {
+            let origin = Origin::start();
+            let setup = shape(setup, &origin.url(), twice);
+            make_old(&setup.folder().join("html"));
+            Side { nginx: setup.start(), origin }
+        };
+        Self {
+            with: side(Nginx::bare().http("twice_zone pages 16m;"), TWICE),
+            without: side(Nginx::plain(), ""),
         }
-        without
+    }
+
+    fn sides(&self) -> [&Side; 2] {
+        [&self.with, &self.without]
+    }
+
+    /// What both origins answer.
+    fn on(&self, path: &str, answer: Answer) {
+        self.handle(path, move |_| answer.clone());
+    }
+
+    fn handle(&self, path: &str, route: impl Fn(&Received) -> Answer + Clone + Send + Sync + 'static) {
+        for side in self.sides() {
+            side.origin.handle(path, route.clone());
+        }
+    }
+
+    /// Lines that both logs must have.
+    fn expect_log(&self, text: &str) {
+        for side in self.sides() {
+            side.nginx.expect_log(text);
+        }
+    }
+
+    /// The same request to both, with the same answer: that of the one with Twice.
+    #[track_caller]
+    fn ask(&self, path: &str, request: impl Fn(Request) -> Request) -> Response {
+        self.compared(path, request, Request::send)
+    }
+
+    /// The same, from the store where there is one.
+    #[track_caller]
+    fn hit(&self, path: &str, request: impl Fn(Request) -> Request) -> Response {
+        self.compared(path, request, Request::warm)
+    }
+
+    #[track_caller]
+    fn compared(
+        &self,
+        path: &str,
+        request: impl Fn(Request) -> Request,
+        send: impl Fn(&Request) -> Response,
+    ) -> Response {
+        let ours = send(&request(self.with.nginx.get(path)));
+        let plain = request(self.without.nginx.get(path)).send();
+        let same = ours.status == plain.status
+            && told(&ours, &self.with.nginx) == told(&plain, &self.without.nginx)
+            && ours.body == plain.body;
+        assert!(same, "{path} with Twice: {ours:?}\n{}\nwithout: {plain:?}\n{}", ours.text(), plain.text());
+        ours
     }
 }
 
-/// The two are the same to a visitor.
-#[track_caller]
-fn equal(with: &Response, without: &Response) {
-    assert_eq!(with.status, without.status, "{with:?}\n{without:?}");
-    assert!(with.body == without.body, "{} bytes, not {}", with.body.len(), without.body.len());
-    assert_eq!(told(with), told(without));
+/// Gives all files below a folder, if it is there, one time, of which nginx makes `Last-Modified` and `ETag`.
+fn make_old(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            make_old(&path);
+        } else {
+            fs::OpenOptions::new().write(true).open(path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        }
+    }
 }
 
-/// The header lines, sorted, without those that tell of Twice. A body's length may be told in two ways.
-fn told(response: &Response) -> Vec<(String, String)> {
-    let is_added = |name: &str| ADDED.iter().any(|added| name.eq_ignore_ascii_case(added));
-    let mut lines: Vec<(String, String)> = response
-        .headers
-        .iter()
-        .filter(|(name, _)| !is_added(name) && name != "Content-Length" && name != "Transfer-Encoding")
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.replace("/with/", "/without/")))
+/// What an answer tells, without what Twice adds to any answer and takes out of it.
+fn told(answer: &Response, nginx: &Nginx) -> Vec<(String, String)> {
+    let lines = answer.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()));
+    let mut kept: Vec<(String, String)> = lines
+        .filter(|(name, value)| match name.as_str() {
+            // That it is there; a hit's age and what became of it.
+            "via" => *value != "1.1 twice",
+            "age" | "cache-status" => false,
+            // A stored page can be had in parts, whatever its origin can.
+            "accept-ranges" => *value != "bytes",
+            // The app's word to Twice.
+            "x-twice-control" => false,
+            // The stories' own.
+            "x-cache" | "x-reason" => false,
+            _ => true,
+        })
+        .map(|(name, value)| {
+            // The time of the answer, and one counted from it.
+            let masked = matches!(name.as_str(), "date" | "expires") && value.ends_with(" GMT");
+            let value = if masked { "a time".to_owned() } else { value.to_owned() };
+            (name, value.replace(&format!("127.0.0.1:{}", nginx.port()), "us"))
+        })
         .collect();
-    lines.sort();
-    lines
+    kept.sort();
+    kept
 }
 
-/// Nothing to add.
-fn plainly(request: Request) -> Request {
+/// A page that any cache may keep for a minute.
+fn public(body: impl Into<Vec<u8>>) -> Answer {
+    Answer::html(body).header("Cache-Control", "public, max-age=60")
+}
+
+/// A request as it is.
+fn as_it_is(request: Request) -> Request {
     request
 }
 
-/// A page that says more of itself than most, of an application that knows nothing of Twice.
-fn page(body: impl Into<Vec<u8>>) -> Answer {
-    Answer::html(body)
-        .header("Cache-Control", "public, max-age=600")
-        .header("ETag", "\"v1\"")
-        .header("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")
-        .header("X-Own", "a")
-        .header("X-Own", "b")
+/// With name and password.
+fn signed(user: &'static str) -> impl Fn(Request) -> Request {
+    move |request| request.arg("-u").arg(user)
 }

@@ -2,6 +2,7 @@
 
 mod serving;
 mod sources;
+mod steering;
 mod visitors;
 
 use fixture::process::SIGHUP;
@@ -174,6 +175,7 @@ fn the_number_of_words_is_checked() {
         "twice_lock_timeout",
         "twice_lock_age",
         "twice_include_timeout",
+        "twice_revalidate",
     ];
     for name in names {
         refused(&format!("{name};"), &["invalid number of arguments", &format!("\"{name}\"")]);
@@ -206,6 +208,7 @@ fn what_may_stand_once_in_a_block_stands_once() {
         "twice_tags all; twice_tags all;",
         "twice_escape off; twice_escape html;",
         "twice_lock on; twice_lock off;",
+        "twice_revalidate on; twice_revalidate on;",
         "twice_lock_timeout 1s; twice_lock_timeout 1s;",
         "twice_lock_age 1m; twice_lock_age 2m;",
         "twice_include_timeout 1s; twice_include_timeout 2s;",
@@ -329,7 +332,10 @@ fn a_zone_may_be_named_before_it_is_defined() {
 #[test]
 fn a_bad_lock_is_refused() {
     for bad in ["yes", "1", "ON"] {
-        refused(&format!("twice_lock {bad};"), &["\"twice_lock\"", &format!("\"{bad}\""), "\"off\", \"on\""]);
+        for name in ["twice_lock", "twice_revalidate"] {
+            let texts = [format!("\"{name}\""), format!("\"{bad}\""), "\"off\", \"on\"".to_owned()];
+            refused(&format!("{name} {bad};"), &texts.each_ref().map(String::as_str));
+        }
     }
     for name in ["twice_lock_timeout", "twice_lock_age"] {
         for bad in ["soon", "-1s", "5x", "1.5s"] {

@@ -1,5 +1,6 @@
 //! The fixture itself, on an nginx without the module: what a story builds on must hold.
 
+mod browser;
 mod servers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -290,6 +290,47 @@ fn an_unsafe_method_that_succeeds_invalidates_its_url() {
 }
 
 #[test]
+fn an_unsafe_method_invalidates_what_its_answer_names() {
+    let origin = Origin::start();
+    for path in ["/list", "/list/1", "/other"] {
+        origin.on(path, page("x"));
+    }
+    let nginx = site(&origin).start();
+    let own = nginx.url("");
+    let cases = [
+        // What was made, and what the answer is about.
+        (201, "Location", "/list".to_owned(), true),
+        (200, "Location", "../list?".to_owned(), true),
+        (200, "Content-Location", format!("{own}/list"), true),
+        (303, "Content-Location", "/x/../list".to_owned(), true),
+        // Where the visitor goes next.
+        (303, "Location", "/list".to_owned(), false),
+        // Another origin, by host, port or scheme.
+        (200, "Content-Location", "//b.example/list".to_owned(), false),
+        (200, "Content-Location", "http://127.0.0.1:1/list".to_owned(), false),
+        (200, "Content-Location", own.replace("http", "https") + "/list", false),
+        // It did not succeed.
+        (409, "Content-Location", "/list".to_owned(), false),
+    ];
+    for (number, (status, header, value, gone)) in cases.into_iter().enumerate() {
+        let path = format!("/do/{number}");
+        origin.on(&path, Answer::new(status, "").header(header, &value));
+        for path in ["/list", "/list/1", "/other"] {
+            nginx.get(path).warm();
+        }
+        assert_eq!(nginx.get(&path).method("POST").send().status, status);
+        let after = nginx.get("/list").send();
+        assert_eq!(
+            after.header("X-Cache"),
+            Some(if gone { "MISS" } else { "HIT" }),
+            "{status} {header}: {value}"
+        );
+        stays(&nginx, "/list/1");
+        stays(&nginx, "/other");
+    }
+}
+
+#[test]
 fn an_unsafe_method_invalidates_its_url_wherever_nginx_sends_it_on() {
     let origin = Origin::start();
     let sent_on = |to: &str| Answer::new(200, "").header("X-Accel-Redirect", to);

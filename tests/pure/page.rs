@@ -1,7 +1,7 @@
 //! A page as it lies in the store: what is written is read, and anything else is refused or harmless.
 
 use proptest::prelude::*;
-use twice_core::page::{FIXED, Fixed, Head, LAYOUT, Program, View, encode_prefix};
+use twice_core::page::{Behind, FIXED, Fixed, Head, LAYOUT, Program, View, encode_prefix};
 use twice_core::varint::{self, Cursor};
 
 type Lines = Vec<(Vec<u8>, Vec<u8>)>;
@@ -17,7 +17,10 @@ struct Written {
     personal: bool,
     includes: bool,
     sources: bool,
+    volatile: bool,
     literals: u32,
+    cold: u32,
+    generation: u64,
 }
 
 impl Written {
@@ -42,9 +45,12 @@ impl Written {
             personal: self.personal,
             includes: self.includes,
             sources: self.sources,
+            volatile: self.volatile,
         };
+        let (literals_len, cold_len) = (self.literals as usize, self.cold as usize);
+        let behind = Behind { literals_len, cold_len, generation: self.generation };
         let lines = self.lines.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
-        encode_prefix(&self.head(), lines, &program, self.literals as usize).unwrap()
+        encode_prefix(&self.head(), lines, &program, &behind).unwrap()
     }
 }
 
@@ -55,19 +61,22 @@ fn text(len: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
 fn written() -> impl Strategy<Value = Written> {
     let texts = [text(0..40), text(0..10), text(0..40), text(0..40), text(0..300), text(0..60)];
     let lines = prop::collection::vec((text(0..20), text(0..300)), 0..20);
-    let program = (text(0..200), text(0..200), any::<[bool; 3]>(), any::<u32>());
+    let program = (text(0..200), text(0..200), any::<[bool; 4]>(), any::<(u32, u32, u64)>());
     (any::<u16>(), texts, any::<i64>(), lines, program).prop_map(
-        |(status, texts, time, lines, (slots, code, [personal, includes, sources], literals))| Written {
+        |(status, texts, time, lines, (slots, code, flags, (literals, cold, generation)))| Written {
             status,
             texts,
             time,
             lines,
             slots,
             code,
-            personal,
-            includes,
-            sources,
+            personal: flags[0],
+            includes: flags[1],
+            sources: flags[2],
+            volatile: flags[3],
             literals,
+            cold,
+            generation,
         },
     )
 }
@@ -85,6 +94,8 @@ proptest! {
         prop_assert_eq!(fixed.personal(), page.personal);
         prop_assert_eq!(fixed.includes(), page.includes);
         prop_assert_eq!((fixed.sources(), fixed.status()), (page.sources, page.status));
+        prop_assert_eq!((fixed.volatile(), fixed.generation()), (page.volatile, page.generation));
+        prop_assert_eq!(fixed.cold(), (bytes.len() + page.literals as usize, page.cold as usize));
         let (slots, code) = fixed.program(&bytes).unwrap();
         prop_assert_eq!((slots, code), (page.slots.as_slice(), page.code.as_slice()));
         // The head alone is enough to read the head.
@@ -172,7 +183,8 @@ fn large_headers_keep_their_lengths() {
     let value = vec![b'v'; 70_000];
     let lines: Vec<(&[u8], &[u8])> = vec![(b"X-Large", &value); 40];
     let head = Head { status: 200, content_type: &value, ..Head::default() };
-    let bytes = encode_prefix(&head, lines.iter().copied(), &Program::default(), 5 << 20).unwrap();
+    let behind = Behind { literals_len: 5 << 20, ..Behind::default() };
+    let bytes = encode_prefix(&head, lines.iter().copied(), &Program::default(), &behind).unwrap();
     let fixed = Fixed::parse(&bytes).unwrap();
     assert_eq!((fixed.literals_len(), fixed.tagged()), (5 << 20, false));
     let view = View::parse(&fixed, &bytes).unwrap();
@@ -181,8 +193,9 @@ fn large_headers_keep_their_lengths() {
 
 #[test]
 fn lengths_that_do_not_fit_are_refused() {
-    let encode =
-        |literals| encode_prefix(&Head::default(), std::iter::empty(), &Program::default(), literals);
+    let lay = |behind| encode_prefix(&Head::default(), std::iter::empty(), &Program::default(), &behind);
+    let encode = |literals_len| lay(Behind { literals_len, ..Behind::default() });
+    assert!(lay(Behind { cold_len: u32::MAX as usize + 1, ..Behind::default() }).is_none());
     assert!(encode(u32::MAX as usize).is_some());
     assert!(encode(u32::MAX as usize + 1).is_none());
     assert!(encode(usize::MAX).is_none());
@@ -190,7 +203,8 @@ fn lengths_that_do_not_fit_are_refused() {
 
 #[test]
 fn another_layout_is_no_page() {
-    let bytes = encode_prefix(&Head::default(), std::iter::empty(), &Program::default(), 0).unwrap();
+    let bytes =
+        encode_prefix(&Head::default(), std::iter::empty(), &Program::default(), &Behind::default()).unwrap();
     for layout in [0, LAYOUT + 1, u32::MAX] {
         let mut other = bytes.clone();
         other[..4].copy_from_slice(&layout.to_le_bytes());

@@ -75,6 +75,8 @@ counters! {
     CounterChanges = "counter_changes";
     /// Of these, those that found no room for a new counter.
     CounterFailures = "counter_failures";
+    /// Pages that their origin said were still the same, so that only their header was renewed.
+    Revalidated = "revalidated";
 }
 
 const _: () = assert!(Counter::ALL.len() * 8 <= LINE);

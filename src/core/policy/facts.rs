@@ -1,9 +1,11 @@
 //! What a response's header lines say, gathered line by line.
 
-use std::time::UNIX_EPOCH;
-
 use crate::marks::Keys;
 
+use super::age::Dates;
+use super::cache_control::is_essential;
+use super::directives::elements;
+use super::targeted::{Targeted, is_targeted};
 use super::{CacheControl, Control, HeaderKey, HeaderNames, Lifetime, MAX_LIFETIME, Varies};
 
 /// What becomes of a header line.
@@ -22,6 +24,37 @@ pub enum Fate {
 pub enum Note {
     /// A number of seconds that was none, or too large.
     Lifetime(Lifetime),
+    /// The same, where a lifetime that can't be read is over.
+    Over(Lifetime),
+}
+
+/// `X-Accel-Expires`, nginx's own header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accel {
+    /// For so many seconds from now.
+    Seconds(u64),
+    /// Until this moment, seconds since the epoch.
+    Until(i64),
+}
+
+impl Accel {
+    /// Reads `N` or `@N`; nginx ignores what is neither.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let text = text.trim_ascii();
+        match text.strip_prefix(b"@") {
+            Some(moment) if moment.is_empty() || !moment.iter().all(u8::is_ascii_digit) => None,
+            Some(moment) => Some(Self::Until(std::str::from_utf8(moment).ok()?.parse().unwrap_or(i64::MAX))),
+            None => Lifetime::parse(text).seconds().map(Self::Seconds),
+        }
+    }
+
+    /// Seconds from now on.
+    pub fn seconds(self, now: i64) -> u64 {
+        match self {
+            Self::Seconds(n) => n,
+            Self::Until(moment) => u64::try_from(moment.saturating_sub(now)).unwrap_or(0).min(MAX_LIFETIME),
+        }
+    }
 }
 
 /// What the lines say together.
@@ -32,18 +65,24 @@ pub struct Facts<'n> {
     pub control: Option<Control>,
     /// `Cache-Control`.
     pub cache_control: CacheControl,
-    /// `Expires` as seconds since the epoch; a date that can't be read is in the past (RFC 9111 5.3).
-    pub expires: Option<i64>,
+    /// `Surrogate-Control`, if there was one.
+    pub surrogate: Option<CacheControl>,
+    /// The targeted fields.
+    pub targeted: Targeted,
+    /// `X-Accel-Expires`; the first that can be read.
+    pub accel: Option<Accel>,
+    /// `Date`, `Expires`, `Last-Modified` and `Age`.
+    pub dates: Dates,
     /// There was a `Set-Cookie`.
     pub set_cookie: bool,
     /// There was a `Content-Encoding` other than `identity`.
     pub encoded: bool,
     /// What of the request the response depends on besides the page's key.
     pub varies: Varies,
-    /// `Age` in seconds: the greatest of several, 0 where it can't be read.
-    pub age: u64,
     /// What `Surrogate-Key` and `Cache-Tag` name: the page can be purged by it.
     pub keys: Keys,
+    /// Fields that `Connection` names, in lower case: of this one connection (RFC 9110 7.6.1).
+    connection: Vec<Vec<u8>>,
 }
 
 impl<'n> Facts<'n> {
@@ -53,12 +92,15 @@ impl<'n> Facts<'n> {
             names,
             control: None,
             cache_control: CacheControl::default(),
-            expires: None,
+            surrogate: None,
+            targeted: Targeted::default(),
+            accel: None,
+            dates: Dates::default(),
             set_cookie: false,
             encoded: false,
             varies: Varies::default(),
-            age: 0,
             keys: Keys::default(),
+            connection: Vec::new(),
         }
     }
 
@@ -81,13 +123,31 @@ impl<'n> Facts<'n> {
             Some(HeaderKey::Purge | HeaderKey::AbValue | HeaderKey::Geo) | None => {}
         }
         let mut note = None;
-        let fate = match name.to_ascii_lowercase().as_slice() {
+        let lower = name.to_ascii_lowercase();
+        let fate = match lower.as_slice() {
             b"cache-control" => {
-                note = self.cache_control.add(value).map(Note::Lifetime);
+                note = self.cache_control.add(value).map(Note::Over);
+                Fate::Keep
+            }
+            b"surrogate-control" => {
+                note = self.surrogate.get_or_insert_default().add_surrogate(value).map(Note::Over);
+                Fate::Keep
+            }
+            b"x-accel-expires" => {
+                self.accel = self.accel.or(Accel::parse(value));
                 Fate::Keep
             }
             b"expires" => {
-                self.expires = Some(http_date(value).unwrap_or(0));
+                self.dates.add_expires(value);
+                Fate::Keep
+            }
+            // It is there where the location passes it on (`proxy_pass_header`); else nginx sends its own.
+            b"date" => {
+                self.dates.add_date(value);
+                Fate::Keep
+            }
+            b"last-modified" => {
+                self.dates.add_last_modified(value);
                 Fate::Keep
             }
             b"set-cookie" | b"set-cookie2" => {
@@ -103,7 +163,7 @@ impl<'n> Facts<'n> {
                 Fate::Keep
             }
             b"age" => {
-                self.age = self.age.max(Lifetime::parse(value.trim_ascii()).seconds().unwrap_or(0));
+                self.dates.add_age(value);
                 Fate::Once
             }
             // The original's own mark of the app server that answered.
@@ -115,8 +175,11 @@ impl<'n> Facts<'n> {
             }
             b"twice-guard" | b"twice-headers" => Fate::Strip,
             // Of this one connection or this one answer (RFC 9110 7.6.1), or made anew on each hit.
-            b"connection"
-            | b"keep-alive"
+            b"connection" => {
+                self.connection.extend(elements(value).map(<[u8]>::to_ascii_lowercase));
+                Fate::Once
+            }
+            b"keep-alive"
             | b"proxy-connection"
             | b"proxy-authenticate"
             | b"proxy-authentication-info"
@@ -125,26 +188,38 @@ impl<'n> Facts<'n> {
             | b"transfer-encoding"
             | b"upgrade"
             | b"cache-status"
-            | b"date"
             | b"content-length"
             | b"accept-ranges"
             | b"www-authenticate" => Fate::Once,
+            targeted if is_targeted(targeted) => {
+                self.targeted.add(targeted, value);
+                Fate::Keep
+            }
             _ => Fate::Keep,
         };
         (fate, note)
     }
 
-    /// The lifetime in seconds that ordinary caching headers state.
-    pub fn stated_lifetime(&self, now: i64) -> Option<u64> {
-        self.cache_control.lifetime().or_else(|| {
-            let left = self.expires?.saturating_sub(now);
-            Some(u64::try_from(left).unwrap_or(0).min(MAX_LIFETIME))
-        })
+    /// Whether a later answer about the same page needs to know of this line, though clients are not to see it.
+    pub fn steers(&self, name: &[u8]) -> bool {
+        const STEERING: [&[u8]; 7] = [
+            b"cache-control",
+            b"surrogate-control",
+            b"x-accel-expires",
+            b"expires",
+            b"vary",
+            b"surrogate-key",
+            b"cache-tag",
+        ];
+        let lower = name.to_ascii_lowercase();
+        STEERING.contains(&lower.as_slice()) || is_targeted(&lower) || self.names.find(name).is_some()
     }
-}
 
-/// Seconds since the epoch of an HTTP date (RFC 9110 5.6.7).
-fn http_date(text: &[u8]) -> Option<i64> {
-    let date = httpdate::parse_http_date(std::str::from_utf8(text).ok()?).ok()?;
-    i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
+    /// Whether the response is stored without a field that [`Facts::line`] would have kept, which is known when all
+    /// lines were read: `Connection`, `private` or `no-cache` names it.
+    pub fn withholds(&self, name: &[u8]) -> bool {
+        let lower = name.to_ascii_lowercase();
+        // To name an essential one in `Connection` is an error (RFC 9110 7.6.1).
+        self.cache_control.withholds(&lower) || self.connection.contains(&lower) && !is_essential(&lower)
+    }
 }

@@ -4,40 +4,45 @@
 //! becomes of each; then [`decide`] gives the verdict. Nothing here knows the time: where a date
 //! counts, `now` is an argument.
 
+mod age;
+mod cache_control;
 mod control;
+mod directives;
 mod facts;
+mod heuristic;
+mod honor;
 mod names;
+mod request;
 mod stale;
+mod statuses;
+mod steering;
+mod targeted;
 mod valid;
 mod varies;
 mod withheld;
 
-pub use control::{CacheControl, Control, Lifetime};
-pub use facts::{Facts, Fate, Note};
+pub use age::Dates;
+pub use cache_control::CacheControl;
+pub use control::Control;
+pub use directives::Lifetime;
+pub use facts::{Accel, Facts, Fate, Note};
+pub use heuristic::Heuristic;
+pub use honor::{BadSteer, Honor, Steer};
 pub use names::{BadName, HeaderKey, HeaderNames};
+pub use request::Wanted;
 pub use stale::{BadWord, FOR_EVER, Factor, Failure, Freshness, Times, UseStale, Windows, ends_the_page};
+pub use statuses::{Statuses, never_stored};
+pub use targeted::{Targeted, is_targeted};
 pub use valid::{BadStatus, Valid};
 pub use varies::{Varies, dimension_of};
 pub use withheld::{BadVary, BadWithheld, MAX_WITHHELD, OF_A_PART, WITHHELD, Withheld, may_vary_by};
 
 use crate::outcome::Reason;
 
+use steering::By;
+
 /// Longest lifetime in seconds: a larger one saturates (RFC 9111 1.2.2 asks for at least 2^31).
 pub const MAX_LIFETIME: u64 = 1 << 31;
-
-/// For how long a 404 with the control header is kept where `twice_valid` does not name 404.
-const NOT_FOUND_LIFETIME: u64 = 30;
-
-/// Statuses that an app stores by its control header.
-const BY_CONTROL: &[u16] = &[200, 203, 204, 300, 301, 302, 308, 404, 410];
-/// Statuses that ordinary caching headers store: an error page that carries its site's usual headers stays out.
-const BY_HEADERS: &[u16] = &[200, 203, 301, 308, 404, 410];
-
-/// Statuses that are never stored, whoever says so: what is not whole, what speaks to one visitor,
-/// what a bad moment of the origin gave.
-pub const fn never_stored(status: u16) -> bool {
-    matches!(status, 0..=199 | 206 | 304 | 307 | 401 | 407 | 408 | 413 | 429 | 431 | 500..)
-}
 
 /// Which responses have tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +55,15 @@ pub enum Tags {
     All,
 }
 
+/// What becomes of a response that sets a cookie and is not steered by the control header: `twice_set_cookie`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetCookie {
+    /// It is not stored.
+    Refuse,
+    /// It is stored without the cookie.
+    Drop,
+}
+
 /// What the location and the request say.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
@@ -59,9 +73,17 @@ pub struct Rules<'a> {
     pub tags: Tags,
     /// Whether the response's type is one of `twice_types`.
     pub type_has_tags: bool,
+    /// `twice_honor`.
+    pub honor: &'a Honor,
+    /// `twice_statuses`.
+    pub statuses: &'a Statuses,
+    /// `twice_heuristic`.
+    pub heuristic: Heuristic,
+    /// `twice_set_cookie`.
+    pub set_cookie: SetCookie,
     /// Whether the request had `Authorization`.
     pub authorization: bool,
-    /// `twice_no_store` is true.
+    /// `twice_no_store` is true, or the request says so and is heard.
     pub no_store: bool,
     /// `twice_stale_factor`.
     pub stale_factor: Factor,
@@ -69,6 +91,8 @@ pub struct Rules<'a> {
     pub use_stale: UseStale,
     /// Seconds since the epoch.
     pub now: i64,
+    /// Seconds between the question to the origin and its answer.
+    pub delay: u64,
 }
 
 /// What becomes of a response.
@@ -87,10 +111,13 @@ pub struct Verdict {
 
 /// Decides on a response whose header lines were all handed over.
 pub fn decide(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Verdict {
-    let age = if facts.control.as_ref().is_some_and(|c| c.max_age.is_some()) { 0 } else { facts.age };
-    let store = lifetime(status, facts, rules);
-    let windows = store.map_or(Windows::default(), |seconds| stale::windows(seconds, facts, rules));
-    Verdict { store, tags: has_tags(status, facts, rules), age, windows }
+    let kept = kept(status, facts, rules);
+    let windows = kept.map_or(Windows::default(), |kept| stale::windows(kept, facts, rules));
+    let age = match kept {
+        Ok(steering::Kept { by: By::Control, .. }) | Err(_) => 0,
+        Ok(_) => facts.dates.initial_age(rules.now, rules.delay),
+    };
+    Verdict { store: kept.map(|kept| kept.seconds), tags: has_tags(status, facts, rules), age, windows }
 }
 
 fn has_tags(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> bool {
@@ -98,7 +125,8 @@ fn has_tags(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> bool {
     let wanted = match rules.tags {
         Tags::Off => false,
         Tags::Marked => marked,
-        Tags::All => marked || status == 200,
+        // What must not be changed on its way is not, unless its app asks for it (RFC 9111 5.2.2.6).
+        Tags::All => marked || status == 200 && !facts.cache_control.no_transform,
     };
     // An encoded body can't be read, a part of one must not be changed.
     wanted
@@ -108,7 +136,7 @@ fn has_tags(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> bool {
         && !facts.control.as_ref().is_some_and(|c| c.no_tags)
 }
 
-fn lifetime(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<u64, Reason> {
+fn kept(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<steering::Kept, Reason> {
     if rules.no_store {
         return Err(Reason::NoStore);
     }
@@ -124,55 +152,5 @@ fn lifetime(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<u64, Re
     if facts.keys.are_too_many() {
         return Err(Reason::TooManyKeys);
     }
-    if let Some(control) = &facts.control {
-        return by_control(status, control, facts, rules);
-    }
-    let cc = &facts.cache_control;
-    if cc.forbids() {
-        return Err(Reason::CacheControl);
-    }
-    if facts.set_cookie {
-        return Err(Reason::SetCookie);
-    }
-    // RFC 9111 3.5
-    if rules.authorization && !(cc.public || cc.must_revalidate || cc.s_maxage.is_some()) {
-        return Err(Reason::Authorization);
-    }
-    match facts.stated_lifetime(rules.now) {
-        Some(_) if !BY_HEADERS.contains(&status) => Err(Reason::Status),
-        Some(seconds) if seconds <= facts.age => Err(Reason::ZeroLifetime),
-        Some(seconds) => Ok(seconds - facts.age),
-        None => by_valid(status, rules),
-    }
-}
-
-/// The control header is the app's word on this very response: it outranks everything that is
-/// written for other caches.
-fn by_control(status: u16, control: &Control, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<u64, Reason> {
-    if status == 404 && rules.valid.for_status(404).is_none() {
-        return match control.max_age {
-            Some(0) => Err(Reason::ZeroLifetime),
-            None if facts.cache_control.forbids() => Err(Reason::CacheControl),
-            stated => Ok(stated.unwrap_or(NOT_FOUND_LIFETIME).min(NOT_FOUND_LIFETIME)),
-        };
-    }
-    match control.max_age {
-        Some(_) if !BY_CONTROL.contains(&status) => Err(Reason::Status),
-        Some(0) => Err(Reason::ZeroLifetime),
-        Some(seconds) => Ok(seconds),
-        None => {
-            // No lifetime in the control header: the headers of lower rank are asked as if it were not there.
-            let mut plain = facts.clone();
-            plain.control = None;
-            lifetime(status, &plain, rules)
-        }
-    }
-}
-
-fn by_valid(status: u16, rules: &Rules<'_>) -> Result<u64, Reason> {
-    match rules.valid.for_status(status) {
-        None => Err(Reason::NoLifetime),
-        Some(0) => Err(Reason::ZeroLifetime),
-        Some(seconds) => Ok(seconds),
-    }
+    steering::kept(status, facts, rules)
 }

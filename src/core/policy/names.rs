@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::targeted::is_targeted;
+
 /// What a header is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderKey {
@@ -32,7 +34,7 @@ const TABLE: [(HeaderKey, &str, &str); 7] = [
 ];
 
 /// Names that HTTP gives a meaning to and that nginx or Twice act upon.
-const RESERVED: [&str; 36] = [
+const RESERVED: [&str; 38] = [
     "accept",
     "accept-encoding",
     "accept-language",
@@ -61,6 +63,7 @@ const RESERVED: [&str; 36] = [
     "referer",
     "server",
     "set-cookie",
+    "surrogate-control",
     "te",
     "trailer",
     "transfer-encoding",
@@ -69,6 +72,7 @@ const RESERVED: [&str; 36] = [
     "vary",
     "via",
     "www-authenticate",
+    "x-accel-expires",
 ];
 
 /// Why a name is refused.
@@ -124,7 +128,8 @@ impl HeaderNames {
         }
         let lower = name.to_ascii_lowercase();
         let other = self.names.iter().enumerate().any(|(i, (_, _, l))| i != at && *l == lower);
-        let reserved = lower.starts_with("if-") || RESERVED.contains(&lower.as_str());
+        let reserved =
+            lower.starts_with("if-") || is_targeted(lower.as_bytes()) || RESERVED.contains(&lower.as_str());
         if other || reserved {
             return Err(BadName::Taken);
         }

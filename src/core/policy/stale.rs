@@ -11,7 +11,8 @@
 
 use std::fmt;
 
-use super::{Facts, Rules};
+use super::steering::{self, By, Kept};
+use super::{Facts, Rules, Steer};
 use crate::outcome::Reason;
 use crate::store::Meta;
 
@@ -264,30 +265,36 @@ fn stated(seconds: u64) -> u32 {
     u32::try_from(seconds).unwrap_or(FOR_EVER).min(FOR_EVER - 1)
 }
 
-/// The windows of a page that is stored for so many seconds.
+/// The windows of a page that is stored for so long by somebody's word.
 ///
 /// What the answer states comes first: the control header, and `Cache-Control` where that has the say. Where it states
 /// nothing, lifetimes of the control header and of the location are stretched by the factor; those written for all
 /// caches only where the configuration names a factor, and not where they forbid it (RFC 9111 4.2.4).
-pub fn windows(lifetime: u64, facts: &Facts<'_>, rules: &Rules<'_>) -> Windows {
-    let cc = &facts.cache_control;
-    let control = facts.control.as_ref();
+pub fn windows(kept: Kept, facts: &Facts<'_>, rules: &Rules<'_>) -> Windows {
+    let cc = steering::heard(facts, rules.honor);
+    let control = facts.control.as_ref().filter(|_| rules.honor.has(&Steer::Control));
     // The control header gave the lifetime: what is written for other caches has no say.
-    let steered = control.is_some_and(|c| c.max_age.is_some());
+    let steered = kept.by == By::Control;
     let of_control = |value: Option<u64>| value.map(stated);
     let swr = of_control(control.and_then(|c| c.stale_while_revalidate));
     let sie = of_control(control.and_then(|c| c.stale_if_error));
-    let forbidden = !steered && cc.must_revalidate;
+    let forbidden = !steered && cc.never_stale();
     let (swr, sie) = if steered || forbidden {
         (swr, sie)
     } else {
-        (swr.or(cc.stale_while_revalidate.map(stated)), sie.or(cc.stale_if_error.map(stated)))
+        let own = facts.surrogate.as_ref().filter(|_| kept.by == By::Surrogate);
+        let own_swr = own.and_then(|own| own.stale_while_revalidate);
+        let own_sie = own.and_then(|own| own.stale_if_error);
+        (
+            swr.or(own_swr.or(cc.stale_while_revalidate).map(stated)),
+            sie.or(own_sie.or(cc.stale_if_error).map(stated)),
+        )
     };
     // s-maxage speaks as proxy-revalidate does (RFC 9111 5.2.2.10), but for what is stated beside it.
     let strict = forbidden || !steered && cc.s_maxage.is_some();
-    let general = !steered && facts.stated_lifetime(rules.now).is_some();
+    let general = !matches!(kept.by, By::Control | By::Location);
     let stretched = !strict && rules.use_stale.updating() && (!general || rules.stale_factor.configured);
-    let stale_s = swr.unwrap_or(if stretched { rules.stale_factor.window(lifetime) } else { 0 });
+    let stale_s = swr.unwrap_or(if stretched { rules.stale_factor.window(kept.seconds) } else { 0 });
     let error_s = sie.unwrap_or(if !strict && rules.use_stale.has_any() { FOR_EVER } else { 0 });
     Windows { stale_s, error_s }
 }

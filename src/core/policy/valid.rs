@@ -11,6 +11,24 @@ pub enum BadStatus {
     NotAStatus,
     /// A status that is never stored.
     Never,
+    /// `any` beside codes, where it stands for all of them.
+    Alone,
+}
+
+impl BadStatus {
+    /// Reads a code as written.
+    pub fn status(code: &str) -> Result<u16, Self> {
+        match code.parse() {
+            Ok(status @ 100..=599) if code.len() == 3 => {
+                if never_stored(status) {
+                    Err(Self::Never)
+                } else {
+                    Ok(status)
+                }
+            }
+            _ => Err(Self::NotAStatus),
+        }
+    }
 }
 
 impl fmt::Display for BadStatus {
@@ -20,6 +38,7 @@ impl fmt::Display for BadStatus {
             Self::Never => {
                 "is a status that is never stored (206, 304, 307, 401, 407, 408, 413, 429, 431, 5xx)"
             }
+            Self::Alone => "stands beside others, allowed are codes, or \"any\" alone",
         })
     }
 }
@@ -41,14 +60,7 @@ impl Valid {
             self.any.get_or_insert(seconds.min(MAX_LIFETIME));
             return Ok(());
         }
-        let status: u16 = match code.parse() {
-            Ok(n @ 100..=599) if code.len() == 3 => n,
-            _ => return Err(BadStatus::NotAStatus),
-        };
-        if never_stored(status) {
-            return Err(BadStatus::Never);
-        }
-        self.add_status(status, seconds);
+        self.add_status(BadStatus::status(code)?, seconds);
         Ok(())
     }
 

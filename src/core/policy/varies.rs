@@ -1,6 +1,7 @@
 //! What an answer says it varies by: `Vary`, the header that names cookies, the one that names A/B tests.
 
-use super::withheld::{Withheld, is_token, is_withheld};
+use super::directives::{elements, is_token};
+use super::withheld::{Withheld, is_withheld};
 use super::{HeaderKey, HeaderNames};
 use crate::variants::{Dimension, Dimensions};
 
@@ -117,11 +118,6 @@ pub fn dimension_of<'a>(lower: &'a [u8], names: &HeaderNames) -> Option<Dimensio
         Some(HeaderKey::Request | HeaderKey::Control | HeaderKey::Purge | HeaderKey::AbDependency) => None,
         Some(HeaderKey::Cookies) | None => (!is_withheld(lower)).then_some(Dimension::Header(lower)),
     }
-}
-
-/// The elements of a list, empty ones left out (RFC 9110 5.6.1).
-fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
 fn has(list: &[u8], name: &[u8]) -> bool {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::directives::is_token;
 use super::{HeaderKey, HeaderNames};
 
 /// Request headers that the origin is never sent where its answer may be stored: they would make it a part, a
@@ -152,9 +153,4 @@ pub fn may_vary_by(name: &[u8], withheld: &Withheld, names: &HeaderNames) -> Res
 /// A header's name (RFC 9110 5.6.2) of a bearable length.
 fn is_header_name(name: &[u8]) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && is_token(name)
-}
-
-/// RFC 9110 5.6.2.
-pub(super) fn is_token(name: &[u8]) -> bool {
-    name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }

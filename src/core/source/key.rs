@@ -9,6 +9,9 @@ use std::fmt;
 /// Longest key, in bytes: memcached's.
 pub const MAX_KEY: usize = 250;
 
+/// Longest key of what a service of the site answers: a session may be all in its cookie.
+pub const MAX_SERVICE_KEY: usize = 4096;
+
 /// Most pieces of a template.
 const MAX_PARTS: usize = 32;
 
@@ -17,7 +20,7 @@ const MAX_PARTS: usize = 32;
 pub enum KeyError {
     /// It has no byte.
     Empty,
-    /// It has more than [`MAX_KEY`].
+    /// It has more than [`MAX_KEY`], or [`MAX_SERVICE_KEY`].
     TooLong,
     /// A space or a control byte.
     Byte,
@@ -31,7 +34,7 @@ impl KeyError {
     pub const fn as_str(self) -> &'static str {
         match self {
             KeyError::Empty => "an empty key",
-            KeyError::TooLong => "a key of more than 250 bytes",
+            KeyError::TooLong => "a key that is too long",
             KeyError::Byte => "a key with a space or a control byte",
         }
     }
@@ -64,21 +67,22 @@ fn is_fit(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f
 }
 
-/// A key that passed [`check`]. It lies where it is declared: making one allocates nothing.
+/// A key that passed [`check`], but for its length, which is `MOST` at most. It lies where it is declared: making one
+/// allocates nothing.
 #[derive(Clone)]
-pub struct Key {
-    bytes: [u8; MAX_KEY],
+pub struct Key<const MOST: usize = MAX_KEY> {
+    bytes: [u8; MOST],
     len: usize,
 }
 
-impl Key {
+impl<const MOST: usize> Key<MOST> {
     /// The key itself.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
     fn empty() -> Self {
-        Self { bytes: [0; MAX_KEY], len: 0 }
+        Self { bytes: [0; MOST], len: 0 }
     }
 
     /// The same of bytes that stand as they are meant, which nearly all do.
@@ -104,19 +108,19 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl<const MOST: usize> fmt::Debug for Key<MOST> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.as_bytes().escape_ascii())
     }
 }
 
-impl PartialEq for Key {
+impl<const MOST: usize> PartialEq for Key<MOST> {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-impl Eq for Key {}
+impl<const MOST: usize> Eq for Key<MOST> {}
 
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -303,11 +307,11 @@ impl Template {
     }
 
     /// The key for a tag and a visitor; `value` tells the value of the variable of this number.
-    pub fn fill<'v>(
+    pub fn fill<'v, const MOST: usize>(
         &self,
         tag_key: &[u8],
         mut value: impl FnMut(usize) -> Option<&'v [u8]>,
-    ) -> Result<Key, Unfilled> {
+    ) -> Result<Key<MOST>, Unfilled> {
         let mut key = Key::empty();
         for part in &self.parts {
             let pushed = match part {
@@ -326,7 +330,7 @@ impl Template {
 
     /// The key that a purge's path names, decoded and without its leading `/`: it stands for the variable if there is just
     /// one, else for `*`, and can't be empty, as neither can. A key that is always the same is named by every path.
-    pub fn substitute(&self, path: &[u8]) -> Result<Key, Unnamed> {
+    pub fn substitute<const MOST: usize>(&self, path: &[u8]) -> Result<Key<MOST>, Unnamed> {
         match self.variables.len() + usize::from(self.has_tag_key()) {
             0 => {}
             1 if path.is_empty() => return Err(Unnamed::Bad(KeyError::Empty)),

@@ -40,6 +40,8 @@ pub struct Parts<'a> {
     pub includes: bool,
     /// Whether it asks sources for values.
     pub sources: bool,
+    /// Whether a value is another one each time, or the page changes something.
+    pub volatile: bool,
     /// How many tags were compiled.
     pub tags: u32,
 }
@@ -85,6 +87,7 @@ impl Compiler {
             personal: self.personal(),
             includes: self.includes() > 0,
             sources: self.program.slots.asks_sources(),
+            volatile: self.program.changes || self.program.slots.volatile(),
             tags: self.program.tags,
         })
     }

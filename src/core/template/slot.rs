@@ -141,7 +141,35 @@ pub struct Slot<'a> {
     pub uses: u32,
 }
 
+/// Variables of nginx that say something else each time.
+const VOLATILE: [&[u8]; 15] = [
+    b"body_bytes_sent",
+    b"bytes_sent",
+    b"connection",
+    b"connection_requests",
+    b"connection_time",
+    b"connections_active",
+    b"date_gmt",
+    b"date_local",
+    b"msec",
+    b"request_id",
+    b"request_time",
+    b"time_iso8601",
+    b"time_local",
+    b"twice_age",
+    b"twice_ttl",
+];
+
 impl<'a> Slot<'a> {
+    /// Whether its value is another one each time, so that nobody needs to be told that it has changed.
+    pub fn is_volatile(&self) -> bool {
+        match self.target {
+            Target::Page => self.key == b"age",
+            Target::Var => VOLATILE.contains(&self.key),
+            _ => false,
+        }
+    }
+
     /// The source that has the value, and the key as the tag has it.
     pub fn source(&self) -> Option<(&'a [u8], &'a [u8])> {
         if self.target == Target::Source { split_source_key(self.key) } else { None }
@@ -260,6 +288,10 @@ impl SlotTable {
 
     pub(super) fn asks_sources(&self) -> bool {
         self.slots.iter().any(|slot| slot.target == Target::Source)
+    }
+
+    pub(super) fn volatile(&self) -> bool {
+        self.iter().any(|slot| slot.is_volatile())
     }
 
     pub(super) fn personal(&self) -> bool {

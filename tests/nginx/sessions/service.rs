@@ -238,3 +238,21 @@ fn its_answers_are_no_pages() {
     }
     assert_eq!(origin.count("/session"), 2);
 }
+
+#[test]
+fn a_session_that_is_all_in_its_cookie() {
+    let origin = Origin::start();
+    knows_all(&origin);
+    let nginx = site(&origin, "").start();
+    stored(&nginx);
+    // Such as a signed token; the two differ in their last byte.
+    for end in ["x", "y"] {
+        let token = format!("{}{end}", "t".repeat(3000));
+        assert_eq!(page(&nginx, &token).text(), shown(&token));
+        all_got(&mut visits(&nginx, &token), &shown(&token));
+    }
+    assert_eq!(origin.count("/session"), 2);
+    // Beyond that nobody is asked.
+    assert_eq!(page(&nginx, &"t".repeat(4097)).text(), NOBODY);
+    assert_eq!(origin.count("/session"), 2);
+}

@@ -101,6 +101,10 @@ fn windows_are_read_from_both_headers() {
     }
 }
 
+fn fields(names: &[&str]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
 #[test]
 fn cache_control_lines() {
     let nothing = CacheControl::default;
@@ -112,14 +116,39 @@ fn cache_control_lines() {
         ("no-cache", CacheControl { no_cache: true, ..nothing() }, "5.2.2.4"),
         (
             "no-cache=\"set-cookie\"",
-            CacheControl { no_cache: true, ..nothing() },
-            "5.2.2.4: taken as the whole",
+            CacheControl { fields: fields(&["set-cookie"]), ..nothing() },
+            "5.2.2.4: without the field",
         ),
         ("private", CacheControl { private: true, ..nothing() }, "5.2.2.7"),
-        ("private=\"x, public\"", CacheControl { private: true, ..nothing() }, "5.2.2.7: the list is quoted"),
+        (
+            "private=\"x, Public\"",
+            CacheControl { fields: fields(&["x", "public"]), ..nothing() },
+            "5.2.2.7: the list is quoted",
+        ),
+        ("private=X", CacheControl { fields: fields(&["x"]), ..nothing() }, "5.2.2.7: a token"),
+        (
+            "private=x, no-cache=\"x, y\"",
+            CacheControl { fields: fields(&["x", "y"]), ..nothing() },
+            "5.2.2.7, 5.2.2.4",
+        ),
+        ("private, private=a", CacheControl { private: true, fields: fields(&["a"]), ..nothing() }, "4.2.1"),
+        ("private=\"\"", CacheControl { private: true, ..nothing() }, "no field: all of it"),
+        ("no-cache=", CacheControl { no_cache: true, ..nothing() }, "no field: all of it"),
+        ("no-cache=\"a b\"", CacheControl { no_cache: true, ..nothing() }, "no name of a field: all of it"),
+        ("private=\"Content-Type\"", CacheControl { private: true, ..nothing() }, "nothing without it"),
         ("public", CacheControl { public: true, ..nothing() }, "5.2.2.9"),
         ("must-revalidate", CacheControl { must_revalidate: true, ..nothing() }, "5.2.2.2"),
-        ("proxy-revalidate", CacheControl { must_revalidate: true, ..nothing() }, "5.2.2.8"),
+        ("proxy-revalidate", CacheControl { proxy_revalidate: true, ..nothing() }, "5.2.2.8"),
+        ("must-understand", CacheControl { must_understand: true, ..nothing() }, "5.2.2.3"),
+        ("no-transform", CacheControl { no_transform: true, ..nothing() }, "5.2.2.6"),
+        ("x=\"a", CacheControl { broken: true, ..nothing() }, "never closed"),
+        ("x=a\"", CacheControl { broken: true, ..nothing() }, "out of place"),
+        ("a\"b, public", CacheControl { broken: true, public: true, ..nothing() }, "out of place"),
+        (
+            "x=\"a\"b, public",
+            CacheControl { public: true, ..nothing() },
+            "unknown ones may look as they like",
+        ),
         (
             "PUBLIC , Max-Age=\"7\"",
             CacheControl { public: true, max_age: Some(7), ..nothing() },
@@ -130,7 +159,11 @@ fn cache_control_lines() {
             CacheControl { max_age: Some(1), ..nothing() },
             "4.2.1: the most restrictive one",
         ),
-        ("immutable, extension=\"a;b\"", nothing(), "5.2.3: unknown ones are ignored"),
+        (
+            "immutable, extension=\"a;b\"",
+            CacheControl { immutable: true, ..nothing() },
+            "5.2.3: unknown ones are ignored",
+        ),
     ];
     for (line, expected, section) in table {
         let mut cache_control = nothing();

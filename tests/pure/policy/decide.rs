@@ -4,37 +4,12 @@ use proptest::prelude::*;
 use twice_core::outcome::{Reason, ReasonKind};
 use twice_core::policy::*;
 
+use super::{Lines, rules, verdict};
+
 use Reason::{
     Authorization, CacheControl as ByCacheControl, ContentEncoding, NoLifetime, NoStore, SetCookie,
     Status as ByStatus, Varies, ZeroLifetime,
 };
-
-/// Sun, 06 Nov 1994 08:49:37 GMT.
-const NOW: i64 = 784_111_777;
-
-type Lines<'a> = &'a [(&'a str, &'a str)];
-
-fn rules(valid: &Valid) -> Rules<'_> {
-    Rules {
-        valid,
-        tags: Tags::Marked,
-        type_has_tags: true,
-        authorization: false,
-        no_store: false,
-        stale_factor: Factor::DEFAULT,
-        use_stale: UseStale::default_words(),
-        now: NOW,
-    }
-}
-
-fn verdict(status: u16, lines: Lines<'_>, rules: &Rules<'_>) -> Verdict {
-    let names = HeaderNames::default();
-    let mut facts = Facts::new(&names);
-    for (name, value) in lines {
-        facts.line(name.as_bytes(), value.as_bytes());
-    }
-    decide(status, &facts, rules)
-}
 
 fn valid(rows: &[(&str, u64)]) -> Valid {
     let mut valid = Valid::default();
@@ -136,9 +111,31 @@ fn by_ordinary_headers() {
         (200, &[cc("no-store, max-age=60")], Err(ByCacheControl), "5.2.2.5"),
         (200, &[cc("no-cache, max-age=60")], Err(ByCacheControl), "5.2.2.4"),
         (200, &[cc("private, max-age=60")], Err(ByCacheControl), "5.2.2.7"),
-        (200, &[cc("private=\"x\", max-age=60")], Err(ByCacheControl), "5.2.2.7"),
+        (200, &[cc("private=\"x\", max-age=60")], Ok(60), "5.2.2.7: without the field"),
         (200, &[cc("max-age=60"), cc("no-store")], Err(ByCacheControl), "RFC 9110 5.3: lines are one list"),
-        (200, &[cc("max-age=abc"), expires("Sun, 06 Nov 1994 08:50:37 GMT")], Ok(60), "4.2.1"),
+        (
+            200,
+            &[cc("max-age=abc"), expires("Sun, 06 Nov 1994 08:50:37 GMT")],
+            Err(ZeroLifetime),
+            "4.2.1: invalid freshness information is stale",
+        ),
+        (200, &[cc("max-age=60, max-age=x")], Err(ZeroLifetime), "4.2.1"),
+        (200, &[cc("max-age")], Err(ZeroLifetime), "4.2.1"),
+        (200, &[cc("max-age=-1")], Err(ZeroLifetime), "4.2.1"),
+        (200, &[cc("max-age=60, max-age=30")], Ok(30), "4.2.1: the most restrictive"),
+        (200, &[cc("max-age=60"), cc("max-age=30")], Ok(30), "4.2.1"),
+        (200, &[cc("max-age=60, s-maxage=x")], Err(ZeroLifetime), "4.2.1"),
+        (200, &[cc("max-age=60, x=\"never closed")], Err(ByCacheControl), "in doubt it is not stored"),
+        (200, &[cc("max-age=60, x=a\"b")], Err(ByCacheControl), "in doubt it is not stored"),
+        (200, &[cc("x=\"a\\\", no-store\", max-age=60")], Ok(60), "RFC 9110 5.6.4: an escaped quote"),
+        (200, &[cc("x=\"\\\\\", no-store, max-age=60")], Err(ByCacheControl), "an escaped backslash"),
+        (200, &[cc("Max-Age=\"60\",,;foo=bar")], Ok(60), "5.2: quoted, unknown ones, empty ones"),
+        (200, &[cc("immutable")], Err(NoLifetime), "RFC 8246"),
+        (200, &[cc("max-age=60, immutable")], Ok(60), "RFC 8246"),
+        (200, &[cc("max-age=60"), ("Pragma", "no-cache")], Ok(60), "5.4: no meaning in a response"),
+        (200, &[cc("must-understand, no-store, max-age=60")], Ok(60), "5.2.2.3"),
+        (200, &[cc("must-understand, no-store, private, max-age=60")], Err(ByCacheControl), "5.2.2.7"),
+        (299, &[cc("must-understand, max-age=60")], Err(ByCacheControl), "5.2.2.3: not understood"),
         (200, &[expires("Sun, 06 Nov 1994 08:50:37 GMT")], Ok(60), "5.3"),
         (200, &[expires("Sunday, 06-Nov-94 08:50:37 GMT")], Ok(60), "RFC 9110 5.6.7: obsolete form"),
         (200, &[expires("Sun Nov  6 08:50:37 1994")], Ok(60), "RFC 9110 5.6.7: obsolete form"),
@@ -162,6 +159,9 @@ fn by_ordinary_headers() {
         (200, &[cc("max-age=60"), ("Vary", "*, Accept-Encoding")], Err(Varies), "4.1: in any list form"),
         (200, &[cc("max-age=60"), ("Vary", "Accept-Encoding ,*")], Err(Varies), "4.1"),
         (200, &[cc("max-age=60"), ("Vary", "Accept-Encoding"), ("Vary", "Cookie")], Ok(60), "4.1"),
+        (200, &[cc("max-age=60"), ("Vary", "*, foo")], Err(Varies), "4.1"),
+        (200, &[cc("max-age=60"), ("Vary", "foo"), ("Vary", "*")], Err(Varies), "4.1"),
+        (200, &[cc("max-age=60"), ("Vary", "foo, *,")], Err(Varies), "4.1"),
         (200, &[cc("max-age=60"), ("Vary", "Accept-Encodings")], Ok(60), "4.1"),
         (200, &[cc("max-age=60"), ("Vary", "Accept Encoding")], Err(Varies), "no name of a header"),
         (203, &[cc("max-age=60")], Ok(60), "RFC 9110 15.3.4"),
@@ -192,6 +192,7 @@ fn by_a_password() {
         ("max-age=60, immutable", Err(Authorization), "3.5"),
         ("max-age=60, public", Ok(60), "3.5, 5.2.2.9"),
         ("max-age=60, must-revalidate", Ok(60), "3.5, 5.2.2.2"),
+        ("max-age=60, proxy-revalidate", Err(Authorization), "3.5 does not name it"),
         ("s-maxage=60", Ok(60), "3.5, 5.2.2.10"),
         ("public, private, max-age=60", Err(ByCacheControl), "5.2.2.7"),
     ];
@@ -264,6 +265,8 @@ fn which_responses_have_tags() {
     let plain: Lines<'_> = &[("Cache-Control", "max-age=60")];
     let no_tags: Lines<'_> = &[("X-Twice-Control", "max-age=60, no-tags")];
     let encoded: Lines<'_> = &[("X-Twice-Control", "max-age=60"), ("Content-Encoding", "gzip")];
+    let untouched: Lines<'_> = &[("Cache-Control", "max-age=60, no-transform")];
+    let marked_untouched: Lines<'_> = &[("Cache-Control", "no-transform"), ("X-Twice-Control", "")];
     // twice_tags, whether the type is of twice_types, status, lines.
     let table = [
         (Tags::Off, true, 200, marked, false),
@@ -283,6 +286,8 @@ fn which_responses_have_tags() {
         (Tags::All, true, 206, plain, false),
         (Tags::All, true, 200, no_tags, false),
         (Tags::All, true, 200, encoded, false),
+        (Tags::All, true, 200, untouched, false),
+        (Tags::All, true, 200, marked_untouched, true),
     ];
     let none = Valid::default();
     for (tags, type_has_tags, status, lines, expected) in table {

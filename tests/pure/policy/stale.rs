@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use twice_core::outcome::Reason;
 use twice_core::policy::*;
 
-const NOW: i64 = 784_111_777;
+use super::rules;
+
 const DAY: u64 = 86_400_000;
 
 fn times(stale_s: u32, error_s: u32) -> Times {
@@ -133,6 +134,13 @@ fn what_an_answer_says_of_its_windows() {
         (&[cc("max-age=60, proxy-revalidate, stale-while-revalidate=7, stale-if-error=8")], two, all, 0, 0),
         (&[cc("s-maxage=60")], two, all, 0, 0),
         (&[cc("s-maxage=60, stale-while-revalidate=7, stale-if-error=8")], two, all, 7, 8),
+        // Of a lifetime that nginx's own header states, `Cache-Control` says when it must not be stale.
+        (&[("X-Accel-Expires", "60")], three, all, 0, FOR_EVER),
+        (&[("X-Accel-Expires", "60")], two, all, 60, FOR_EVER),
+        (&[("X-Accel-Expires", "60"), cc("must-revalidate")], two, all, 0, 0),
+        (&[("Surrogate-Control", "max-age=60+7")], three, all, 7, 7),
+        (&[("Surrogate-Control", "max-age=60")], three, all, 0, FOR_EVER),
+        (&[("Surrogate-Control", "max-age=60+7"), cc("proxy-revalidate")], three, all, 0, 0),
         // The location's own lifetime: 40 s.
         (&[], three, all, 80, FOR_EVER),
         (&[cc("stale-while-revalidate=7")], three, all, 7, FOR_EVER),
@@ -148,16 +156,8 @@ fn what_an_answer_says_of_its_windows() {
         for (name, value) in *lines {
             facts.line(name.as_bytes(), value.as_bytes());
         }
-        let rules = Rules {
-            valid: &valid,
-            tags: Tags::Off,
-            type_has_tags: false,
-            authorization: false,
-            no_store: false,
-            stale_factor: *stale_factor,
-            use_stale: *use_stale,
-            now: NOW,
-        };
+        let rules =
+            Rules { tags: Tags::Off, stale_factor: *stale_factor, use_stale: *use_stale, ..rules(&valid) };
         let windows = decide(200, &facts, &rules).windows;
         assert_eq!(windows, Windows { stale_s: *stale_s, error_s: *error_s }, "{lines:?} {stale_factor:?}");
     }

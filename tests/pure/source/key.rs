@@ -113,7 +113,9 @@ fn fill(text: &str, tag_key: &str, values: &[(&str, &str)]) -> Result<String, Un
         let found = values.iter().find(|(name, _)| *name == names[number]);
         found.map(|(_, value)| value.as_bytes())
     };
-    template.fill(tag_key.as_bytes(), value).map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned())
+    template
+        .fill::<MAX_KEY>(tag_key.as_bytes(), value)
+        .map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned())
 }
 
 #[test]
@@ -172,9 +174,22 @@ fn what_a_purge_s_path_stands_for() {
         ("s_$cookie_p*", "", Err(Unnamed::Several)),
     ];
     for (text, path, expected) in rows {
-        let named = Template::parse(text.as_bytes()).unwrap().substitute(path.as_bytes());
+        let named = Template::parse(text.as_bytes()).unwrap().substitute::<MAX_KEY>(path.as_bytes());
         let named = named.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
         assert_eq!(named.as_deref(), expected.as_deref(), "{text} {path}");
+    }
+}
+
+#[test]
+fn a_session_may_be_all_in_its_cookie() {
+    let template = Template::parse(b"$cookie_token").unwrap();
+    for (len, is_key) in [(MAX_KEY + 1, true), (MAX_SERVICE_KEY, true), (MAX_SERVICE_KEY + 1, false)] {
+        let token = vec![b't'; len];
+        let filled = template.fill::<MAX_SERVICE_KEY>(b"k", |_| Some(&token));
+        assert_eq!(filled.is_ok_and(|key| key.as_bytes() == token), is_key, "{len}");
+        let named = template.substitute::<MAX_SERVICE_KEY>(&token);
+        assert_eq!(named.is_ok_and(|key| key.as_bytes() == token), is_key, "{len}");
+        assert_eq!(template.fill::<MAX_KEY>(b"k", |_| Some(&token)), Err(Unfilled::Bad(KeyError::TooLong)));
     }
 }
 
@@ -184,7 +199,7 @@ proptest! {
     #[test]
     fn a_visitor_reaches_nothing_outside_the_prefix(value in any::<Vec<u8>>()) {
         let template = Template::parse(b"s_$cookie_p").unwrap();
-        match template.fill(b"k", |_| Some(&value)) {
+        match template.fill::<MAX_KEY>(b"k", |_| Some(&value)) {
             Ok(key) => {
                 prop_assert!(key.as_bytes().starts_with(b"s_"));
                 prop_assert_eq!(check(key.as_bytes()), Ok(()));
@@ -202,10 +217,10 @@ proptest! {
     #[test]
     fn what_a_template_makes_is_a_key(text in "[a-z$*{}_%]{0,12}", tag_key in any::<Vec<u8>>(), value in any::<Vec<u8>>()) {
         if let Ok(template) = Template::parse(text.as_bytes()) {
-            if let Ok(key) = template.fill(&tag_key, |_| Some(&value)) {
+            if let Ok(key) = template.fill::<MAX_KEY>(&tag_key, |_| Some(&value)) {
                 prop_assert_eq!(check(key.as_bytes()), Ok(()));
             }
-            if let Ok(key) = template.substitute(&value) {
+            if let Ok(key) = template.substitute::<MAX_KEY>(&value) {
                 prop_assert_eq!(check(key.as_bytes()), Ok(()));
             }
         }

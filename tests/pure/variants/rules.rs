@@ -88,7 +88,7 @@ fn rules_are_no_page_and_a_page_is_no_rules() {
         &twice_core::page::Head::default(),
         [].into_iter(),
         &twice_core::page::Program::default(),
-        0,
+        &twice_core::page::Behind::default(),
     )
     .unwrap();
     assert_eq!(head_len(&page[..PREFIX]), None);

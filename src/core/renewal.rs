@@ -1,0 +1,215 @@
+//! A stored page's header as its origin gave it, and what a 304 or a HEAD says of the page later.
+//!
+//! A hit sends ready-made lines: without those that are for Twice alone, with others in the place of some. What the origin
+//! said in full stands in the page's cold part, as far as it is not what is sent:
+//!
+//! ```text
+//!   recipe, 8 bytes | length of the body that came | for each name that differs: name, count of lines, lines
+//! ```
+//!
+//! Invariants
+//! - [`Origin::read`] gives what [`cold`] was told, line by line: names in any order, the lines of one name in theirs.
+//! - A page is renewed by an answer about this very page only: where the answer names what it speaks of, by [`Origin::is_meant`].
+//! - What speaks of the bytes that are stored is never taken from an answer that has no bytes (RFC 9111 3.2).
+
+use crate::conditional::{http_date, is_alike, is_tag};
+use crate::page::{Fixed, View};
+use crate::varint::{self, Cursor};
+
+/// A header line, name and value.
+pub type Line = (Vec<u8>, Vec<u8>);
+
+/// Response header of a stored page, as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Response status.
+    pub status: u16,
+    /// Media type.
+    pub content_type: Vec<u8>,
+    /// Its charset.
+    pub charset: Vec<u8>,
+    /// What the page was made by: another recipe makes another page of the same body.
+    pub recipe: u64,
+    /// Bytes of the body that came.
+    pub body_len: u64,
+    /// The other lines that are stored, or that decided about it.
+    pub lines: Vec<Line>,
+}
+
+/// The lines that ask an origin whether its page is still the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// `If-None-Match`.
+    pub etag: Option<&'a [u8]>,
+    /// `If-Modified-Since`.
+    pub modified: Option<&'a [u8]>,
+}
+
+/// What the answer to a HEAD says of a page (RFC 9111 4.3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OfHead {
+    /// It is the same: its header is renewed.
+    Renews,
+    /// It is another one: what is stored is stale.
+    Differs,
+    /// Nothing.
+    Nothing,
+}
+
+/// The cold part of a page: what its origin said, where `sent` are the lines that hits send.
+pub fn cold(origin: &Origin, sent: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let mut out = origin.recipe.to_le_bytes().to_vec();
+    varint::put(&mut out, origin.body_len);
+    let names = origin.lines.iter().map(|line| line.0.as_slice()).chain(sent.iter().map(|line| line.0));
+    let mut done: Vec<&[u8]> = Vec::new();
+    for name in names {
+        if done.iter().any(|other| name.eq_ignore_ascii_case(other)) {
+            continue;
+        }
+        done.push(name);
+        let came = || {
+            origin
+                .lines
+                .iter()
+                .filter(|line| name.eq_ignore_ascii_case(&line.0))
+                .map(|line| line.1.as_slice())
+        };
+        let leaves = sent.iter().filter(|line| name.eq_ignore_ascii_case(line.0)).map(|line| line.1);
+        if came().eq(leaves) {
+            continue;
+        }
+        varint::put_bytes(&mut out, name);
+        varint::put(&mut out, came().count() as u64);
+        for value in came() {
+            varint::put_bytes(&mut out, value);
+        }
+    }
+    out
+}
+
+/// How a line that clients are never to see, though it is none that is for Twice alone, is called in [`Origin::lines`]: no
+/// header has such a name.
+pub fn hidden(name: &[u8]) -> Vec<u8> {
+    [b":", name].concat()
+}
+
+/// The name of a line that is called so.
+pub fn of_hidden(name: &[u8]) -> Option<&[u8]> {
+    name.strip_prefix(b":")
+}
+
+impl Origin {
+    /// Reads it back. `head` has [`Fixed::head_len`] bytes.
+    pub fn read(fixed: &Fixed, head: &[u8], cold: &[u8]) -> Option<Self> {
+        let view = View::parse(fixed, head)?;
+        let (recipe, rest) = cold.split_first_chunk()?;
+        let mut cursor = Cursor::new(rest);
+        let body_len = cursor.number()?;
+        let mut names: Vec<&[u8]> = Vec::new();
+        let mut lines = Vec::new();
+        while !cursor.is_empty() {
+            let name = cursor.bytes()?;
+            for _ in 0..cursor.number()? {
+                lines.push((name.to_vec(), cursor.bytes()?.to_vec()));
+            }
+            names.push(name);
+        }
+        let same =
+            view.lines().filter(|(name, _)| !names.iter().any(|other| name.eq_ignore_ascii_case(other)));
+        lines.extend(same.map(|(name, value)| (name.to_vec(), value.to_vec())));
+        Some(Self {
+            status: view.head.status,
+            content_type: view.head.content_type.to_vec(),
+            charset: view.head.charset.to_vec(),
+            recipe: u64::from_le_bytes(*recipe),
+            body_len,
+            lines,
+        })
+    }
+
+    /// The first line of this name (given in lower case).
+    pub fn line(&self, lower: &[u8]) -> Option<&[u8]> {
+        first(&self.lines, lower)
+    }
+
+    /// What its origin can be asked by; nothing where it gave no validator, or an answer would not be about a page (RFC
+    /// 9110 13.2.1).
+    pub fn question(&self) -> Question<'_> {
+        if !matches!(self.status, 200 | 203) {
+            return Question::default();
+        }
+        Question {
+            etag: self.line(b"etag").filter(|etag| is_tag(etag)),
+            modified: self.line(b"last-modified").filter(|date| http_date(date).is_some()),
+        }
+    }
+
+    /// Whether a 304 with these lines is about this page (RFC 9111 4.3.4): its `ETag`, and where it has none its
+    /// `Last-Modified`, is that of the page.
+    pub fn is_meant(&self, lines: &[Line]) -> bool {
+        if let Some(etag) = first(lines, b"etag") {
+            return self.line(b"etag").is_some_and(|own| is_alike(own, etag));
+        }
+        // A page that was asked for by its tag may have been touched and be the same.
+        if self.question().etag.is_some() {
+            return true;
+        }
+        match first(lines, b"last-modified") {
+            Some(date) => self.line(b"last-modified").is_some_and(|own| is_same_date(own, date)),
+            None => true,
+        }
+    }
+
+    /// What a 200 to a HEAD says of it. `length`: its `Content-Length`.
+    pub fn of_head(&self, status: u16, lines: &[Line], length: Option<u64>) -> OfHead {
+        // What is stored is not encoded: this is about another representation.
+        let encoded =
+            first(lines, b"content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        if status != 200 || self.status != 200 || encoded {
+            return OfHead::Nothing;
+        }
+        let same_tag = first(lines, b"etag")
+            .is_none_or(|etag| self.line(b"etag").is_some_and(|own| is_alike(own, etag)));
+        let same_date = first(lines, b"last-modified")
+            .is_none_or(|date| self.line(b"last-modified").is_some_and(|own| is_same_date(own, date)));
+        let same_length = length.is_none_or(|length| length == self.body_len);
+        if !(same_tag && same_date && same_length) {
+            return OfHead::Differs;
+        }
+        // Without any validator a page of the same length is not the same page.
+        let named = first(lines, b"etag").is_some() || first(lines, b"last-modified").is_some();
+        if named { OfHead::Renews } else { OfHead::Nothing }
+    }
+
+    /// Takes the lines of an answer in, in the place of those of the same name.
+    pub fn renew(&mut self, lines: &[Line]) {
+        let new = || lines.iter().filter(|line| !is_of_the_bytes(&line.0));
+        self.lines.retain(|old| !new().any(|line| old.0.eq_ignore_ascii_case(&line.0)));
+        self.lines.extend(new().cloned());
+    }
+}
+
+/// The first of these lines with this name (in lower case).
+fn first<'a>(lines: &'a [Line], lower: &[u8]) -> Option<&'a [u8]> {
+    lines.iter().find(|line| line.0.eq_ignore_ascii_case(lower)).map(|line| line.1.as_slice())
+}
+
+fn is_same_date(one: &[u8], other: &[u8]) -> bool {
+    one == other || http_date(one).is_some_and(|date| http_date(other) == Some(date))
+}
+
+/// Lines that speak of the very bytes, or of how they are read.
+fn is_of_the_bytes(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 9] = [
+        b"content-encoding",
+        b"content-type",
+        b"content-range",
+        b"content-length",
+        b"content-md5",
+        b"content-digest",
+        b"digest",
+        b"repr-digest",
+        b"transfer-encoding",
+    ];
+    NAMES.iter().any(|other| name.eq_ignore_ascii_case(other))
+}

@@ -1,0 +1,213 @@
+//! What a stored page's origin said, kept beside what is sent; what a 304 or a HEAD makes of it.
+
+use proptest::prelude::*;
+use twice_core::page::{Behind, FIXED, Fixed, Head, Program, encode_prefix};
+use twice_core::renewal::{Line, OfHead, Origin, Question, cold};
+
+const THEN: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+const LATER: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
+
+fn lines(lines: &[(&str, &str)]) -> Vec<Line> {
+    lines.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+}
+
+fn page(all: &[(&str, &str)]) -> Origin {
+    Origin {
+        status: 200,
+        content_type: b"text/html".to_vec(),
+        body_len: 10,
+        lines: lines(all),
+        ..Origin::default()
+    }
+}
+
+/// Lines by name, the order of names forgotten.
+fn sorted(all: &[Line]) -> Vec<Line> {
+    let mut all: Vec<Line> =
+        all.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all
+}
+
+/// Stores what is sent of a page, and reads back what its origin said.
+fn kept(origin: &Origin, head: &Head<'_>, sent: &[(&[u8], &[u8])]) -> (Origin, usize) {
+    let all: Vec<_> = head.lines().chain(sent.iter().copied()).collect();
+    let cold = cold(origin, &all);
+    let head =
+        Head { status: origin.status, content_type: &origin.content_type, charset: &origin.charset, ..*head };
+    let behind = Behind { cold_len: cold.len(), ..Behind::default() };
+    let prefix = encode_prefix(&head, sent.iter().copied(), &Program::default(), &behind).unwrap();
+    let fixed = Fixed::parse(&prefix[..FIXED]).unwrap();
+    (Origin::read(&fixed, &prefix[..fixed.head_len()], &cold).unwrap(), cold.len())
+}
+
+#[test]
+fn what_is_sent_as_it_came_is_not_kept_twice() {
+    let origin = page(&[("ETag", "\"a\""), ("X-One", "1"), ("x-two", "2"), ("X-Two", "3")]);
+    let head = Head { etag: b"\"a\"", ..Head::default() };
+    let (read, len) = kept(&origin, &head, &[(b"X-Two", b"2"), (b"X-Two", b"3"), (b"X-One", b"1")]);
+    assert_eq!(sorted(&read.lines), sorted(&origin.lines));
+    assert_eq!(len, 9);
+}
+
+#[test]
+fn what_is_sent_in_another_form_is_kept() {
+    let origin = page(&[
+        ("ETag", "\"a\""),
+        ("Cache-Control", "max-age=60"),
+        ("Vary", "a"),
+        ("Vary", "b"),
+        ("X-Twice-Control", "max-age=9"),
+        ("Last-Modified", THEN),
+    ]);
+    let head = Head { cache_control: b"private, no-cache", ..Head::default() };
+    let (read, _) = kept(&origin, &head, &[(b"Vary", b"a, b, Cookie"), (b"X-Made", b"here")]);
+    assert_eq!(sorted(&read.lines), sorted(&origin.lines));
+    assert_eq!((read.status, read.body_len), (200, 10));
+}
+
+#[test]
+fn a_page_is_asked_for_by_what_its_origin_gave() {
+    let (tag, date) = (Some(&b"\"a\""[..]), Some(THEN.as_bytes()));
+    let table: &[(&[(&str, &str)], Question<'_>)] = &[
+        (&[("ETag", "\"a\""), ("Last-Modified", THEN)], Question { etag: tag, modified: date }),
+        (&[("etag", "W/\"a\"")], Question { etag: Some(b"W/\"a\""), modified: None }),
+        (&[("Last-Modified", THEN)], Question { etag: None, modified: date }),
+        // Sent back these would mean something else.
+        (&[("ETag", "*")], Question::default()),
+        (&[("ETag", "a")], Question::default()),
+        (&[("ETag", "\"a\", \"b\"")], Question::default()),
+        (&[("Last-Modified", "yesterday")], Question::default()),
+        (&[("X-Own", "1")], Question::default()),
+    ];
+    for (all, question) in table {
+        assert_eq!(page(all).question(), *question, "{all:?}");
+    }
+    for (status, asked) in [(203, true), (301, false), (404, false), (204, false)] {
+        let origin = Origin { status, ..page(&[("ETag", "\"a\"")]) };
+        assert_eq!(origin.question().etag.is_some(), asked, "{status}");
+    }
+}
+
+#[test]
+fn a_304_is_about_the_page_that_was_asked_for() {
+    let both: &[(&str, &str)] = &[("ETag", "\"a\""), ("Last-Modified", THEN)];
+    let dated: &[(&str, &str)] = &[("Last-Modified", THEN)];
+    let table: &[(&[(&str, &str)], &[(&str, &str)], bool, &str)] = &[
+        (both, &[], true, "4.3.4: it names none, and one was asked for"),
+        (both, &[("ETag", "\"a\"")], true, "4.3.4"),
+        (both, &[("ETag", "W/\"a\"")], true, "4.3.4: weakly the same"),
+        (both, &[("ETag", "\"b\"")], false, "4.3.4: another one's"),
+        (both, &[("ETag", "\"a\""), ("Last-Modified", LATER)], true, "touched, and the same"),
+        (both, &[("Last-Modified", LATER)], true, "touched, and the same"),
+        (dated, &[("Last-Modified", THEN)], true, "4.3.4"),
+        (dated, &[("Last-Modified", "Sunday, 06-Nov-94 08:49:37 GMT")], true, "5.6.7: the same date"),
+        (dated, &[("Last-Modified", LATER)], false, "4.3.4: another one's"),
+        (dated, &[("ETag", "\"a\"")], false, "4.3.4: a strong one that nothing stored has"),
+        (dated, &[], true, "4.3.4"),
+    ];
+    for (own, answer, meant, why) in table {
+        assert_eq!(page(own).is_meant(&lines(answer)), *meant, "{answer:?} about {own:?} ({why})");
+    }
+}
+
+#[test]
+fn a_head_renews_a_page_or_says_that_it_is_another() {
+    use OfHead::*;
+    let both: &[(&str, &str)] = &[("ETag", "\"a\""), ("Last-Modified", THEN)];
+    let table: &[(u16, &[(&str, &str)], Option<u64>, OfHead, &str)] = &[
+        (200, both, Some(10), Renews, "4.3.5"),
+        (200, both, None, Renews, "4.3.5: no length, none to compare"),
+        (200, both, Some(11), Differs, "4.3.5: another length"),
+        (200, &[("ETag", "\"a\"")], Some(10), Renews, "4.3.5: those that it has"),
+        (200, &[("ETag", "W/\"a\"")], Some(10), Renews, "8.8.3.2"),
+        (200, &[("Last-Modified", THEN)], Some(10), Renews, "4.3.5"),
+        (200, &[("ETag", "\"b\"")], Some(10), Differs, "4.3.5"),
+        (200, &[("ETag", "\"a\""), ("Last-Modified", LATER)], Some(10), Differs, "4.3.5: any"),
+        (200, &[("Last-Modified", LATER)], None, Differs, "4.3.5"),
+        (200, &[], Some(10), Nothing, "the same length is not the same page"),
+        (200, &[], Some(11), Differs, "4.3.5: another length"),
+        (200, &[], None, Nothing, "nothing to compare"),
+        (200, &[("ETag", "\"a\""), ("Content-Encoding", "gzip")], None, Nothing, "another representation"),
+        (200, &[("ETag", "\"a\""), ("Content-Encoding", "identity")], None, Renews, "none"),
+        (304, both, Some(10), Nothing, "only a 200"),
+        (404, both, Some(10), Nothing, "only a 200"),
+        (500, &[], Some(11), Nothing, "only a 200"),
+    ];
+    for (status, answer, length, says, why) in table {
+        let of_page = page(both).of_head(*status, &lines(answer), *length);
+        assert_eq!(of_page, *says, "{status} {answer:?} {length:?} ({why})");
+    }
+    let untagged = page(&[]);
+    assert_eq!(untagged.of_head(200, &lines(&[("ETag", "\"a\"")]), Some(10)), Differs);
+}
+
+#[test]
+fn lines_of_a_304_take_the_place_of_those_of_their_name() {
+    let mut origin = page(&[
+        ("ETag", "\"a\""),
+        ("Cache-Control", "max-age=1"),
+        ("Vary", "a"),
+        ("vary", "b"),
+        ("X-Own", "old"),
+        ("X-Stays", "1"),
+        ("Content-Language", "en"),
+        ("Digest", "old"),
+    ]);
+    origin.renew(&lines(&[
+        ("cache-control", "max-age=2"),
+        ("Vary", "c"),
+        ("X-Own", "new"),
+        ("X-Own", "newer"),
+        ("X-New", "1"),
+        ("Content-Type", "text/plain"),
+        ("Content-Encoding", "gzip"),
+        ("Content-Length", "0"),
+        ("Content-Range", "bytes 0-1/2"),
+        ("Digest", "new"),
+        ("Repr-Digest", "new"),
+    ]));
+    let expected = lines(&[
+        ("ETag", "\"a\""),
+        ("Cache-Control", "max-age=2"),
+        ("Vary", "c"),
+        ("X-Own", "new"),
+        ("X-Own", "newer"),
+        ("X-Stays", "1"),
+        ("X-New", "1"),
+        ("Content-Language", "en"),
+        ("Digest", "old"),
+    ]);
+    assert_eq!(sorted(&origin.lines), sorted(&expected));
+    assert_eq!(origin.content_type, b"text/html");
+}
+
+fn line() -> impl Strategy<Value = (String, String)> {
+    ("[a-cA-C]|Vary|etag", "[a-c]{0,2}")
+}
+
+proptest! {
+    #[test]
+    fn what_the_origin_said_is_read_back(
+        came in prop::collection::vec(line(), 0..8),
+        leaves in prop::collection::vec(line(), 0..8),
+        recipe in any::<u64>(),
+        body_len in any::<u64>(),
+    ) {
+        let came: Vec<(&str, &str)> = came.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let sent: Vec<(&[u8], &[u8])> = leaves.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        let origin = Origin { recipe, body_len, ..page(&came) };
+        let (read, _) = kept(&origin, &Head::default(), &sent);
+        prop_assert_eq!(sorted(&read.lines), sorted(&origin.lines));
+        prop_assert_eq!((read.recipe, read.body_len), (recipe, body_len));
+    }
+
+    #[test]
+    fn garbage_is_harmless(cold in prop::collection::vec(any::<u8>(), 0..80)) {
+        let prefix = encode_prefix(&Head::default(), std::iter::empty(), &Program::default(), &Behind::default()).unwrap();
+        let fixed = Fixed::parse(&prefix).unwrap();
+        if let Some(origin) = Origin::read(&fixed, &prefix, &cold) {
+            let _ = origin.question();
+        }
+    }
+}
