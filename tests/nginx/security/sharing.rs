@@ -280,6 +280,29 @@ fn head_lies() {
     assert_eq!(origin.count("/u"), 2);
 }
 
+/// Whatever a client has asked for, the origin was not: its 304 speaks of nobody's page. More of it is told in
+/// `validation/lies.rs`.
+#[test]
+fn upstream_304_unasked() {
+    let origin = Origin::start();
+    let nginx = cached_with(&origin, "twice_valid any 1h;").start();
+    proves_hits(&nginx, &origin);
+    nginx.expect_log("status 304 has come though no condition was sent");
+    let same = Answer::new(304, "").header("ETag", "\"x\"");
+    for (path, answer) in [
+        ("/control", same.clone().header("X-Twice-Control", "max-age=60")),
+        ("/cache-control", same.clone().header("Cache-Control", "public, max-age=60")),
+        ("/none", same.clone()),
+    ] {
+        origin.on(path, answer);
+        let asked = nginx.get(path).header("If-None-Match", "\"x\"");
+        assert_eq!(not_shared(&origin, path, &asked, &nginx.get(path)).status, 502);
+        origin.on(path, Answer::page("whole"));
+        nginx.get(path).send().assert(200, "MISS", "whole");
+        nginx.get(path).send().assert(200, "HIT", "whole");
+    }
+}
+
 #[test]
 fn range_then_full() {
     let origin = Origin::start();
