@@ -93,7 +93,7 @@ use_current_nginx() {
     is_nginx_source "$source" || die "cargo did not fetch the crate nginx-src"
     version="$(nginx_source_version "$source")"
     prepare_nginx "$version-current$suffix" "$source" "$source" "--prefix=$target/nginx/$version-current" \
-        "${current_nginx_flags[@]}" "$@"
+        "${current_nginx_flags[@]}" --with-http_image_filter_module "$@"
 }
 
 # Builds the binary of the chosen nginx, once; sets `binary`.

@@ -6,6 +6,7 @@
 //! hit runs. A page is stored when its last byte has come and not before: an answer that is cut short
 //! never reaches its last buffer.
 
+mod audit;
 mod body;
 mod chain;
 mod headers;
@@ -13,6 +14,7 @@ mod outgoing;
 mod place;
 mod record;
 mod save;
+mod tags;
 
 use std::ffi::c_void;
 
@@ -24,8 +26,8 @@ use ngx::ngx_log_error;
 use twice_core::marks;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::PAGE_FORMAT;
-use twice_core::policy::{Facts, Fate, Honor, Lifetime, Note, Rules, decide};
-use twice_core::renewal::Line;
+use twice_core::policy::{Facts, Fate, Honor, Inert, Lifetime, Note, Rules, decide};
+use twice_core::renewal::{self, Line, is_of_this_answer};
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
@@ -35,11 +37,13 @@ use crate::stand_in::Exchange;
 use crate::sys::{self, DECLINED, ERROR, Request};
 use crate::{flight, include, leaving, outward, purge, refresh, revalidate, shm, stand_in, variant};
 
+pub use audit::visitor_by_rules;
 pub use headers::{Laid, Lines, Snapshot, keep_private};
 pub use record::Capture;
 pub use save::save;
 
 use record::Recording;
+use tags::Tags;
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
 static mut NEXT_OUTWARD: ngx_http_output_header_filter_pt = None;
@@ -240,7 +244,7 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before
             }
             Fate::Once => {}
             Fate::Strip | Fate::Keep => {
-                if i >= before {
+                if i >= before && !is_of_this_answer(name) {
                     stripped.push(own());
                 }
                 // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
@@ -249,17 +253,17 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before
         }
     }
     for (name, value) in hidden_lines(request) {
-        let (fate, note) = facts.line(&name, &value);
-        if let Some(note) = note {
+        if let (_, Some(note)) = facts.line(&name, &value) {
             log_note(request, &name, &value, note);
         }
-        if !is_of_one_answer(&name, fate) {
-            stripped.push((name, value));
+        if facts.steers(&name) {
+            stripped.push((renewal::hidden(&name), value));
         }
     }
     kept.retain(|((name, _), _)| !facts.withholds(name));
     let location = kept.iter().position(|(_, is_location)| *is_location);
-    Lines { kept: kept.into_iter().map(|(line, _)| line).collect(), stripped, location }
+    let kept = kept.into_iter().map(|(line, _)| line).collect();
+    Lines { kept, stripped, location, ..Lines::default() }
 }
 
 /// The lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or that the
@@ -278,17 +282,12 @@ pub fn hidden_lines(request: Request<'_>) -> Vec<Line> {
     hidden.collect()
 }
 
-/// Whether a hidden line speaks of its own answer and of no later one.
-pub fn is_of_one_answer(name: &[u8], fate: Fate) -> bool {
-    fate == Fate::Once || name.eq_ignore_ascii_case(b"date")
-}
-
 /// Reads and decides on an origin's answer; none when memory ran out.
 fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let r = request.raw();
     let mut facts = Facts::new(conf.headers());
     let before = ctx::get(request)?.lines_before;
-    let lines = read_lines(request, &mut facts, conf.steering.honor(), before);
+    let mut lines = read_lines(request, &mut facts, conf.steering.honor(), before);
     // SAFETY: a live request, its location's merged hash.
     let (status, type_has_tags, length) = unsafe {
         let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
@@ -316,17 +315,23 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         _ => Err(ctx.reason),
     };
     let recording = lifetime.is_ok();
+    let tags = if verdict.tags { tags::begin(request, conf, max, &facts, before, &mut lines) } else { None };
     // The whole answer is wanted where it is ours: the client's conditions are about another one. Where it
     // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
     // SAFETY: a live request.
-    unsafe { (*r).set_disable_not_modified(u32::from(recording || verdict.tags)) };
-    let snapshot = match stated {
+    unsafe { (*r).set_disable_not_modified(u32::from(recording || tags.is_some())) };
+    let mut snapshot = match stated {
         Ok(stated) if recording => {
+            lines.tagged = tags.as_ref().map_or_else(Vec::new, Tags::encode);
             let recipe = recipe(request, conf, type_has_tags);
             Snapshot::take(request, lines, &facts, stated, recipe)
         }
         _ => None,
     };
+    if let Some((snapshot, ignored)) = snapshot.as_mut().zip(conf.audit()) {
+        snapshot.leave_out(ignored);
+    }
+    let ctx = ctx::get(request)?;
     match lifetime {
         Ok(seconds) => {
             ctx.reason = Reason::Recording;
@@ -343,9 +348,15 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         Err(_) if stage == Stage::Fetch => flight::not_stored(request, reason, status),
         Err(_) => {}
     }
+    let tagged = tags.is_some();
+    let seen = ctx::get(request)?.refresh.is_null();
+    let compiler = tags::for_body(request, tags, seen)?;
+    if let Some(why) = verdict.inert {
+        let has_body = facts.control.is_some() && reason != Reason::Head;
+        tags::tell_inert(request, why, !recording && has_body);
+    }
     let ctx = ctx::get(request)?;
-    let seen = ctx.refresh.is_null();
-    if recording || verdict.tags && seen {
+    if recording || tagged && seen {
         // SAFETY: a live request. A range would be cut before the body filter sees it; files come as memory.
         unsafe {
             (*r).set_allow_ranges(0);
@@ -354,14 +365,16 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         if recording {
             at_the_end(request, ctx)?;
         }
-        let compiler = verdict.tags.then(|| record::compiler(request, conf, max));
-        let recording = Recording::new(max, length, snapshot, compiler);
+        let mut recording = Recording::new(max, length, snapshot, compiler);
+        if verdict.inert == Some(Inert::NoGuard) {
+            recording.look_for_tags(conf.delimiters());
+        }
         ctx.capture = sys::pool_box_of(request, Capture::new(recording))?;
     }
     if !seen {
         return Some(());
     }
-    if verdict.tags {
+    if tagged {
         ctx.personal = true;
         headers::make_private(request)?;
     }

@@ -4,28 +4,29 @@
 //! nginx's own setters and merge functions work on it. Values that Rust owns (tables, expressions)
 //! hang on pointers and are dropped with the pool.
 
+mod audit;
 mod directives;
 mod endpoints;
 mod lines;
+mod others;
 mod setters;
 mod sources;
 mod steering;
 mod visitors;
 mod zones;
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ngx::ffi::{
     NGX_LOG_EMERG, ngx_array_t, ngx_conf_t, ngx_cycle_t, ngx_hash_t, ngx_http_complex_value_t,
-    ngx_http_conf_ctx_t, ngx_http_html_default_types, ngx_http_merge_types, ngx_http_module,
-    ngx_http_script_code_pt, ngx_http_script_engine_t, ngx_http_script_return_code, ngx_msec_t, ngx_pcalloc,
-    ngx_shm_zone_t, ngx_str_t, ngx_uint_t,
+    ngx_http_conf_ctx_t, ngx_http_html_default_types, ngx_http_merge_types, ngx_http_module, ngx_msec_t,
+    ngx_pcalloc, ngx_shm_zone_t, ngx_str_t, ngx_uint_t,
 };
 use ngx::ngx_conf_log_error;
 use twice_core::ab::Test;
+use twice_core::audit::Ignored as Unaudited;
 use twice_core::key::Ignored;
 use twice_core::language::{Hosts, Languages};
 use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid, Withheld};
@@ -37,6 +38,7 @@ use crate::source::Source;
 use crate::sys::{self, Request};
 
 pub use directives::COMMANDS;
+pub use others::{is_mirrored, returns};
 use sources::Declared;
 use steering::Steering;
 
@@ -109,6 +111,8 @@ pub struct LocConf {
     vary_language: ngx_uint_t,
     language_hosts: *mut Hosts,
     ignored: *mut Ignored,
+    /// `twice_audit`: null is off.
+    audit: *mut Unaudited,
     lock: ngx_uint_t,
     lock_timeout: ngx_uint_t,
     lock_age: ngx_uint_t,
@@ -163,6 +167,7 @@ impl LocConf {
         match self.tags {
             0 => Tags::Off,
             2 => Tags::All,
+            3 => Tags::Guarded,
             _ => Tags::Marked,
         }
     }
@@ -246,6 +251,12 @@ impl LocConf {
         unsafe { self.language_hosts.as_ref() }
     }
 
+    /// `twice_audit`, with the header lines that are left out of pages.
+    pub fn audit(&self) -> Option<&Unaudited> {
+        // SAFETY: merged: null or as above.
+        unsafe { self.audit.as_ref() }
+    }
+
     /// `twice_ignore_args`.
     pub fn ignored_args(&self) -> Option<&Ignored> {
         // SAFETY: merged: null or as above.
@@ -264,47 +275,6 @@ pub fn main_of_request(request: Request<'_>) -> &MainConf {
     // SAFETY: `main_conf` has a place for each HTTP module; ours was made by `create_main` and is never changed after
     // the configuration was read.
     unsafe { &*(*(*request.raw()).main_conf.add(crate::ctx_index())).cast::<MainConf>() }
-}
-
-/// Context index of nginx's rewrite module; `usize::MAX` in an nginx without it.
-static REWRITE: AtomicUsize = AtomicUsize::new(usize::MAX);
-
-/// Whether the request's location begins with `return`, so that it is answered in the REWRITE phase.
-pub fn returns(request: Request<'_>) -> bool {
-    let index = REWRITE.load(Ordering::Relaxed);
-    if index == usize::MAX {
-        return false;
-    }
-    // SAFETY: `loc_conf` has a place for each HTTP module. The rewrite module's configuration begins
-    // with its array of code (`ngx_http_rewrite_loc_conf_t`), null or non-empty; code begins with the
-    // function that runs it.
-    unsafe {
-        let conf = (*(*request.raw()).loc_conf.add(index)).cast::<*const ngx_array_t>();
-        let Some(codes) = conf.as_ref().and_then(|codes| codes.as_ref()) else { return false };
-        let first = codes.elts.cast::<ngx_http_script_code_pt>();
-        codes.nelts > 0
-            && (*first).is_some_and(|code| ptr::fn_addr_eq(code, ngx_http_script_return_code as ReturnCode))
-    }
-}
-
-type ReturnCode = unsafe extern "C" fn(*mut ngx_http_script_engine_t);
-
-/// Looks up the rewrite module by name: the module must load into an nginx without it, too.
-///
-/// # Safety
-/// `cf` must be the running configuration.
-unsafe fn find_rewrite(cf: *mut ngx_conf_t) {
-    // SAFETY: the cycle's list of modules ends with null; names are C strings.
-    unsafe {
-        let mut module = (*(*cf).cycle).modules;
-        while !(*module).is_null() {
-            let name = (**module).name;
-            if !name.is_null() && CStr::from_ptr(name) == c"ngx_http_rewrite_module" {
-                REWRITE.store((**module).ctx_index, Ordering::Relaxed);
-            }
-            module = module.add(1);
-        }
-    }
 }
 
 /// The main configuration while it is read.
@@ -364,6 +334,7 @@ pub unsafe extern "C" fn create_loc(cf: *mut ngx_conf_t) -> *mut c_void {
         conf.vary_language = UNSET;
         conf.language_hosts = sys::unset_ptr();
         conf.ignored = sys::unset_ptr();
+        conf.audit = sys::unset_ptr();
         conf.lock = UNSET;
         conf.lock_timeout = UNSET;
         conf.lock_age = UNSET;
@@ -439,6 +410,7 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
         );
         return None;
     }
+    merge_ptr(&mut child.audit, parent.audit, ptr::null_mut());
     merge_uint(&mut child.lock, parent.lock, 1);
     merge_uint(&mut child.lock_timeout, parent.lock_timeout, 5_000);
     merge_uint(&mut child.lock_age, parent.lock_age, 30_000);
@@ -502,7 +474,7 @@ pub unsafe extern "C" fn init_main(cf: *mut ngx_conf_t, _conf: *mut c_void) -> *
 unsafe fn check(cf: *mut ngx_conf_t) -> bool {
     // SAFETY: the caller's promise.
     let main = unsafe {
-        find_rewrite(cf);
+        others::find(cf);
         main_of(cf)
     };
     // SAFETY: zones of this configuration; their names live in its pool.

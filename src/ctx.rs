@@ -42,6 +42,8 @@ pub struct Ctx {
     pub status: Option<CacheStatus>,
     /// `$twice_reason`.
     pub reason: Reason,
+    /// Where two visitors' answers differ, as the reason says, in the request's pool; else empty.
+    pub difference: *const [u8],
     /// The key that was looked up, in the request's pool: the page's own, or that of this visitor's variant.
     pub key: *const [u8],
     /// Its seeded hash.
@@ -144,6 +146,7 @@ impl Ctx {
             stage: Stage::Pass,
             status: None,
             reason,
+            difference: &[],
             key: &[],
             hash: 0,
             base_key: &[],

@@ -9,6 +9,7 @@
 
 mod body;
 mod conditions;
+mod lines;
 mod served;
 mod waiting;
 
@@ -18,11 +19,12 @@ use std::ptr;
 use std::slice;
 
 use ngx::ffi::{
-    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_LOG_ALERT, ngx_chain_t, ngx_http_request_t, ngx_int_t,
-    ngx_pool_cleanup_add,
+    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_LOG_ALERT, ngx_chain_t, ngx_http_cleanup_add, ngx_http_request_t,
+    ngx_int_t, ngx_pool_cleanup_add,
 };
 use ngx::ngx_log_error;
-use twice_core::conditional::{Validators, Verdict};
+use twice_core::audit;
+use twice_core::conditional::Verdict;
 use twice_core::fingerprint;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::{Fixed, View};
@@ -30,12 +32,14 @@ use twice_core::store::{Found, Held, Hit, Meta, Page, Pin, Segments};
 use twice_core::template::{Limits, Sink, Slots, State, Values, run};
 
 use body::Body;
+use conditions::conclude;
+pub use lines::header_lines;
 use served::Served;
 pub use served::{Kept, Renewed};
 pub use waiting::{Rest, Waiting, rest};
 
 use crate::answer;
-use crate::ctx;
+use crate::ctx::{self, Ctx};
 use crate::guard::guarded;
 use crate::purge;
 use crate::refresh;
@@ -89,7 +93,7 @@ pub fn find(
         zone.with(|section| section.remove(found.entry));
         return None;
     }
-    let taken = usable(&found.meta).then(|| take(zone, held, found.meta.tag));
+    let taken = usable(&found.meta).then(|| take(zone, held, audit::without(found.meta.tag)));
     if touch {
         zone.with(|section| section.touch(found.entry, now_ms));
     }
@@ -153,6 +157,34 @@ pub fn deliver(request: Request<'_>) -> ngx_int_t {
     }
 }
 
+/// Lets go of the page that was found at the request's end, if nothing has come of it by then; none when memory ran out,
+/// and the page is let go of. A page that is rendered right after the lookup does without.
+pub fn hold_on(request: Request<'_>) -> Option<()> {
+    unsafe extern "C" fn release(data: *mut c_void) {
+        guarded((), || {
+            // SAFETY: the context, in the pool of the request that ends; its zone outlives the requests of its cycle.
+            unsafe {
+                let ctx = &mut *data.cast::<Ctx>();
+                let_go(&*ctx.zone, ctx.held.take());
+            }
+        });
+    }
+    let ctx = ctx::get(request)?;
+    // SAFETY: a live request; the cleanup is ours to fill.
+    let cleanup = unsafe { ngx_http_cleanup_add(request.raw(), 0) };
+    if cleanup.is_null() {
+        // SAFETY: the zone of the request's location.
+        let_go(unsafe { &*ctx.zone }, ctx.held.take());
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe {
+        (*cleanup).handler = Some(release);
+        (*cleanup).data = ptr::from_mut(ctx).cast();
+    }
+    Some(())
+}
+
 fn send_and_renew(request: Request<'_>, chain: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: in the request's pool.
     let rc = unsafe { answer::send_chain(request, chain) };
@@ -183,12 +215,11 @@ pub fn body(request: Request<'_>, zone: &Zone, taken: Taken, way: Way) -> Option
             let page = zone.store()?.page(unsafe { &*pin })?;
             render(request, way, Served::stored(page), tag, Some(pin))
         }),
-        // SAFETY: as above.
-        Taken::Kept(kept) => {
-            zone.store().and_then(|store| store.page(unsafe { &*kept.pin })).and_then(|page| {
-                render(request, way, Served::new(page, Some(kept.renewed)), kept.tag, Some(kept.pin))
-            })
-        }
+        Taken::Kept(kept) => zone.store().and_then(|store| {
+            // SAFETY: as above.
+            let page = store.page(unsafe { &*kept.pin })?;
+            render(request, way, Served::new(page, Some(kept.renewed)), kept.tag, Some(kept.pin))
+        }),
     };
     if rendered.is_none() {
         log_not_rendered(request);
@@ -246,9 +277,10 @@ fn render(
     }
     let head = page.head(request, &fixed)?;
     let view = View::parse(&fixed, head)?;
+    header(request, way, &fixed, &view)?;
     let mut body = Body::new(request, page.literals(&fixed), pin.is_some());
     if !fixed.tagged() {
-        return match header(request, way, &fixed, &view, view.head.etag)? {
+        return match conclude(request, &fixed, &view.head, view.head.etag)? {
             Verdict::Send => {
                 body.reserve(if pin.is_some() { joined(tag) } else { fixed.literals_len() })?;
                 body.literal(0, fixed.literals_len());
@@ -258,12 +290,12 @@ fn render(
         };
     }
     let (slots, code) = fixed.program(page.prefix(request, &fixed)?)?;
-    // A tag may ask for it.
-    // SAFETY: a live request.
-    unsafe { (*request.raw()).headers_out.status = usize::from(fixed.status()) };
     let (values, room) = Resolver::new(request, Ask::Nothing).all(Slots::new(slots))?;
-    match header(request, way, &fixed, &view, own_tag(request, &fixed, slots, &values)?)? {
-        Verdict::Send => finish(request, print(request, &fixed, code, &values, body, tag, room)?),
+    match conclude(request, &fixed, &view.head, own_tag(request, &fixed, slots, &values)?)? {
+        Verdict::Send => {
+            lines::add(request, &fixed, &view, &values)?;
+            finish(request, print(request, &fixed, code, &values, body, tag, room)?)
+        }
         other => without_body(request, other),
     }
 }
@@ -352,27 +384,12 @@ fn with_state<T>(limits: &Limits, work: impl FnOnce(&mut State) -> T) -> T {
     result
 }
 
-/// Response header lines of a hit, and what becomes of it by the client's conditions: nothing was filled in where one has
-/// failed. `etag` is the page's, or empty.
-fn header<'a>(
-    request: Request<'a>,
-    way: Way,
-    fixed: &Fixed,
-    view: &View<'a>,
-    etag: &'a [u8],
-) -> Option<Verdict<'a>> {
+/// Response header lines of a hit, but for those that [`conclude`] adds.
+fn header<'a>(request: Request<'a>, way: Way, fixed: &Fixed, view: &View<'a>) -> Option<()> {
     let head = &view.head;
     let ctx = ctx::get(request)?;
     ctx.personal = fixed.personal();
     let times = ctx.times();
-    let last_modified = Some(head.last_modified_time).filter(|time| *time != -1);
-    let page = Validators { etag, last_modified, made: times.made() };
-    // Whoever asks for what is another page each time gets it, whatever he says.
-    let named = !fixed.tagged() || !etag.is_empty();
-    let verdict = if named { conditions::ask(request, head.status, &page) } else { Verdict::Send };
-    if verdict == Verdict::Failed {
-        return Some(verdict);
-    }
     let now = shm::now_ms();
     let r = request.raw();
     // SAFETY: a live request; all strings are in its pool.
@@ -403,27 +420,17 @@ fn header<'a>(
                 sys::know_cache_control(r, line)?;
             }
         }
-        let etag = if let Verdict::NotModified(told) = verdict { told } else { etag };
-        if !etag.is_empty() {
-            (*out).etag = request.push_out(b"ETag", etag)?;
-        }
         if !head.last_modified.is_empty() {
             // With the line in place nginx does not format the time again.
             (*out).last_modified = request.push_out(b"Last-Modified", head.last_modified)?;
             (*out).last_modified_time = head.last_modified_time;
         }
-        (*r).set_disable_not_modified(1);
-    }
-    if let Verdict::NotModified(_) = verdict {
-        conditions::not_modified(request);
-    } else {
-        conditions::allow_ranges(request, named, &page)?;
     }
     if request.is_main() {
         request.push_out(b"Age", sys::decimal(request, times.age_seconds(now))?)?;
         cache_status(request, times.ttl_seconds(now), way)?;
     }
-    Some(verdict)
+    Some(())
 }
 
 /// `Cache-Status` (RFC 9211). A page that stands in was asked for at the origin first: no hit.

@@ -2,8 +2,8 @@
 //!
 //! The lookup stands in the PRECONTENT phase: rewrites, access and authentication have run by then, so
 //! that a stored page is served to those only who could have fetched it. It is the first handler of
-//! its phase; a hit returns NGX_OK, which skips the others (try_files, mirror) and goes on to the
-//! content phase, where [`crate::deliver`] answers. A miss goes on as if nothing had been asked, but for
+//! its phase; a hit returns NGX_OK, which skips the others (try_files) and goes on to the content phase,
+//! where [`crate::deliver`] answers; in a location with `mirror` it lets them run. A miss goes on as if nothing had been asked, but for
 //! [`crate::fetch`] in front of the location's own handler.
 //!
 //! A `return` ends the request in the REWRITE phase, before access. Locations that begin with one are
@@ -86,7 +86,8 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
     guarded(ERROR, || {
         if let Some(rc) = refreshes(request) {
             fetch::install(request);
-            return rc;
+            // It is no visitor's request: theirs was copied.
+            return if rc == DECLINED && conf::is_mirrored(request) { OK } else { rc };
         }
         if include::is_fetch(request) {
             return DECLINED;
@@ -106,6 +107,10 @@ unsafe extern "C" fn precontent_phase(r: *mut ngx_http_request_t) -> ngx_int_t {
             Some(Stage::Hit) => {
                 // SAFETY: a live request.
                 unsafe { (*r).content_handler = Some(deliver::content_handler) };
+                if conf::is_mirrored(request) {
+                    // What makes the copies goes on to the content phase by itself, or fails.
+                    return if deliver::hold_on(request).is_some() { DECLINED } else { ERROR };
+                }
                 OK
             }
             Some(Stage::Fetch | Stage::Pass) => {
@@ -347,6 +352,11 @@ fn not_looked_up(request: Request<'_>, conf: &LocConf) -> Option<Reason> {
     let r = request.raw();
     // SAFETY: a live request.
     unsafe {
+        // A service's verdict about a visitor (`auth_request`), a copy of a request (`mirror`): nginx marks these, and reads
+        // no body of theirs that could be stored. A verdict is never taken from elsewhere; a copy must get where it is to go.
+        if !request.is_main() && (*r).header_only() != 0 {
+            return Some(Reason::Head);
+        }
         let method = (*r).method;
         let known = (NGX_HTTP_GET | NGX_HTTP_HEAD) as ngx_uint_t;
         if method & known == 0 || method & conf.methods == 0 {

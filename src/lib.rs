@@ -37,6 +37,7 @@ mod identity;
 mod include;
 mod language;
 mod leaving;
+mod nonce;
 mod outward;
 mod purge;
 mod refresh;

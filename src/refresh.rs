@@ -29,11 +29,14 @@ use ngx::ffi::{
     ngx_quit, ngx_terminate, ngx_uint_t,
 };
 use ngx::ngx_log_error;
+use twice_core::audit::Visitor;
 use twice_core::board::Counter;
 use twice_core::outcome::Reason;
 use twice_core::policy::ends_the_page;
 use twice_core::store::Entry;
 
+use crate::capture::visitor_by_rules;
+use crate::conf;
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
@@ -134,6 +137,8 @@ pub struct Refresh {
     part: bool,
     /// What it tells its origin may be about a visitor who has given a password, though that is left out.
     somebodys: bool,
+    /// Whose data its answer may hold, where pages are audited; none: nobody's.
+    visitor: Option<Visitor>,
     /// The origin has said that there is no such page any more.
     gone: bool,
     /// The last status that came.
@@ -154,15 +159,17 @@ impl Drop for Refresh {
             _ if self.gone => Outcome::Abandoned,
             reason => Outcome::of_refresh(reason, self.status),
         };
-        // One that a purge has overtaken has not failed.
+        // One that a purge has overtaken has not failed, nor one whose page has changed and waits for a second visitor.
         let stored = reason == Reason::Stored;
-        if !stored && reason != Reason::Purged {
+        let failed = !stored && !matches!(reason, Reason::Purged | Reason::AuditWaits);
+        if failed {
             zone.count(Counter::RefreshFailures);
         }
         if let Some(lease) = self.lease.take() {
             lease::end(zone, lease, outcome);
         }
-        if !stored && !self.gone && reason != Reason::Purged {
+        // Where two visitors' pages differ the log was told so.
+        if failed && !self.gone && reason != Reason::AuditDiffers {
             rarely(&FAILURE_LOGGED_MS, || {
                 // SAFETY: the worker's cycle has its log.
                 let log = unsafe { (*ngx_cycle).log };
@@ -203,6 +210,25 @@ pub fn is_somebodys(request: Request<'_>) -> bool {
     of(request).is_some_and(|refresh| refresh.somebodys)
 }
 
+/// For whom an answer was made.
+pub enum Whose<'a> {
+    /// For the client.
+    Clients,
+    /// A refresh, whose origin was told of nobody.
+    Nobodys,
+    /// A refresh that carries what this visitor is known by.
+    Visitors(&'a Visitor),
+}
+
+/// For whom an answer was made.
+pub fn whose<'a>(request: Request<'a>) -> Whose<'a> {
+    match of(request) {
+        None => Whose::Clients,
+        Some(Refresh { visitor: None, .. }) => Whose::Nobodys,
+        Some(Refresh { visitor: Some(visitor), .. }) => Whose::Visitors(visitor),
+    }
+}
+
 /// Starts the refresh that this request has claimed, now that its answer is on its way.
 pub fn start(request: Request<'_>) {
     let Some(ctx) = ctx::get(request) else { return };
@@ -229,6 +255,7 @@ pub fn start(request: Request<'_>) {
         ctx: std::ptr::null(),
         part: !request.is_main(),
         somebodys: false,
+        visitor: None,
         gone: false,
         status: 0,
     };
@@ -278,10 +305,19 @@ unsafe fn begin(
     let made = (|| {
         let refresh = sys::pool_box_of(request, refresh)?;
         // SAFETY: both requests are live, the new one has run nothing yet.
-        let copied = unsafe { copy::copy(parent, request, &copy::Keep::of(parent, &*page.rules)) };
+        let (keep, copied) = unsafe {
+            let keep = copy::Keep::of(parent, &*page.rules);
+            let copied = copy::copy(parent, request, &keep);
+            (keep, copied)
+        };
         match copied {
-            // SAFETY: just made, in the pool of the new request.
-            copy::Copied::Whole { somebodys } => unsafe { (*refresh).somebodys = somebodys },
+            // SAFETY: just made, in the pool of the new request; a zone of this cycle; rules in the parent's pool.
+            copy::Copied::Whole { somebodys, told } => unsafe {
+                (*refresh).somebodys = somebodys;
+                if conf::of(parent).audit().is_some() && (told || keep.is_all()) {
+                    (*refresh).visitor = Some(visitor_by_rules(parent, &*zone, &*page.rules));
+                }
+            },
             copy::Copied::Failed => return None,
             // nginx has ended it itself.
             copy::Copied::Ended => return Some(false),

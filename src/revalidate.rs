@@ -20,22 +20,24 @@ use ngx::ffi::{
     NGX_HTTP_HEAD, NGX_HTTP_NOT_MODIFIED, NGX_LOG_ERR, ngx_http_test_content_type, ngx_int_t, ngx_uint_t,
 };
 use ngx::ngx_log_error;
+use twice_core::audit;
 use twice_core::board::Counter;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::{Fixed, Program};
 use twice_core::policy::{Facts, Fate, decide, ends_the_page};
-use twice_core::renewal::{Line, OfHead, Origin, Question};
-use twice_core::store::{Entry, Found, Pin};
+use twice_core::renewal::{self, Line, OfHead, Origin, Question};
+use twice_core::store::{Entry, Found, Meta, Pin};
 use twice_core::variants::{Dimensions, is_rules};
 
 use crate::capture::{self, Laid, Lines, Snapshot, save};
-use crate::conf::LocConf;
+use crate::conf::{self, LocConf};
 use crate::ctx::{self, Stage};
 use crate::deliver::{self, Kept, Renewed, Taken, Way};
 use crate::flight;
 use crate::shm::{self, Zone};
 use crate::stand_in::{self, Exchange};
 use crate::sys::{self, Request};
+use crate::variant::may_be_served;
 
 /// What becomes of a request whose origin gave nothing that can be used.
 const BAD_GATEWAY: ngx_int_t = 502;
@@ -62,7 +64,9 @@ impl Asked {
         let ctx = ctx::get(request)?;
         // SAFETY: the zone of the request's location; the key lies in the request's pool.
         let (zone, key, hash): (&Zone, &[u8], u64) = unsafe { (&*ctx.zone, &*ctx.key, ctx.hash) };
-        let (found, taken) = deliver::find(zone, hash, key, shm::now_ms(), |_| true)?;
+        let conf = conf::of(request);
+        let usable = |meta: &Meta| may_be_served(conf, meta);
+        let (found, taken) = deliver::find(zone, hash, key, shm::now_ms(), usable)?;
         let pin = match taken? {
             Taken::Pinned(pin, _) => pin,
             Taken::Held(held, _) => zone.pin(&held)?,
@@ -225,7 +229,7 @@ pub fn exchange(request: Request<'_>, conf: &LocConf) -> Option<Exchange> {
     let asked = asked(request)?;
     let kept = Kept {
         pin: ptr::from_ref(asked.pin.as_ref()?),
-        tag: asked.found.meta.tag,
+        tag: audit::without(asked.found.meta.tag),
         renewed: Renewed { prefix: request.copy(&new.prefix)?, literals_at: asked.fixed.prefix_len() },
     };
     stand_in::send_instead(request, zone, Taken::Kept(kept), Way::Revalidated(new.stored.is_ok()))
@@ -349,12 +353,11 @@ fn lines_of(request: Request<'_>, conf: &LocConf, before: usize) -> Vec<TheLine>
         lines.push(TheLine { name: name.to_vec(), value: value.to_vec(), once: fate == Fate::Once });
     }
     for (name, value) in capture::hidden_lines(request) {
-        let (fate, note) = facts.line(&name, &value);
-        if let Some(note) = note {
+        if let (_, Some(note)) = facts.line(&name, &value) {
             capture::log_note(request, &name, &value, note);
         }
-        let once = capture::is_of_one_answer(&name, fate);
-        lines.push(TheLine { name, value, once });
+        let once = !facts.steers(&name);
+        lines.push(TheLine { name: renewal::hidden(&name), value, once });
     }
     lines
 }
@@ -393,6 +396,11 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
     let mut facts = Facts::new(conf.headers());
     let mut kept = Lines::default();
     for (name, value) in &asked.origin.lines {
+        if let Some(name) = renewal::of_hidden(name) {
+            facts.line(name, value);
+            kept.stripped.push((renewal::hidden(name), value.clone()));
+            continue;
+        }
         match facts.line(name, value).0 {
             Fate::Keep if !conf.steering.honor().strips(name) => {
                 kept.kept.push((name.clone(), value.clone()))
@@ -402,7 +410,7 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
         }
     }
     for line in lines.iter().filter(|line| line.once) {
-        facts.line(&line.name, &line.value);
+        facts.line(renewal::of_hidden(&line.name).unwrap_or(&line.name), &line.value);
     }
     kept.kept.retain(|(name, _)| !facts.withholds(name));
     let status = asked.origin.status;
@@ -419,7 +427,10 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
     ctx.expires_ms = now.saturating_add(lifetime.unwrap_or(0).saturating_mul(1000));
     ctx.windows = verdict.windows;
     let head = Origin { lines: Vec::new(), ..asked.origin.clone() };
-    let snapshot = Snapshot::of(head, kept, &facts, stated);
+    let mut snapshot = Snapshot::of(head, kept, &facts, stated);
+    if let Some(ignored) = conf.audit() {
+        snapshot.leave_out(ignored);
+    }
     // SAFETY: zones outlive the requests of their cycle.
     let zone = unsafe { &*asked.zone };
     let page = zone.store()?.page(asked.pin.as_ref()?)?;
@@ -432,7 +443,7 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
     let pieces: Vec<&[u8]> = page.value_part(fixed.prefix_len(), fixed.literals_len()).collect();
     let stored = match lifetime {
         Ok(_) if is_overtaken(request, zone, asked.entry()) => Ok(()),
-        Ok(_) => save(request, &snapshot, &program, &pieces, generation, asked.found.meta.tag),
+        Ok(_) => save(request, &snapshot, &program, &pieces, None, generation, asked.found.meta.tag),
         Err(reason) => Err(reason),
     };
     let Laid { prefix, .. } =

@@ -25,6 +25,7 @@ use crate::deliver::{self, Rendered, Rest, Taken};
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::Request;
+use crate::variant::may_be_served;
 
 /// What an answer is that can't be used (RFC 9110 15.6.3).
 const BAD_GATEWAY: u16 = 502;
@@ -75,7 +76,9 @@ pub fn at_once(request: Request<'_>, zone: &Zone, now_ms: u64) -> Option<()> {
     let use_stale = conf::of(request).use_stale();
     // SAFETY: a key in the pool of this live request.
     let key = unsafe { &*ctx.key };
-    let usable = |meta: &Meta| Times::from(*meta).stands_in_unasked(now_ms, use_stale);
+    let conf = conf::of(request);
+    let usable =
+        |meta: &Meta| may_be_served(conf, meta) && Times::from(*meta).stands_in_unasked(now_ms, use_stale);
     let (found, taken) = deliver::find(zone, ctx.hash, key, now_ms, usable)?;
     ctx.held = Some(taken?);
     ctx.created_ms = found.meta.created_ms;
@@ -184,7 +187,8 @@ fn look_up(request: Request<'_>, failure: Failure) -> Option<(Meta, Taken)> {
     let (zone, key): (&Zone, &[u8]) = unsafe { (&*ctx.zone, &*ctx.key) };
     let words = conf::of(request).use_stale();
     let now = shm::now_ms();
-    let usable = |meta: &Meta| Times::from(*meta).stands_in(now, failure, words);
+    let conf = conf::of(request);
+    let usable = |meta: &Meta| may_be_served(conf, meta) && Times::from(*meta).stands_in(now, failure, words);
     let (found, taken) = deliver::find(zone, ctx.hash, key, now, usable)?;
     Some((found.meta, taken?))
 }
@@ -195,7 +199,8 @@ fn is_there(request: Request<'_>, failure: Failure) -> bool {
     // SAFETY: as above.
     let (zone, key): (&Zone, &[u8]) = unsafe { (&*ctx.zone, &*ctx.key) };
     let (words, now) = (conf::of(request).use_stale(), shm::now_ms());
-    let usable = |meta: &Meta| Times::from(*meta).stands_in(now, failure, words);
+    let conf = conf::of(request);
+    let usable = |meta: &Meta| may_be_served(conf, meta) && Times::from(*meta).stands_in(now, failure, words);
     let taken = deliver::find(zone, ctx.hash, key, now, usable).and_then(|(_, taken)| taken);
     let there = taken.is_some();
     deliver::let_go(zone, taken);

@@ -17,6 +17,7 @@ use crate::conf;
 use crate::ctx::{self, Stage};
 use crate::include::Includes;
 use crate::language;
+use crate::nonce;
 use crate::outward;
 use crate::shm;
 use crate::source::asked::Asked;
@@ -186,6 +187,7 @@ impl<'a> Resolver<'a> {
             // A fragment, asked for by a sub-request if the page prints it.
             Target::Include => None,
             Target::Source => self.source(number, slot),
+            Target::Nonce => nonce::of(self.request),
         }
         .unwrap_or_default()
     }

@@ -1,5 +1,5 @@
-//! `$twice_cache_status`, `$twice_reason`, `$twice_key`, `$twice_age`, `$twice_ttl`; `$twice_language`, `$twice_ab_NAME`; for those of
-//! sources see [`crate::source::variables`].
+//! `$twice_cache_status`, `$twice_reason`, `$twice_key`, `$twice_age`, `$twice_ttl`; `$twice_language`, `$twice_nonce`,
+//! `$twice_ab_NAME`; for those of sources see [`crate::source::variables`].
 
 use std::ffi::c_char;
 use std::ptr;
@@ -9,15 +9,19 @@ use ngx::ffi::{
     ngx_http_variable_value_t, ngx_int_t, ngx_str_t,
 };
 use ngx::ngx_string;
+use twice_core::outcome::Reason;
 
 use crate::ab;
 use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::language;
+use crate::nonce;
 use crate::shm;
 use crate::source;
 use crate::sys::{self, ERROR, OK, Request};
 use crate::variant;
+
+type Get = unsafe extern "C" fn(*mut ngx_http_request_t, *mut ngx_http_variable_value_t, usize) -> ngx_int_t;
 
 #[derive(Clone, Copy)]
 enum Variable {
@@ -53,15 +57,20 @@ pub unsafe fn add(cf: *mut ngx_conf_t) -> ngx_int_t {
             (*variable).data = place;
         }
     }
-    let mut name = ngx_string!("twice_language");
-    // SAFETY: as above.
-    unsafe {
-        // Not cacheable: an internal redirect may lead to a location with other languages.
-        let variable = ngx_http_add_variable(cf, &raw mut name, NGX_HTTP_VAR_NOCACHEABLE as usize);
-        if variable.is_null() {
-            return ERROR;
+    // Not cacheable: an internal redirect may lead to a location with other languages, and a refresh, which is given the
+    // values that its visitor has, is another response.
+    for (mut name, get) in [
+        (ngx_string!("twice_language"), visitors_language as Get),
+        (ngx_string!("twice_nonce"), response_nonce as Get),
+    ] {
+        // SAFETY: as above.
+        unsafe {
+            let variable = ngx_http_add_variable(cf, &raw mut name, NGX_HTTP_VAR_NOCACHEABLE as usize);
+            if variable.is_null() {
+                return ERROR;
+            }
+            (*variable).get_handler = Some(get);
         }
-        (*variable).get_handler = Some(visitors_language);
     }
     // SAFETY: as above.
     unsafe { source::variables::add(cf) }
@@ -93,6 +102,20 @@ unsafe extern "C" fn visitors_language(
         // SAFETY: nginx passes a live request and a value to be filled.
         let (request, v) = unsafe { (Request::new(r), &mut *v) };
         fill(v, Some(language::language(request)));
+        OK
+    })
+}
+
+/// `$twice_nonce`.
+unsafe extern "C" fn response_nonce(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_http_variable_value_t,
+    _data: usize,
+) -> ngx_int_t {
+    guarded(ERROR, || {
+        // SAFETY: nginx passes a live request and a value to be filled.
+        let (request, v) = unsafe { (Request::new(r), &mut *v) };
+        fill(v, nonce::of(request));
         OK
     })
 }
@@ -151,7 +174,13 @@ fn value<'a>(request: Request<'a>, ctx: &Ctx, which: Variable) -> Option<&'a [u8
     let now = shm::now_ms();
     match which {
         Variable::Status => Some(ctx.status?.as_str().as_bytes()),
-        Variable::Reason => Some(ctx.reason.as_str().as_bytes()),
+        Variable::Reason => {
+            let word = ctx.reason.as_str().as_bytes();
+            // SAFETY: empty, or in the pool of this live request.
+            let place: &[u8] = unsafe { &*ctx.difference };
+            let is_told = ctx.reason == Reason::AuditDiffers && !place.is_empty();
+            if !is_told { Some(word) } else { request.copy(&[word, b" ", place].concat()) }
+        }
         Variable::Key => {
             // SAFETY: empty, or in the pool of this live request.
             let (base, rules): (&'a [u8], &[u8]) = unsafe { (&*ctx.base_key, &*ctx.rules) };

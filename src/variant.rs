@@ -9,6 +9,7 @@
 use std::ptr;
 use std::slice;
 
+use twice_core::audit;
 use twice_core::key::MAX_KEY;
 use twice_core::outcome::Reason;
 use twice_core::policy::{Freshness, Times, Varies, Wanted};
@@ -62,6 +63,10 @@ pub fn find<'a>(
         return Ok(nothing);
     };
     if !is_rules(found.meta.tag) {
+        if !may_be_served(conf, &found.meta) {
+            deliver::let_go(zone, taken);
+            return Ok(nothing);
+        }
         if conf.varies().is_empty() {
             return Ok(Asked { found: Some((found, taken)), ..nothing });
         }
@@ -76,7 +81,16 @@ pub fn find<'a>(
     }
     let key = key_of(request, base, view.epoch, view.dimensions())?;
     let hash = zone.store().ok_or(Reason::Failed)?.hash(key);
-    Ok(Asked { key, hash, rules, found: deliver::find(zone, hash, key, now_ms, usable) })
+    let mut found = deliver::find(zone, hash, key, now_ms, usable);
+    if let Some((_, taken)) = found.take_if(|(found, _)| !may_be_served(conf, &found.meta)) {
+        deliver::let_go(zone, taken);
+    }
+    Ok(Asked { key, hash, rules, found })
+}
+
+/// Whether this location serves such a page: no witness, and where pages are audited none that was not.
+pub fn may_be_served(conf: &LocConf, meta: &Meta) -> bool {
+    audit::may_be_served(meta.tag, conf.audit().is_some())
 }
 
 /// Whether what was found is of use now: a page that may be served to this client, or rules.

@@ -15,6 +15,8 @@ use crate::sys::{self, Request};
 pub struct Visitor {
     /// The id by which A/B values are chosen, once it was asked for.
     pub id: Option<Id>,
+    /// The response's nonce, once it was asked for: in the main request's pool.
+    pub nonce: Option<*const [u8]>,
     /// The negotiated language, and the list that it was chosen from (null: none).
     pub language: Option<(*const Languages, *const [u8])>,
     /// The pool is being destroyed.
@@ -44,7 +46,7 @@ pub fn of<'a>(request: Request<'a>) -> Option<&'a mut Visitor> {
             return None;
         }
         let visitor = (*record).data.cast::<Visitor>();
-        visitor.write(Visitor { id: None, language: None, gone: false });
+        visitor.write(Visitor { id: None, nonce: None, language: None, gone: false });
         (*record).handler = Some(forget);
         visitor.as_mut()
     }

@@ -1,6 +1,7 @@
 //! Response header lines: what of them is stored, and what leaves instead of them.
 
 use ngx::ffi::ngx_http_time;
+use twice_core::audit::Ignored;
 use twice_core::conditional::http_date;
 use twice_core::marks::Keys;
 use twice_core::outcome::{Reason, ReasonKind};
@@ -9,6 +10,7 @@ use twice_core::policy::{CacheControl, Facts, HeaderNames, Varies, is_targeted};
 use twice_core::renewal::{self, Line, Origin};
 use twice_core::variants::Dimensions;
 
+use crate::conf;
 use crate::sys::{self, Request};
 
 /// The header's name.
@@ -55,6 +57,21 @@ pub struct Lines {
     pub stripped: Vec<Line>,
     /// Which of the kept ones is a `Location` that nginx may still make absolute.
     pub location: Option<usize>,
+    /// Lines with tags, compiled, which are not among the others.
+    pub tagged: Vec<u8>,
+}
+
+impl Lines {
+    /// Takes a line out of those that are kept; false if it is none of them.
+    pub fn take(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let Some(at) = self.kept.iter().position(|line| line.0 == name && line.1 == value) else {
+            return false;
+        };
+        self.kept.remove(at);
+        // The rest has moved.
+        self.location = self.location.map(|location| location - usize::from(location > at));
+        true
+    }
 }
 
 /// What hits send of a page, and what is kept beside it.
@@ -113,6 +130,9 @@ impl Snapshot {
             ..Self::default()
         };
         snapshot.origin.lines = lines.stripped;
+        if !lines.tagged.is_empty() {
+            snapshot.origin.tag_lines = lines.tagged;
+        }
         snapshot.origin.lines.extend(lines.kept.iter().cloned());
         for (i, (name, value)) in lines.kept.into_iter().enumerate() {
             if lines.location == Some(i) {
@@ -142,6 +162,26 @@ impl Snapshot {
         self.origin.body_len = len;
     }
 
+    /// Lines with tags, as [`twice_core::template::lines`] reads them.
+    pub fn tag_lines(&self) -> &[u8] {
+        &self.origin.tag_lines
+    }
+
+    /// Takes lines out that are of no use in a stored page.
+    pub fn leave_out(&mut self, ignored: &Ignored) {
+        if ignored.has(b"etag") {
+            self.etag.clear();
+        }
+        if ignored.has(b"last-modified") {
+            self.last_modified.clear();
+            self.last_modified_time = -1;
+        }
+        // Nor are they to come back with what is kept beside the page.
+        for lines in [&mut self.lines, &mut self.origin.lines] {
+            lines.retain(|(name, _)| !ignored.has(name));
+        }
+    }
+
     /// What the page varies by, unless its rules say more.
     pub fn stated(&self) -> &Dimensions {
         &self.stated
@@ -166,7 +206,7 @@ impl Snapshot {
         dimensions: &Dimensions,
         names: &HeaderNames,
     ) -> Option<Laid> {
-        let plain = program.code.is_empty();
+        let plain = program.code.is_empty() && self.tag_lines().is_empty();
         let vary = self.varies.line(dimensions, names);
         let is_replaced = |name: &[u8]| vary.is_some() && name.eq_ignore_ascii_case(b"vary");
         let head = Head {
@@ -174,6 +214,7 @@ impl Snapshot {
             last_modified: if plain { &self.last_modified } else { b"" },
             last_modified_time: if plain { self.last_modified_time } else { -1 },
             location: &self.location,
+            tag_lines: self.tag_lines(),
             cache_control: if program.personal {
                 private(std::iter::once(self.cache_control.as_slice()))
             } else {
@@ -280,7 +321,10 @@ pub fn tell_vary(request: Request<'_>, value: &[u8]) -> Option<()> {
 
 /// `Cache-Status` (RFC 9211) of an answer that was fetched.
 pub fn cache_status(request: Request<'_>, forward: &str, collapsed: &str, reason: Reason) -> Option<()> {
+    // Whether an answer that is audited will be stored is known at its end.
+    let open = reason == Reason::Recording && conf::of(request).audit().is_some();
     let detail = match reason.kind() {
+        _ if open => format!("; detail={}", reason.as_str()),
         ReasonKind::Stored => "; stored".to_owned(),
         _ => format!("; detail={}", reason.as_str()),
     };

@@ -13,12 +13,15 @@
 
 use ngx::ffi::NGX_LOG_WARN;
 use ngx::ngx_log_error;
+use twice_core::audit::Fresh;
 use twice_core::board::Counter;
 use twice_core::marks::Marks;
 use twice_core::outcome::Reason;
 use twice_core::store::{Entry, Meta, Reservation, ReserveError, Section};
+use twice_core::template::Origin;
 use twice_core::variants::{self, Dimensions, Rules, SCAN, Standing, is_rules, merge};
 
+use super::audit::{self, Passed, hear};
 use super::headers::Laid;
 use crate::purge;
 use crate::shm::{self, Zone};
@@ -46,6 +49,14 @@ pub struct ToStore<'a> {
     pub marks_of_rules: &'a [u8],
     pub meta: Meta,
     pub max_variants: usize,
+    /// Where pages are audited.
+    pub audit: Option<Audit<'a>>,
+}
+
+/// What an audit needs besides.
+pub struct Audit<'a> {
+    /// Where its tags stood; none if it has none.
+    pub origin: Option<&'a Origin>,
 }
 
 /// Stores a page. `lay` makes the bytes around its literals, where it varies by this.
@@ -56,6 +67,7 @@ pub fn place(
 ) -> Result<(), Reason> {
     // What was filled in a try that came to nothing, and its key.
     let mut ready: Option<(&[u8], Filled<'_>)> = None;
+    let mut passed: Option<Passed<'_>> = None;
     for _ in 0..TRIES {
         let now = shm::now_ms();
         let current = read(page)?;
@@ -76,6 +88,10 @@ pub fn place(
             Some((_, filled)) => filled,
             None => {
                 let Laid { prefix, cold } = lay(dimensions).ok_or(Reason::Failed)?;
+                if let Some(Audit { origin }) = page.audit {
+                    let fresh = Fresh { prefix: &prefix, literals: page.literals, origin };
+                    passed = Some(hear(request, page, (key, hash), dimensions, &fresh)?);
+                }
                 let mut parts = vec![prefix.as_slice()];
                 parts.extend(page.literals);
                 parts.extend([cold.as_slice(), page.marks]);
@@ -92,7 +108,12 @@ pub fn place(
             }
         };
         match publish(page, seen, filled, changed, now)? {
-            None => return Ok(()),
+            None => {
+                if let Some(passed) = passed {
+                    passed.stored(page.zone);
+                }
+                return Ok(());
+            }
             Some(filled) => ready = Some((key, filled)),
         }
     }
@@ -204,6 +225,26 @@ fn fill<'z>(
     Ok(filled)
 }
 
+/// Stores something else of the page under a key of its own, unless the page was purged meanwhile.
+pub fn put(
+    request: Request<'_>,
+    page: &ToStore<'_>,
+    key: (&[u8], u64),
+    parts: &[&[u8]],
+    meta: Meta,
+) -> Result<(), Reason> {
+    let mut filled = fill(request, page.zone, key, parts, meta.created_ms)?;
+    let board = page.zone.board().ok_or(Reason::Failed)?;
+    let marks = Marks::parse(page.marks).ok_or(Reason::Failed)?;
+    let published = page.zone.with(|section| {
+        if !board.allows(section, meta.began, &marks) {
+            return Some(Err(Reason::Purged));
+        }
+        section.publish(filled.reservation.take()?, meta, meta.created_ms).map(|_| Ok(()))
+    });
+    published.flatten().ok_or(Reason::Failed)?
+}
+
 /// Publishes a page, and its rules if they changed. Gives the page back if meanwhile its rules are not those that were
 /// seen.
 fn publish<'z>(
@@ -233,7 +274,8 @@ fn publish<'z>(
                 dropped += u32::from(gone);
             }
         }
-        section.publish(filled.reservation.take()?, page.meta, now_ms).map(|_| Ok(true))
+        let meta = if page.audit.is_some() { audit::passed(page.meta) } else { page.meta };
+        section.publish(filled.reservation.take()?, meta, now_ms).map(|_| Ok(true))
     });
     for _ in 0..dropped {
         page.zone.count(Counter::VariantsDropped);

@@ -1,18 +1,21 @@
 //! A body on its way into the store.
 
 use std::ptr;
+use std::sync::Arc;
 
 use ngx::ffi::NGX_LOG_ERR;
 use ngx::ngx_log_error;
 use twice_core::include::Failure;
 use twice_core::outcome::Reason;
+use twice_core::policy::Inert;
 use twice_core::source;
-use twice_core::template::{Compiler, Limits, State};
+use twice_core::template::{Compiler, Delimiters, Limits, State};
 
 use super::headers::Snapshot;
 use super::outgoing::Outgoing;
 use super::save;
-use crate::conf::{self, LocConf};
+use super::tags::{Begun, limits, log_inert};
+use crate::conf;
 use crate::ctx;
 use crate::flight;
 use crate::include::Includes;
@@ -77,16 +80,6 @@ struct Tagged {
     includes: *mut Includes,
 }
 
-fn limits(max: usize) -> Limits {
-    Limits { regex_buffer: max, ..Limits::default() }
-}
-
-/// For a body of at most `max` bytes with the tags of its location.
-pub fn compiler(request: Request<'_>, conf: &LocConf, max: usize) -> Compiler {
-    let sources = conf::main_of_request(request).source_names.clone();
-    Compiler::new(conf.delimiters().clone(), conf.escape(), limits(max), sources)
-}
-
 /// The recording of one answer.
 pub struct Recording {
     /// None: not stored (any more).
@@ -96,24 +89,39 @@ pub struct Recording {
     length: Option<u64>,
     seen: u64,
     body: Body,
+    /// What tags would look like, where the body is to be stored and lacks the guard that they need.
+    unguarded: Option<Arc<Delimiters>>,
     finished: bool,
 }
 
 impl Recording {
-    /// `length` is nginx's `content_length_n`. `compiler`: where the body has tags.
-    pub fn new(max: usize, length: i64, snapshot: Option<Snapshot>, compiler: Option<Compiler>) -> Self {
+    /// `length` is nginx's `content_length_n`. `compiler`: where the body has tags; with the values of its slots so far.
+    pub fn new(max: usize, length: i64, snapshot: Option<Snapshot>, compiler: Option<Begun>) -> Self {
         let body = match compiler {
-            Some(compiler) => Body::Tagged(Box::new(Tagged {
+            Some((compiler, values)) => Body::Tagged(Box::new(Tagged {
                 compiler,
                 state: State::new(&limits(max)),
-                values: Vec::new(),
+                values,
                 asked: ptr::null_mut(),
                 scout: None,
                 includes: ptr::null_mut(),
             })),
             None => Body::Plain(Vec::new()),
         };
-        Self { snapshot, max, length: u64::try_from(length).ok(), seen: 0, body, finished: false }
+        Self {
+            snapshot,
+            max,
+            length: u64::try_from(length).ok(),
+            seen: 0,
+            body,
+            unguarded: None,
+            finished: false,
+        }
+    }
+
+    /// Has the log told if the body holds what looks like tags, which are text.
+    pub fn look_for_tags(&mut self, delimiters: &Arc<Delimiters>) {
+        self.unguarded = Some(Arc::clone(delimiters));
     }
 
     /// Whether the body has tags, so that the client gets another one than came.
@@ -190,6 +198,11 @@ impl Recording {
             self.give_up(request, Reason::Framing);
         }
         let Some(snapshot) = &mut self.snapshot else { return };
+        if let (Some(delimiters), Body::Plain(body)) = (&self.unguarded, &self.body)
+            && delimiters.may_be_in(body)
+        {
+            log_inert(request, Inert::NoGuard);
+        }
         snapshot.set_body_len(self.seen);
         let saved = match &self.body {
             Body::Plain(body) => save::plain(request, snapshot, body),

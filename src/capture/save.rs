@@ -1,15 +1,16 @@
 //! A page that came whole is made one value of the store, with its program and its tag.
 
+use twice_core::audit;
 use twice_core::board::Counter;
 use twice_core::fingerprint;
 use twice_core::marks::Keys;
 use twice_core::outcome::Reason;
 use twice_core::page::Program;
 use twice_core::store::Meta;
-use twice_core::template::{Compiler, Limits, Sink, State, Values};
+use twice_core::template::{Compiler, Limits, Origin, Sink, State, Values};
 
 use super::headers::Snapshot;
-use super::place::{ToStore, place};
+use super::place::{Audit, ToStore, place};
 use crate::conf;
 use crate::ctx;
 use crate::deliver::{LARGE_RUN, page_tag};
@@ -20,13 +21,13 @@ use crate::sys::Request;
 pub fn plain(request: Request<'_>, snapshot: &Snapshot, body: &[u8]) -> Result<(), Reason> {
     let large = body.len() >= LARGE_RUN;
     let tag = page_tag(if large { 0 } else { body.len() }, large);
-    save(request, snapshot, &Program::default(), &[body], 0, tag)
+    save(request, snapshot, &Program::default(), &[body], None, 0, tag)
 }
 
 /// Stores a page with its program. A page whose template turned out to have no tag is a plain one.
 pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) -> Result<(), Reason> {
     let parts = compiler.parts().ok_or(Reason::Failed)?;
-    if parts.tags == 0 {
+    if parts.tags == 0 && snapshot.tag_lines().is_empty() {
         return plain(request, snapshot, parts.literals);
     }
     let program = Program {
@@ -39,7 +40,8 @@ pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) ->
     };
     let literals = parts.literals;
     let generation = fingerprint::generation(&snapshot.read_as(), &program, literals);
-    save(request, snapshot, &program, &[literals], generation, runs(&program, literals.len()))
+    let (origin, tag) = (compiler.origin(), runs(&program, literals.len()));
+    save(request, snapshot, &program, &[literals], origin, generation, tag)
 }
 
 /// What a hit will join and whether it has large runs: the program is run once with all values there
@@ -80,12 +82,13 @@ fn runs(program: &Program<'_>, literals: usize) -> u64 {
     page_tag(joined, measure.large || program.includes)
 }
 
-/// Stores a page: `literals` in one piece or several. Its times are those of the request's context.
+/// Stores a page: `literals` in one piece or several, `origin` where its tags stood, if that is known. Its times are those of the request's context.
 pub fn save(
     request: Request<'_>,
     snapshot: &Snapshot,
     program: &Program<'_>,
     literals: &[&[u8]],
+    origin: Option<&Origin>,
     generation: u64,
     tag: u64,
 ) -> Result<(), Reason> {
@@ -97,7 +100,8 @@ pub fn save(
         stale_s: ctx.windows.stale_s,
         error_s: ctx.windows.error_s,
         began: ctx.began,
-        tag,
+        // Where it has passed an audit before, it is another page now.
+        tag: audit::without(tag),
     };
     // SAFETY: the zone of the request's location; the key lies in the request's pool.
     let (zone, base, base_hash) = unsafe { (&*ctx.zone, &*ctx.base_key, ctx.base_hash) };
@@ -113,6 +117,7 @@ pub fn save(
         marks_of_rules: &marks(Keys::default())?,
         meta,
         max_variants: conf.max_variants,
+        audit: conf.audit().map(|_| Audit { origin }),
     };
     let len = literals.iter().map(|piece| piece.len()).sum();
     place(request, &page, |dimensions| snapshot.lay(program, (len, generation), dimensions, conf.headers()))?;

@@ -10,7 +10,7 @@ use ngx::ffi::{
 };
 use ngx::ngx_string;
 
-use super::{LocConf, endpoints, lines, setters, sources, steering, visitors, zones};
+use super::{LocConf, audit, endpoints, lines, setters, sources, steering, visitors, zones};
 
 type Setter = unsafe extern "C" fn(
     *mut ngx::ffi::ngx_conf_t,
@@ -43,7 +43,7 @@ const fn main_command(name: ngx::ffi::ngx_str_t, args: u32, set: Setter) -> ngx_
 }
 
 /// All directives, ended by an empty one.
-pub static mut COMMANDS: [ngx_command_t; 41] = [
+pub static mut COMMANDS: [ngx_command_t; 42] = [
     main_command(ngx_string!("twice_zone"), NGX_CONF_2MORE, zones::twice_zone),
     main_command(ngx_string!("twice_source"), NGX_CONF_2MORE, sources::twice_source),
     main_command(ngx_string!("twice_ab_test"), NGX_CONF_2MORE, visitors::ab_test),
@@ -106,6 +106,7 @@ pub static mut COMMANDS: [ngx_command_t; 41] = [
     command(ngx_string!("twice_vary_language"), NGX_CONF_TAKE1, visitors::vary_language, 0),
     command(ngx_string!("twice_language_redirect"), NGX_CONF_TAKE1, visitors::language_redirect, 0),
     command(ngx_string!("twice_ignore_args"), NGX_CONF_1MORE, visitors::ignore_args, 0),
+    command(ngx_string!("twice_audit"), NGX_CONF_1MORE, audit::audit, 0),
     command(ngx_string!("twice_lock"), NGX_CONF_TAKE1, setters::lock, 0),
     command(ngx_string!("twice_lock_timeout"), NGX_CONF_TAKE1, setters::lock_timeout, 0),
     command(ngx_string!("twice_lock_age"), NGX_CONF_TAKE1, setters::lock_age, 0),

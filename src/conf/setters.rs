@@ -264,9 +264,9 @@ setters! {
         Ok(())
     }
 
-    /// `twice_tags off | marked | all`
+    /// `twice_tags off | marked | guarded | all`
     fn tags(conf, directive) {
-        choose_once(&mut conf.tags, directive, &[("off", 0), ("marked", 1), ("all", 2)])
+        choose_once(&mut conf.tags, directive, &[("off", 0), ("marked", 1), ("guarded", 3), ("all", 2)])
     }
 
     /// `twice_delimiters OPEN CLOSE | ~REGEX`

@@ -46,8 +46,8 @@ pub struct Conditions<'a> {
 pub enum Verdict<'a> {
     /// The page is sent.
     Send,
-    /// 304. With the `ETag` that goes along: the client finds what it has by it, in the form in which it has it (a
-    /// compressed page has a weak one).
+    /// 304, with the `ETag` that goes along. It is in the form in which the client has it, which finds its copy by it: that
+    /// of a compressed page is weak.
     NotModified(&'a [u8]),
     /// 412.
     Failed,

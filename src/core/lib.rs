@@ -8,6 +8,7 @@
 //! these through nginx.
 
 pub mod ab;
+pub mod audit;
 pub mod board;
 pub mod canonical;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod language;
 pub mod local;
 pub mod marks;
 pub mod memcached;
+pub mod nonce;
 pub mod outcome;
 pub mod page;
 pub mod policy;

@@ -116,7 +116,7 @@ reasons! {
     Early = "early", NotLookedUp;
     /// The client left while its request waited for another one's fetch.
     Waiting = "waiting", NotStored;
-    /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store. What `post_action` asks for is treated alike.
+    /// A HEAD that found no page: it goes to the origin as HEAD, whose answer has no body to store. What `post_action` asks for is treated alike. Of what `auth_request` and `mirror` ask for nobody reads a body: it is not looked up.
     Head = "head", NotStored;
     /// The client wanted a stored page or none (`only-if-cached`, where `twice_request_control` hears it), and there was none: 504.
     OnlyIfCached = "only_if_cached", NotStored;
@@ -148,6 +148,10 @@ reasons! {
     TooManyKeys = "too_many_keys", NotStored;
     /// The page, or something that its response names, was purged while it was fetched.
     Purged = "purged", NotStored;
+    /// The page waits for a second visitor who is sent the same: `twice_audit`.
+    AuditWaits = "audit_waits", NotStored;
+    /// Two visitors were sent different pages: `twice_audit`. `$twice_reason` and the error log tell the first place.
+    AuditDiffers = "audit_differs", NotStored;
     /// No room could be made: all pages are being sent.
     NoRoom = "no_room", NotStored;
     /// Memory ran out or an internal error was caught; the error log says more.

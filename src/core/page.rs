@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Everything before the literals (the prefix) is read as one piece on a hit; the literals go out as
-//! they lie. A page without tags has neither slots nor code: its literals are the body. What is cold is read when the
+//! they lie. A page without tags has neither slots nor code: its literals are the body. Header lines that
+//! hold tags stand in the head by themselves, before the ready-made ones. What is cold is read when the
 //! page is asked for again at its origin, and never on a hit.
 
 use crate::varint::{self, Cursor};
@@ -20,13 +21,14 @@ pub const LAYOUT: u32 = 2;
 
 /// Changes whenever a page that an older build has written to a file can't be served by this one. The low half stands
 /// for what is not in the layout: a program's codes, the word that is stored beside a page, how keys are made.
-pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 5;
+pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 6;
 
 const TAGGED: u32 = 1;
 const PERSONAL: u32 = 2;
 const INCLUDES: u32 = 4;
 const SOURCES: u32 = 8;
 const VOLATILE: u32 = 16;
+const TAG_LINES: u32 = 32;
 
 /// What is stored of a response, besides its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct Head<'a> {
     pub cache_control: &'a [u8],
     /// `Location` where nginx may still make it absolute, else empty.
     pub location: &'a [u8],
+    /// Header lines with tags ([`crate::template::lines`]); none in most pages.
+    pub tag_lines: &'a [u8],
 }
 
 /// The first 48 bytes: what a reader needs to find everything else.
@@ -188,6 +192,11 @@ impl Fixed {
     pub fn sources(&self) -> bool {
         self.flags & SOURCES != 0
     }
+
+    /// Whether header lines have tags.
+    pub fn has_tag_lines(&self) -> bool {
+        self.flags & TAG_LINES != 0
+    }
 }
 
 /// A page's program, empty for a page without tags.
@@ -232,6 +241,9 @@ pub fn encode_prefix<'h>(
         varint::put_bytes(&mut out, part);
     }
     varint::put(&mut out, head.last_modified_time as u64);
+    if !head.tag_lines.is_empty() {
+        varint::put_bytes(&mut out, head.tag_lines);
+    }
     let mut count = 0u32;
     for (name, value) in headers {
         varint::put_bytes(&mut out, name);
@@ -241,13 +253,14 @@ pub fn encode_prefix<'h>(
     let head_len = u32::try_from(out.len() - FIXED).ok()?;
     out.extend_from_slice(program.slots);
     out.extend_from_slice(program.code);
-    let tagged = if program.code.is_empty() { 0 } else { TAGGED };
+    let tagged = if program.code.is_empty() && head.tag_lines.is_empty() { 0 } else { TAGGED };
     let personal = if program.personal { PERSONAL } else { 0 };
     let includes = if program.includes { INCLUDES } else { 0 };
     let sources = if program.sources { SOURCES } else { 0 };
     let volatile = if program.volatile { VOLATILE } else { 0 };
+    let tag_lines = if head.tag_lines.is_empty() { 0 } else { TAG_LINES };
     let fixed = Fixed {
-        flags: tagged | personal | includes | sources | volatile,
+        flags: tagged | personal | includes | sources | volatile | tag_lines,
         head_len,
         slots_len: u32::try_from(program.slots.len()).ok()?,
         code_len: u32::try_from(program.code.len()).ok()?,
@@ -283,6 +296,7 @@ impl<'a> View<'a> {
             cache_control: c.bytes()?,
             location: c.bytes()?,
             last_modified_time: c.number()? as i64,
+            tag_lines: if fixed.has_tag_lines() { c.bytes()? } else { &[] },
         };
         Some(Self { head, headers: c })
     }

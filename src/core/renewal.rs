@@ -14,6 +14,7 @@
 
 use crate::conditional::{http_date, is_alike, is_tag};
 use crate::page::{Fixed, View};
+use crate::template;
 use crate::varint::{self, Cursor};
 
 /// A header line, name and value.
@@ -34,6 +35,9 @@ pub struct Origin {
     pub body_len: u64,
     /// The other lines that are stored, or that decided about it.
     pub lines: Vec<Line>,
+    /// Those with tags, compiled ([`crate::template::lines`]). They stay as long as the page does: an answer without a body
+    /// brings no tags.
+    pub tag_lines: Vec<u8>,
 }
 
 /// The lines that ask an origin whether its page is still the same.
@@ -87,6 +91,17 @@ pub fn cold(origin: &Origin, sent: &[(&[u8], &[u8])]) -> Vec<u8> {
     out
 }
 
+/// How a line that clients are never to see, though it is none that is for Twice alone, is called in [`Origin::lines`]: no
+/// header has such a name.
+pub fn hidden(name: &[u8]) -> Vec<u8> {
+    [b":", name].concat()
+}
+
+/// The name of a line that is called so.
+pub fn of_hidden(name: &[u8]) -> Option<&[u8]> {
+    name.strip_prefix(b":")
+}
+
 impl Origin {
     /// Reads it back. `head` has [`Fixed::head_len`] bytes.
     pub fn read(fixed: &Fixed, head: &[u8], cold: &[u8]) -> Option<Self> {
@@ -113,6 +128,7 @@ impl Origin {
             recipe: u64::from_le_bytes(*recipe),
             body_len,
             lines,
+            tag_lines: view.head.tag_lines.to_vec(),
         })
     }
 
@@ -172,9 +188,14 @@ impl Origin {
 
     /// Takes the lines of an answer in, in the place of those of the same name.
     pub fn renew(&mut self, lines: &[Line]) {
-        let new = || lines.iter().filter(|line| !is_of_the_bytes(&line.0));
-        self.lines.retain(|old| !new().any(|line| old.0.eq_ignore_ascii_case(&line.0)));
-        self.lines.extend(new().cloned());
+        let has_tags = |name: &[u8]| {
+            is_listed(lines, name)
+                || template::lines(&self.tag_lines).any(|line| name.eq_ignore_ascii_case(line.name))
+        };
+        let is_new = |name: &[u8]| !is_of_the_bytes(name) && !is_of_this_answer(name) && !has_tags(name);
+        let new: Vec<&Line> = lines.iter().filter(|line| is_new(&line.0)).collect();
+        self.lines.retain(|old| !new.iter().any(|line| old.0.eq_ignore_ascii_case(&line.0)));
+        self.lines.extend(new.into_iter().cloned());
     }
 }
 
@@ -185,6 +206,24 @@ fn first<'a>(lines: &'a [Line], lower: &[u8]) -> Option<&'a [u8]> {
 
 fn is_same_date(one: &[u8], other: &[u8]) -> bool {
     one == other || http_date(one).is_some_and(|date| http_date(other) == Some(date))
+}
+
+/// Lines that say how the tags of the very answer are read that has them. What is compiled needs them no more, and a guard's
+/// token is not stored.
+pub fn is_of_this_answer(name: &[u8]) -> bool {
+    let name = of_hidden(name).unwrap_or(name);
+    [GUARD, TAG_HEADERS].iter().any(|other| name.eq_ignore_ascii_case(other))
+}
+
+const GUARD: &[u8] = b"twice-guard";
+const TAG_HEADERS: &[u8] = b"twice-headers";
+
+/// Whether these lines say that those of a name hold tags.
+fn is_listed(lines: &[Line], name: &[u8]) -> bool {
+    let lists = lines.iter().filter(|line| line.0.eq_ignore_ascii_case(TAG_HEADERS));
+    lists
+        .flat_map(|line| line.1.split(|&byte| byte == b','))
+        .any(|listed| name.eq_ignore_ascii_case(listed.trim_ascii()))
 }
 
 /// Lines that speak of the very bytes, or of how they are read.

@@ -7,18 +7,20 @@
 use std::ptr;
 
 use ngx::ffi::{
-    NGX_HTTP_NOT_MODIFIED, NGX_HTTP_OK, NGX_HTTP_PRECONDITION_FAILED, ngx_chain_t, ngx_http_core_loc_conf_t,
-    ngx_http_core_module, ngx_int_t, ngx_table_elt_t,
+    NGX_HTTP_NOT_MODIFIED, NGX_HTTP_OK, NGX_HTTP_PRECONDITION_FAILED, ngx_chain_t, ngx_http_clean_header,
+    ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_int_t, ngx_table_elt_t,
 };
 use twice_core::conditional::{Conditions, Validators, Verdict, evaluate, if_range};
+use twice_core::page::{Fixed, Head};
 
+use crate::ctx;
 use crate::sys::{self, Chain, Request};
 
 /// The answer to a condition that does not hold.
 pub const FAILED: ngx_int_t = NGX_HTTP_PRECONDITION_FAILED as ngx_int_t;
 
 /// Holds the request's conditions against a page with this status. Sub-requests have none.
-pub fn ask<'a>(request: Request<'a>, status: u16, page: &Validators<'a>) -> Verdict<'a> {
+fn ask<'a>(request: Request<'a>, status: u16, page: &Validators<'a>) -> Verdict<'a> {
     if !request.is_main() || !(200..300).contains(&status) {
         return Verdict::Send;
     }
@@ -58,8 +60,44 @@ fn looks_at_dates(request: Request<'_>) -> bool {
     }
 }
 
+/// Says by what the page can be named, and what becomes of it by the client's conditions. Its header is filled in: where it
+/// is not sent, that is the header of a 304, or none any more. `etag` is the page's, or empty; none when memory ran out.
+pub fn conclude<'a>(
+    request: Request<'a>,
+    fixed: &Fixed,
+    head: &Head<'a>,
+    etag: &'a [u8],
+) -> Option<Verdict<'a>> {
+    let last_modified = Some(head.last_modified_time).filter(|time| *time != -1);
+    let page = Validators { etag, last_modified, made: ctx::get(request)?.times().made() };
+    // Whoever asks for what is another page each time gets it, whatever he says.
+    let named = !fixed.tagged() || !etag.is_empty();
+    let verdict = if named { ask(request, head.status, &page) } else { Verdict::Send };
+    let told = match verdict {
+        Verdict::Send => etag,
+        Verdict::NotModified(told) => told,
+        Verdict::Failed => {
+            // SAFETY: a live request, whose header is not sent: nginx's own filter does so, too.
+            unsafe { ngx_http_clean_header(request.raw()) };
+            return Some(verdict);
+        }
+    };
+    // SAFETY: a live request; the line is in its pool.
+    unsafe {
+        (*request.raw()).set_disable_not_modified(1);
+        if !told.is_empty() {
+            (*request.raw()).headers_out.etag = request.push_out(b"ETag", told)?;
+        }
+    }
+    match verdict {
+        Verdict::Send => allow_ranges(request, named, &page)?,
+        _ => not_modified(request),
+    }
+    Some(verdict)
+}
+
 /// Makes the header that is filled in that of a 304, as nginx's own filter does.
-pub fn not_modified(request: Request<'_>) {
+fn not_modified(request: Request<'_>) {
     // SAFETY: a live request; null, 0 and -1 are nginx's words for "not given".
     unsafe {
         let r = request.raw();
@@ -75,7 +113,7 @@ pub fn not_modified(request: Request<'_>) {
 
 /// Has nginx cut parts out of a page with status 200, where the client may have some; none when memory ran out.
 /// `named`: the bytes that leave are the same whenever the page says that it is this one.
-pub fn allow_ranges<'a>(request: Request<'a>, named: bool, page: &Validators<'a>) -> Option<()> {
+fn allow_ranges<'a>(request: Request<'a>, named: bool, page: &Validators<'a>) -> Option<()> {
     let r = request.raw();
     // SAFETY: a live request; null, or the first line of this name.
     unsafe {

@@ -27,8 +27,8 @@ use twice_core::template::{Limits, Slots, needed};
 use super::body::Body;
 use super::served::{Renewed, Served};
 use super::{
-    Rendered, Way, copy_out, finish, for_ranges, header, log_not_rendered, own_tag, print, send_and_renew,
-    set_length, with_state, without_body,
+    Rendered, Way, conclude, copy_out, finish, for_ranges, header, lines, log_not_rendered, own_tag, print,
+    send_and_renew, set_length, with_state, without_body,
 };
 use crate::guard::guarded;
 use crate::include::{self, Includes};
@@ -85,11 +85,13 @@ pub fn begin(
     let unseen = head && fixed.sources();
     if !waits && !unseen && !fixed.includes() {
         let head = page.head(request, &fixed)?;
-        let etag = own_tag(request, &fixed, slots, &values)?;
-        let verdict = header(request, way, &fixed, &View::parse(&fixed, head)?, etag)?;
+        let view = View::parse(&fixed, head)?;
+        header(request, way, &fixed, &view)?;
+        let verdict = conclude(request, &fixed, &view.head, own_tag(request, &fixed, slots, &values)?)?;
         if verdict != Verdict::Send {
             return without_body(request, verdict);
         }
+        lines::add(request, &fixed, &view, &values)?;
         let body = Body::new(request, page.literals(&fixed), pin.is_some());
         let body = print(request, &fixed, code, &values, body, tag, room)?;
         values.let_go(request, Slots::new(slots), room);
@@ -230,7 +232,13 @@ fn head_of<'a>(request: Request<'a>, way: Way, waiting: &Waiting, etag: &'a [u8]
         // SAFETY: a copy in the pool of this live request.
         Kept::Copied(copy) => unsafe { &*copy }.get(..fixed.head_len())?,
     };
-    header(request, way, fixed, &View::parse(fixed, head)?, etag)
+    let view = View::parse(fixed, head)?;
+    header(request, way, fixed, &view)?;
+    let verdict = conclude(request, fixed, &view.head, etag)?;
+    if verdict == Verdict::Send {
+        lines::add(request, fixed, &view, &waiting.values())?;
+    }
+    Some(verdict)
 }
 
 fn print_body(request: Request<'_>, waiting: &Waiting) -> Option<(*mut ngx_chain_t, usize)> {

@@ -37,6 +37,10 @@ const OF_THE_CONNECTION: [&[u8]; 6] =
     [b"ssl_", b"realip_", b"proxy_protocol_", b"server_", b"tcpinfo_", b"quic_"];
 const ALSO: [&[u8]; 6] = [b"scheme", b"https", b"http2", b"http3", b"connection", b"connection_requests"];
 
+/// Values that a client's certificate makes, empty without one; and what says whether there is one.
+const OF_A_CERTIFICATE: &[u8] = b"ssl_client_";
+const VERIFIED: &[u8] = b"ssl_client_verify";
+
 /// Header lines and variables that tell who the visitor is.
 const PASSWORD: &[u8] = b"authorization";
 const COOKIES: &[u8] = b"cookie";
@@ -79,6 +83,11 @@ impl Keep {
         Keep { visitor: true, cookies: Vec::new(), lines: Vec::new() }
     }
 
+    /// Whether the copy has everything that the visitor is known by.
+    pub fn is_all(&self) -> bool {
+        self.visitor
+    }
+
     fn has_line(&self, name: &[u8]) -> bool {
         self.lines.iter().any(|line| name.eq_ignore_ascii_case(line))
     }
@@ -104,6 +113,8 @@ pub enum Copied {
     Whole {
         /// There was a password that is left out, and there are values that may have been made of it.
         somebodys: bool,
+        /// There are values that may have been made of anything that the visitor is known by.
+        told: bool,
     },
     /// Memory ran out.
     Failed,
@@ -128,7 +139,7 @@ pub unsafe fn copy(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Copied
         let has_password = |request: Request<'_>| request.header_in(PASSWORD).is_some();
         match headers(parent, new, keep) {
             Copied::Whole { .. } => {
-                Copied::Whole { somebodys: told && has_password(parent) && !has_password(new) }
+                Copied::Whole { somebodys: told && has_password(parent) && !has_password(new), told }
             }
             ended => ended,
         }
@@ -247,6 +258,9 @@ unsafe fn variables(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Optio
                 copied.data = new.copy(data)?.as_ptr().cast_mut();
             }
             let made = (*known.add(index)).flags & NGX_HTTP_VAR_CHANGEABLE as ngx_uint_t != 0;
+            // What a certificate says of its owner.
+            let is_of_one = name.starts_with(OF_A_CERTIFICATE) && name != VERIFIED;
+            told |= is_of_one && (*value).len() > 0;
             told |= made && (*value).no_cacheable() == 0 && (*value).len() > 0;
             if forced {
                 copied.set_no_cacheable(0);
@@ -301,7 +315,7 @@ unsafe fn headers(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Copied 
             }
         }
     }
-    Copied::Whole { somebodys: false }
+    Copied::Whole { somebodys: false, told: false }
 }
 
 /// What a line is in the copy; none: it is not there.

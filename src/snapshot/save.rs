@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
+use twice_core::audit::is_witness;
 use twice_core::page::PAGE_FORMAT;
 use twice_core::policy::Times;
 use twice_core::snapshot::{Kind, Record, Writer};
@@ -160,7 +161,8 @@ impl Save {
         // The purges that the next start does not hear of must show in the page itself.
         let now = shm::now_ms();
         let lives = purge::look_at_copy(zone, held.page(), &mut found, now);
-        if !lives || !Times::from(found.meta).worth_keeping(now) {
+        // What one visitor was sent, and nobody knows yet whether it is his alone, is in no file.
+        if !lives || is_witness(found.meta.tag) || !Times::from(found.meta).worth_keeping(now) {
             return Ok(0);
         }
         self.page.clear();

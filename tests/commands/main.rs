@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fixture::Browser;
 use fixture::folder::free_port;
 use fixture::process;
 use twice_core::health::State;
@@ -52,8 +53,8 @@ impl Demo {
         let mut child = process::end_with_us(&mut command).spawn().unwrap();
         // It ends its output when it ends, so that a demo that does not start can't hold us.
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let tries: Vec<_> = lines.filter(|line| line.trim().starts_with("curl ")).take(5).collect();
-        assert_eq!(tries.len(), 5, "the demo did not start");
+        let tries: Vec<_> = lines.filter(|line| line.trim().starts_with("curl ")).take(6).collect();
+        assert_eq!(tries.len(), 6, "the demo did not start");
         Self { child, tries }
     }
 
@@ -85,6 +86,16 @@ fn the_demo_does_what_the_readme_shows() {
             }
         }
     }
+    // In a real browser its policy stands in the way of nothing, while the page comes from the store.
+    let url = format!("http://127.0.0.1:{port}/csp");
+    shell(&format!("curl -sS {url}"));
+    assert!(shell(&format!("curl -sS -i {url}")).contains("X-Cache: HIT"));
+    let seen = Browser::new().open(&url);
+    assert!(
+        seen.dom.contains("written by the page's own script") && seen.dom.contains("<b>HIT</b>"),
+        "{seen:?}"
+    );
+    assert!(seen.console.is_empty(), "{seen:?}");
     for line in &demo.tries {
         assert!(!shell(&line.replace("curl ", "curl -sS ")).is_empty(), "{line}");
     }

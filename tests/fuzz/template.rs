@@ -32,6 +32,7 @@ fuzz_target!(|data: &[u8]| {
     let setup = Setup {
         open: open.into(),
         close: close.into(),
+        guard: (flags & 32 != 0).then(|| "0123456789abcdef".to_owned()),
         escape: if flags & 4 == 0 { Escape::Html } else { Escape::Off },
         limits: Limits {
             tag_max: if flags & 8 == 0 { 16 << 10 } else { 40 },
@@ -43,6 +44,7 @@ fuzz_target!(|data: &[u8]| {
     *CURRENT.lock().unwrap() = Some((setup.clone(), cuts.clone(), value.to_vec(), page.to_vec()));
     let lookup = |_: &str, key: &[u8]| match key {
         b"a" | b"/a" | b"a b" => value.to_vec(),
+        b"" => b"n0nce_-".to_vec(),
         b"zero" => b"0".to_vec(),
         b"x" => b" <'\"\\&> ".to_vec(),
         _ => Vec::new(),
@@ -65,6 +67,7 @@ fn print_failures() {
             eprintln!("    let setup = Setup {{");
             eprintln!("        open: b\"{}\".into(),", setup.open.escape_ascii());
             eprintln!("        close: b\"{}\".into(),", setup.close.escape_ascii());
+            eprintln!("        guard: {:?}.map(str::to_owned),", setup.guard);
             eprintln!("        escape: Escape::{:?},", setup.escape);
             eprintln!(
                 "        limits: Limits {{ tag_max: {}, slots_max: {}, ..Limits::default() }},",
@@ -73,6 +76,7 @@ fn print_failures() {
             eprintln!("    }};");
             eprintln!("    let value = |_: &str, key: &[u8]| match key {{");
             eprintln!("        b\"a\" => b\"{}\".to_vec(),", value.escape_ascii());
+            eprintln!("        b\"\" => b\"n0nce_-\".to_vec(),");
             eprintln!("        b\"zero\" => b\"0\".to_vec(),");
             eprintln!("        b\"x\" => b\" <'\\\"\\\\&> \".to_vec(),");
             eprintln!("        _ => Vec::new(),");

@@ -181,7 +181,7 @@ fn the_number_of_words_is_checked() {
         refused(&format!("{name};"), &["invalid number of arguments", &format!("\"{name}\"")]);
         refused(&format!("{name} a b;"), &["invalid number of arguments", &format!("\"{name}\"")]);
     }
-    for name in ["methods", "valid", "bypass", "no_store", "types", "headers", "delimiters"] {
+    for name in ["methods", "valid", "bypass", "no_store", "types", "headers", "delimiters", "audit"] {
         let texts = ["invalid number of arguments", &format!("\"twice_{name}\"")];
         refused(&format!("twice_{name};"), &texts);
     }
@@ -208,6 +208,7 @@ fn what_may_stand_once_in_a_block_stands_once() {
         "twice_tags all; twice_tags all;",
         "twice_escape off; twice_escape html;",
         "twice_lock on; twice_lock off;",
+        "twice_audit on; twice_audit off;",
         "twice_revalidate on; twice_revalidate on;",
         "twice_lock_timeout 1s; twice_lock_timeout 1s;",
         "twice_lock_age 1m; twice_lock_age 2m;",
@@ -229,9 +230,9 @@ fn bad_values_are_refused() {
         refused(&format!("twice_methods GET {method};"), &texts);
     }
     // Not there yet; a later version's word is no reason to guess.
-    for tags in ["guarded", "on", "ALL", "\"\""] {
+    for tags in ["guard", "on", "ALL", "\"\""] {
         let value = format!("\"{}\"", tags.trim_matches('"'));
-        let texts = ["\"twice_tags\"", &value, "allowed are \"off\", \"marked\", \"all\""];
+        let texts = ["\"twice_tags\"", &value, "allowed are \"off\", \"marked\", \"guarded\", \"all\""];
         refused(&format!("twice_tags {tags};"), &texts);
     }
     for escape in ["on", "js", "HTML"] {

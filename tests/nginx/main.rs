@@ -2,18 +2,23 @@
 //! name holds NAME.
 
 mod ab;
+mod audit;
+mod beside;
 mod broken_origins;
 mod collapse;
 mod conf;
 mod delivery;
 mod fixture_self;
+mod forms;
 mod geo;
+mod guard;
 mod handlers;
 mod hit;
 mod include;
 mod keys;
 mod languages;
 mod memcached;
+mod nonce;
 mod placement;
 mod purge;
 mod ranges;
@@ -30,6 +35,7 @@ mod stale;
 mod status;
 mod steering;
 mod subtleties;
+mod tag_headers;
 mod tags;
 mod torture;
 mod validation;

@@ -2,6 +2,7 @@
 
 mod ab;
 mod arriving;
+mod audit;
 mod board;
 mod canonical;
 mod conditional;
@@ -18,6 +19,7 @@ mod language;
 mod languages;
 mod local;
 mod memcached;
+mod nonce;
 mod outcome;
 mod page;
 mod policy;

@@ -18,6 +18,7 @@ struct Written {
     includes: bool,
     sources: bool,
     volatile: bool,
+    tag_lines: Vec<u8>,
     literals: u32,
     cold: u32,
     generation: u64,
@@ -35,6 +36,7 @@ impl Written {
             last_modified_time: self.time,
             cache_control,
             location,
+            tag_lines: &self.tag_lines,
         }
     }
 
@@ -61,22 +63,25 @@ fn text(len: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
 fn written() -> impl Strategy<Value = Written> {
     let texts = [text(0..40), text(0..10), text(0..40), text(0..40), text(0..300), text(0..60)];
     let lines = prop::collection::vec((text(0..20), text(0..300)), 0..20);
-    let program = (text(0..200), text(0..200), any::<[bool; 4]>(), any::<(u32, u32, u64)>());
+    let program = (text(0..200), text(0..200), text(0..9), any::<[bool; 4]>(), any::<(u32, u32, u64)>());
     (any::<u16>(), texts, any::<i64>(), lines, program).prop_map(
-        |(status, texts, time, lines, (slots, code, flags, (literals, cold, generation)))| Written {
-            status,
-            texts,
-            time,
-            lines,
-            slots,
-            code,
-            personal: flags[0],
-            includes: flags[1],
-            sources: flags[2],
-            volatile: flags[3],
-            literals,
-            cold,
-            generation,
+        |(status, texts, time, lines, (slots, code, tag_lines, flags, (literals, cold, generation)))| {
+            Written {
+                status,
+                texts,
+                time,
+                lines,
+                slots,
+                code,
+                personal: flags[0],
+                includes: flags[1],
+                sources: flags[2],
+                volatile: flags[3],
+                tag_lines,
+                literals,
+                cold,
+                generation,
+            }
         },
     )
 }
@@ -90,7 +95,9 @@ proptest! {
         prop_assert_eq!(fixed.prefix_len(), bytes.len());
         prop_assert_eq!(fixed.literals_len(), page.literals as usize);
         prop_assert_eq!(fixed.headers as usize, page.lines.len());
-        prop_assert_eq!(fixed.tagged(), !page.code.is_empty());
+        prop_assert_eq!(fixed.tagged(), !page.code.is_empty() || !page.tag_lines.is_empty());
+        prop_assert_eq!(fixed.has_tag_lines(), !page.tag_lines.is_empty());
+        prop_assert_eq!(fixed.volatile(), page.volatile);
         prop_assert_eq!(fixed.personal(), page.personal);
         prop_assert_eq!(fixed.includes(), page.includes);
         prop_assert_eq!((fixed.sources(), fixed.status()), (page.sources, page.status));

@@ -211,3 +211,25 @@ proptest! {
         }
     }
 }
+
+/// Which lines of an answer without a body take the place of stored ones, where the page has compiled `X-Tagged` already.
+#[test]
+fn tags_come_with_a_body_only() {
+    let mut compiled = Vec::new();
+    twice_core::template::Header { literals: b"kept".to_vec(), ..Default::default() }
+        .encode(b"X-Tagged", &mut compiled);
+    let old = Origin { tag_lines: compiled.clone(), ..page(&[("X-Own", "old")]) };
+    let head = Head { tag_lines: &compiled, ..Head::default() };
+    let (mut read, _) = kept(&old, &head, &[(b"X-Own", b"old")]);
+    assert_eq!((read.tag_lines.as_slice(), sorted(&read.lines)), (compiled.as_slice(), sorted(&old.lines)));
+    read.renew(&lines(&[
+        ("Twice-Guard", "0123456789abcdef"),
+        (":twice-guard", "0123456789abcdef"),
+        ("Twice-Headers", "X-Tagged, x-listed"),
+        ("x-tagged", "<&0123456789abcdef nonce &>"),
+        ("X-Listed", "<&0123456789abcdef nonce &>"),
+        ("X-Own", "new"),
+    ]));
+    assert_eq!(sorted(&read.lines), lines(&[("x-own", "new")]));
+    assert_eq!(read.tag_lines, compiled);
+}

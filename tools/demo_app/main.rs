@@ -6,7 +6,8 @@
 //! usage: demo-app ADDRESS MEMCACHED (port 0: any). Prints the address it listens on as its first line.
 
 use std::env;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::thread;
@@ -47,6 +48,7 @@ fn answer(request: &Received) -> Answer {
         "/live" => page(60, "Live values", LIVE),
         "/_session" => session(request.cookie("persistent").unwrap_or_default()),
         "/offer" => page(60, "An offer", OFFER),
+        "/csp" => with_policy(),
         "/style.css" => Answer::ok(STYLE)
             .header("Content-Type", "text/css")
             .header("X-Twice-Control", "max-age=3600, no-tags"),
@@ -91,6 +93,32 @@ fn page(max_age: u32, title: &str, body: &str) -> Answer {
         .delay(WORK)
 }
 
+/// A page with a policy that no injected script gets past, and tags that no injected text is one of.
+fn with_policy() -> Answer {
+    let token = token();
+    let guarded = |text: &str| text.replace("<& ", &format!("<&{token} "));
+    // What a visitor might have written, who knows the tags but no guard.
+    let html = guarded(POLICY).replace("{written}", "<& get var hostname &>").replace("{time}", &clock());
+    Answer::html(html)
+        .header("X-Twice-Control", "max-age=60")
+        .header("Twice-Headers", "Content-Security-Policy")
+        .header(
+            "Content-Security-Policy",
+            guarded("default-src 'none'; script-src 'nonce-<& nonce &>'; style-src 'nonce-<& nonce &>'"),
+        )
+        .header("Twice-Guard", token)
+        .delay(WORK)
+}
+
+/// A guard for the tags of one answer.
+fn token() -> String {
+    let mut random = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut random))
+        .expect("the system gives random bytes");
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The time of day, to the second, in UTC.
 fn clock() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()) % 86_400;
@@ -106,7 +134,7 @@ const LAYOUT: &str = r#"<!doctype html>
 <link rel="stylesheet" href="/style.css">
 </head>
 <body>
-<nav><a href="/">Front page</a> <a href="/live">Live values</a> <a href="/offer">An offer</a> <a href="/time">Never cached</a></nav>
+<nav><a href="/">Front page</a> <a href="/live">Live values</a> <a href="/offer">An offer</a> <a href="/csp">A policy</a> <a href="/time">Never cached</a></nav>
 <main>
 {body}
 </main>
@@ -141,6 +169,25 @@ const OFFER: &str = r#"<h1>An offer</h1>
 <& else &><p>You have no plan yet. Send a cookie <code>plan=gold</code> and this same stored page says something else.</p>
 <& end &><& unless cookie username &><p>Sign in first: a cookie <code>username</code> will do.</p>
 <& end &>"#;
+
+const POLICY: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>A policy</title>
+<style nonce="<& nonce &>">body { margin: 0 auto; max-width: 42rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif }</style>
+</head>
+<body>
+<h1>Hello, <& get cookie username Guest &>!</h1>
+<p id="script">No script has run.</p>
+<p>The policy of this page allows scripts and styles with its nonce only. The page is stored, with its policy: rendered at {time},
+for you it is a <b><& get var twice_cache_status &></b>. The nonce is another one each time: <code><& nonce &></code>.</p>
+<p>A visitor has written <code>{written}</code>, which is no tag here: it lacks the page's guard.</p>
+<p><a href="/">Back to the front page</a></p>
+<script nonce="<& nonce &>">document.getElementById("script").textContent = "This line was written by the page's own script.";</script>
+</body>
+</html>
+"#;
 
 const STYLE: &str = "body { margin: 0 auto; max-width: 42rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; color: #222 }
 nav a { margin-right: 1rem }

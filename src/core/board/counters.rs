@@ -55,6 +55,10 @@ counters! {
     RefreshFailures = "refresh_failures";
     /// Pages that were stored.
     Stored = "stored";
+    /// Pages that were not stored because no second visitor was sent the same yet.
+    AuditWaits = "audit_waits";
+    /// Pages that were not stored because two visitors were sent different ones.
+    AuditDiffers = "audit_differs";
     /// Purges that were answered.
     Purges = "purges";
     /// Pages that a purge had marked and that were found so.

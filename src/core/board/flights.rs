@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! set    8 entries; a key has its place in one of them, by its hash
-//! entry  0 hash | 8 state, failures | 16 generation | 24 started | 32 until | 40 channels that wait | 48 owner, pid
+//! entry  0 hash | 8 state, failures (16 bits), rounds | 16 generation | 24 started | 32 until | 40 channels that wait | 48 owner, pid
 //!        56 latest stamp when it began
 //! ```
 //!
@@ -53,6 +53,8 @@ mod state {
     pub const UNSTORABLE: u32 = 3;
     /// The origin failed.
     pub const FAILING: u32 = 4;
+    /// What came last is to be compared with what comes next.
+    pub const AGAIN: u32 = 5;
 }
 
 /// The first back-off after a failure; each further one is twice as long.
@@ -63,6 +65,13 @@ const DOUBLINGS: u32 = 5;
 const LONGEST_MS: u64 = BACK_OFF_MS << DOUBLINGS;
 /// From so many failures in a row on, nobody queues behind the next one: each would wait for an origin that fails.
 const PATIENCE: u32 = 2;
+/// So many answers in a row are waited for by those whose turn has not come yet. Were it more, each of hundreds of visitors
+/// would wait for all before him.
+const ROUNDS: u32 = 4;
+/// Rounds that are farther apart are not in a row.
+const ROUND_MS: u64 = 5000;
+/// Where the rounds stand in the word of the failures.
+const ROUNDS_SHIFT: u32 = 16;
 
 /// The right, and the duty, to end one fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +141,8 @@ pub enum Outcome {
         /// At most 32 seconds.
         for_ms: u64,
     },
+    /// The answer is not stored, and the next one may be: it was the first of those that have to agree.
+    Again,
     /// The origin did not answer, or with a failure.
     Failed,
     /// Nothing is known of the origin: who fetched has left.
@@ -148,6 +159,7 @@ impl Outcome {
         match reason {
             // The next one will be stored.
             Reason::Purged => Outcome::Abandoned,
+            Reason::AuditWaits => Outcome::Again,
             Reason::Incomplete => Outcome::Failed,
             Reason::Status if status >= 500 => Outcome::Failed,
             // That there is no room, or no memory, is not the origin's fault: nobody queues, but nothing is said of it.
@@ -155,10 +167,12 @@ impl Outcome {
         }
     }
 
-    /// The same for the answer to a refresh; a status of 0 says that none came.
+    /// The same for the answer to a refresh; a status of 0 says that none came. Nobody waits for a refresh, so that the
+    /// next one has time.
     pub const fn of_refresh(reason: Reason, status: u16) -> Outcome {
         match Outcome::of_unstored(reason, status) {
             Outcome::Unstorable { .. } if status == 0 => Outcome::Failed,
+            Outcome::Again => Outcome::UNSTORABLE,
             outcome => outcome,
         }
     }
@@ -336,8 +350,16 @@ impl Flights<'_> {
                 let until = now_ms.saturating_add(for_ms.min(LONGEST_MS));
                 self.land(entry, state::UNSTORABLE, until, 0)
             }
+            Outcome::Again => {
+                let rounds = self.u32(entry, field::FAILURES) >> ROUNDS_SHIFT;
+                if rounds + 1 >= ROUNDS {
+                    return self.end(lease, Outcome::UNSTORABLE, now_ms);
+                }
+                let until = now_ms.saturating_add(ROUND_MS);
+                self.land(entry, state::AGAIN, until, (rounds + 1) << ROUNDS_SHIFT)
+            }
             Outcome::Failed => {
-                let failures = self.failures(entry).saturating_add(1);
+                let failures = self.failures(entry).saturating_add(1).min(u16::MAX.into());
                 let back_off = BACK_OFF_MS << failures.saturating_sub(1).min(DOUBLINGS);
                 self.land(entry, state::FAILING, now_ms.saturating_add(back_off), failures)
             }
@@ -376,7 +398,20 @@ impl Flights<'_> {
     }
 
     fn failures(&self, entry: usize) -> u32 {
-        self.u32(entry, field::FAILURES)
+        self.u32(entry, field::FAILURES) & ((1 << ROUNDS_SHIFT) - 1)
+    }
+
+    /// What a new fetch of this entry's hash is to know of those before it, as the word of the failures has it.
+    fn remembered(&self, entry: usize, now_ms: u64) -> u32 {
+        let is_recent = || {
+            let until = self.u64(entry, field::UNTIL);
+            until > now_ms && until - now_ms <= ROUND_MS
+        };
+        match self.state(entry) {
+            state::FAILING => self.failures(entry),
+            state::AGAIN if is_recent() => self.u32(entry, field::FAILURES),
+            _ => 0,
+        }
     }
 
     fn is_in_flight(&self, entry: usize) -> bool {
@@ -419,7 +454,7 @@ impl Flights<'_> {
     fn take(&mut self, hash: u64, now_ms: u64, me: Owner, kind: u32) -> Option<Lease> {
         let entry = self.room(hash)?;
         let is_own = self.state(entry) != state::FREE && self.u64(entry, field::HASH) == hash;
-        let failures = if is_own && self.state(entry) == state::FAILING { self.failures(entry) } else { 0 };
+        let failures = if is_own { self.remembered(entry, now_ms) } else { 0 };
         let generation = self.next_generation();
         let region = self.board.region;
         region.store_first(entry + field::STATE, state::FREE);

@@ -6,7 +6,9 @@ use super::age::Dates;
 use super::cache_control::is_essential;
 use super::directives::elements;
 use super::targeted::{Targeted, is_targeted};
-use super::{CacheControl, Control, HeaderKey, HeaderNames, Lifetime, MAX_LIFETIME, Varies};
+use super::{
+    CacheControl, Control, Guard, HeaderKey, HeaderNames, Lifetime, MAX_LIFETIME, TagHeaders, Varies,
+};
 
 /// What becomes of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,10 @@ pub struct Facts<'n> {
     pub varies: Varies,
     /// What `Surrogate-Key` and `Cache-Tag` name: the page can be purged by it.
     pub keys: Keys,
+    /// `Twice-Guard`.
+    pub guard: Guard,
+    /// `Twice-Headers`.
+    pub tag_headers: TagHeaders,
     /// Fields that `Connection` names, in lower case: of this one connection (RFC 9110 7.6.1).
     connection: Vec<Vec<u8>>,
 }
@@ -100,6 +106,8 @@ impl<'n> Facts<'n> {
             encoded: false,
             varies: Varies::default(),
             keys: Keys::default(),
+            guard: Guard::default(),
+            tag_headers: TagHeaders::default(),
             connection: Vec::new(),
         }
     }
@@ -173,7 +181,14 @@ impl<'n> Facts<'n> {
                 self.keys.add(value);
                 Fate::Strip
             }
-            b"twice-guard" | b"twice-headers" => Fate::Strip,
+            b"twice-guard" => {
+                self.guard.add(value);
+                Fate::Strip
+            }
+            b"twice-headers" => {
+                self.tag_headers.add(value, self.names);
+                Fate::Strip
+            }
             // Of this one connection or this one answer (RFC 9110 7.6.1), or made anew on each hit.
             b"connection" => {
                 self.connection.extend(elements(value).map(<[u8]>::to_ascii_lowercase));
@@ -198,6 +213,21 @@ impl<'n> Facts<'n> {
             _ => Fate::Keep,
         };
         (fate, note)
+    }
+
+    /// Whether a later answer about the same page needs to know of this line, though clients are not to see it.
+    pub fn steers(&self, name: &[u8]) -> bool {
+        const STEERING: [&[u8]; 7] = [
+            b"cache-control",
+            b"surrogate-control",
+            b"x-accel-expires",
+            b"expires",
+            b"vary",
+            b"surrogate-key",
+            b"cache-tag",
+        ];
+        let lower = name.to_ascii_lowercase();
+        STEERING.contains(&lower.as_slice()) || is_targeted(&lower) || self.names.find(name).is_some()
     }
 
     /// Whether the response is stored without a field that [`Facts::line`] would have kept, which is known when all

@@ -9,6 +9,7 @@ mod cache_control;
 mod control;
 mod directives;
 mod facts;
+mod guard;
 mod heuristic;
 mod honor;
 mod names;
@@ -26,6 +27,7 @@ pub use cache_control::CacheControl;
 pub use control::Control;
 pub use directives::Lifetime;
 pub use facts::{Accel, Facts, Fate, Note};
+pub use guard::{Guard, Inert, TagHeaders};
 pub use heuristic::Heuristic;
 pub use honor::{BadSteer, Honor, Steer};
 pub use names::{BadName, HeaderKey, HeaderNames};
@@ -49,8 +51,10 @@ pub const MAX_LIFETIME: u64 = 1 << 31;
 pub enum Tags {
     /// None.
     Off,
-    /// Those with the control header.
+    /// Those with the control header or a guard.
     Marked,
+    /// Those with a guard: without one there are none.
+    Guarded,
     /// Every response of `twice_types` with status 200, and the marked ones.
     All,
 }
@@ -102,6 +106,8 @@ pub struct Verdict {
     pub store: Result<u64, Reason>,
     /// Whether its body is read for tags.
     pub tags: bool,
+    /// Why what may look like tags is text, where the location wants tags.
+    pub inert: Option<Inert>,
     /// Seconds that the answer has spent in other caches, already taken off the lifetime (RFC 9111
     /// 4.2.3); 0 where the control header steers, which speaks of this moment.
     pub age: u64,
@@ -117,23 +123,8 @@ pub fn decide(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Verdict {
         Ok(steering::Kept { by: By::Control, .. }) | Err(_) => 0,
         Ok(_) => facts.dates.initial_age(rules.now, rules.delay),
     };
-    Verdict { store: kept.map(|kept| kept.seconds), tags: has_tags(status, facts, rules), age, windows }
-}
-
-fn has_tags(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> bool {
-    let marked = facts.control.is_some();
-    let wanted = match rules.tags {
-        Tags::Off => false,
-        Tags::Marked => marked,
-        // What must not be changed on its way is not, unless its app asks for it (RFC 9111 5.2.2.6).
-        Tags::All => marked || status == 200 && !facts.cache_control.no_transform,
-    };
-    // An encoded body can't be read, a part of one must not be changed.
-    wanted
-        && rules.type_has_tags
-        && !facts.encoded
-        && status != 206
-        && !facts.control.as_ref().is_some_and(|c| c.no_tags)
+    let (tags, inert) = guard::tags(status, facts, rules);
+    Verdict { store: kept.map(|kept| kept.seconds), tags, inert, age, windows }
 }
 
 fn kept(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<steering::Kept, Reason> {

@@ -13,6 +13,7 @@
 use super::error::{ErrorKind, Errors, excerpt};
 use super::filter::{Filter, Step, author};
 use super::include::{self, MAX_INCLUDES};
+use super::origin::Origin;
 use super::parse::{self, Command, Filters, MAX_KEY, Name, Tag};
 use super::program::*;
 use super::scan::Found;
@@ -36,6 +37,8 @@ pub(super) struct Builder {
     escape: Escape,
     slots_max: usize,
     sources: Sources,
+    /// It is the value of a header line.
+    in_header: bool,
     pub(super) code: Vec<u8>,
     pub(super) literals: Vec<u8>,
     /// The literals before this belong to operations in `code`.
@@ -50,6 +53,8 @@ pub(super) struct Builder {
     line: usize,
     pub(super) tags: u32,
     pub(super) errors: Errors,
+    /// Where its tags stood, if somebody will ask.
+    pub(super) origin: Option<Origin>,
 }
 
 /// An open block, and what to say if it stays open.
@@ -74,11 +79,15 @@ impl Found for Builder {
     }
 
     fn tag(&mut self, whole: &[u8], inside: &[u8]) {
+        let before = self.literals.len();
         match parse::parse(inside).and_then(|tag| self.compile(tag, whole)) {
             Ok(false) => self.text(whole),
             Ok(true) => {
                 self.tags = self.tags.saturating_add(1);
                 self.line += memchr::memchr_iter(b'\n', whole).count();
+                if let Some(origin) = &mut self.origin {
+                    origin.note(whole, before, self.literals.len(), self.code.len());
+                }
             }
             Err(kind) => {
                 self.wrong(kind, whole);
@@ -98,6 +107,7 @@ impl Builder {
             escape,
             slots_max,
             sources,
+            in_header: false,
             code: Vec::new(),
             literals: Vec::new(),
             flushed: 0,
@@ -108,7 +118,23 @@ impl Builder {
             line: 1,
             tags: 0,
             errors: Errors::default(),
+            origin: None,
         }
+    }
+
+    /// One for a header line of the same page: their values are the same. [`Builder::take_values`] gives the slots back.
+    pub(super) fn of_header(page: &mut Builder) -> Self {
+        Builder {
+            in_header: true,
+            slots: std::mem::take(&mut page.slots),
+            ..Builder::new(Escape::Off, page.slots_max, page.sources.clone())
+        }
+    }
+
+    /// A header line is complete.
+    pub(super) fn take_values(&mut self, header: &mut Builder) {
+        self.slots = std::mem::take(&mut header.slots);
+        self.tags = self.tags.saturating_add(header.tags);
     }
 
     /// An error, or false, means that the tag is left as text; nothing was written then.
@@ -125,6 +151,7 @@ impl Builder {
             Command::Pop { name, default } => self.pop(name, default, &filters, whole)?,
             Command::Include { uri } => self.include(uri, &filters, whole),
             Command::Count { name, down, initial } => self.count(name, down, initial, whole)?,
+            Command::Nonce => self.nonce(&filters, whole)?,
         }
         for kind in filters.wrong {
             self.note(kind, whole);
@@ -275,8 +302,25 @@ impl Builder {
         }
     }
 
+    /// Letters, digits, `-` and `_` are at home everywhere: nothing is done to them.
+    fn nonce(&mut self, filters: &Filters<'_>, whole: &[u8]) -> Result<(), ErrorKind> {
+        let slot = self.slots.number(Target::Nonce, b"", self.slots_max).ok_or(ErrorKind::TooManyValues)?;
+        if filters.escaped || !filters.steps.is_empty() {
+            self.note(ErrorKind::FilteredNonce, whole);
+        }
+        self.flush();
+        put_op(&mut self.code, GET, slot);
+        // No filters, and no text in its place.
+        put_varint(&mut self.code, 0);
+        put_varint(&mut self.code, 0);
+        Ok(())
+    }
+
     /// Finds or makes the slot of a fragment.
     fn fragment(&mut self, uri: &[u8]) -> Result<usize, ErrorKind> {
+        if self.in_header {
+            return Err(ErrorKind::NotInHeader);
+        }
         let slots = &mut self.slots;
         slots.number(Target::Include, uri, self.slots_max).ok_or(if slots.includes() < MAX_INCLUDES {
             ErrorKind::TooManyValues
@@ -376,6 +420,7 @@ impl Builder {
         let is_source = || self.sources.iter().any(|source| source.as_bytes() == name.target);
         match Target::parse(name.target) {
             Some(target) => Ok(target),
+            None if is_source() && self.in_header => Err(ErrorKind::NotInHeader),
             None if is_source() => Ok(Target::Source),
             None => Err(ErrorKind::UnknownTarget),
         }

@@ -5,6 +5,8 @@
 use super::build::Builder;
 use super::delimiters::Delimiters;
 use super::error::TagError;
+use super::header::Header;
+use super::origin::Origin;
 use super::run::{Corrupt, Sink, State, Values, run};
 use super::scan::Scanner;
 use super::scout;
@@ -42,12 +44,12 @@ pub struct Parts<'a> {
     pub sources: bool,
     /// Whether a value is another one each time, or the page changes something.
     pub volatile: bool,
-    /// How many tags were compiled.
+    /// How many tags were compiled, those of header lines among them.
     pub tags: u32,
 }
 
 impl Compiler {
-    /// At the beginning of a page.
+    /// At the beginning of a page. A guard is in the delimiters ([`Delimiters::guarded`]).
     pub fn new(delimiters: Arc<Delimiters>, escape: Escape, limits: Limits, sources: Sources) -> Self {
         Compiler {
             scanner: Scanner::new(delimiters, &limits),
@@ -56,6 +58,32 @@ impl Compiler {
             finished: false,
             drained: false,
         }
+    }
+
+    /// Compiles the value of one of the page's header lines, before the page's end: nothing is escaped there, and its
+    /// values are among the page's slots.
+    pub fn header(&mut self, value: &[u8]) -> Header {
+        if self.finished {
+            return Header { literals: value.to_vec(), ..Header::default() };
+        }
+        let mut scanner = self.scanner.again();
+        let mut line = Builder::of_header(&mut self.program);
+        scanner.feed(value, &mut line);
+        scanner.finish(&mut line);
+        line.finish();
+        self.program.take_values(&mut line);
+        let errors = line.errors.kept().to_vec();
+        Header { code: line.code, literals: line.literals, tags: line.tags, errors }
+    }
+
+    /// Notes from the beginning on where the page's tags stand: [`Compiler::origin`].
+    pub fn note_origin(&mut self) {
+        self.program.origin = Some(Origin::default());
+    }
+
+    /// Where the tags of the page so far stand, if that is noted and nothing was discarded.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.program.origin.as_ref()
     }
 
     /// Takes the next piece of the page. After [`Compiler::finish`] it does nothing.
@@ -186,6 +214,7 @@ impl Compiler {
     /// From now on there is nothing to be stored, and `state` is the only one that can go on.
     pub fn drain(&mut self, state: &mut State) {
         let program = &mut self.program;
+        program.origin = None;
         program.code.drain(..state.code.min(program.code.len()));
         program.literals.drain(..state.literal.min(program.literals.len()));
         program.flushed = program.flushed.saturating_sub(state.literal);

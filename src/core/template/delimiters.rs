@@ -1,10 +1,14 @@
 //! What a tag looks like.
 //!
 //! Invariants: no delimiter is empty or holds a line end (the scanner relies on it: a line end never
-//! lies inside a delimiter); a regular expression has a group 1 and doesn't match the empty string.
+//! lies inside a delimiter); a regular expression has a group 1 and doesn't match the empty string; guarded
+//! delimiters match nothing that lacks the token.
 
+use super::guard::{Guard, Token, without};
 use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::ast::{self, Ast, GroupKind, Visitor};
+use std::convert::Infallible;
 use std::fmt;
 
 /// Longest delimiter, in bytes.
@@ -21,13 +25,37 @@ pub struct Delimiters(pub(super) Kind);
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     Strings(Box<Strings>),
-    Regex(Regex),
+    Regex(Box<Expression>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Strings {
+    /// With the token, where there is one.
     pub(super) open: Finder<'static>,
     pub(super) close: Box<[u8]>,
+    pub(super) guard: Option<Guard>,
+}
+
+// Tells delimiters apart, but no token.
+impl fmt::Debug for Strings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open = without(self.guard.as_ref(), self.open.needle());
+        write!(f, "{:?} {:?} {:?}", open, self.close, self.guard)
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Expression {
+    /// With the token at the beginning of its group 1, where there is one.
+    pub(super) regex: Regex,
+    pub(super) guard: Option<Guard>,
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pattern = without(self.guard.as_ref(), self.regex.as_str().as_bytes());
+        write!(f, "{:?} {:?}", pattern, self.guard)
+    }
 }
 
 /// Why delimiters were refused. The text completes a sentence that begins with the value.
@@ -86,24 +114,103 @@ impl Delimiters {
     /// A regular expression whose group 1 is the inside of the tag. It matches bytes (`.` is any byte
     /// but a line end), as 2008's did; `(?u)` switches to characters.
     pub fn regex(pattern: &str) -> Result<Self, BadDelimiters> {
-        let regex = RegexBuilder::new(pattern)
-            .unicode(false)
-            .size_limit(REGEX_SIZE)
-            .dfa_size_limit(REGEX_SIZE)
-            .build()
-            .map_err(|error| BadDelimiters::Regex(last_line(&error.to_string())))?;
+        let regex = compile(pattern)?;
         if regex.captures_len() < 2 {
             return Err(BadDelimiters::NoGroup);
         }
         if regex.is_match(b"") {
             return Err(BadDelimiters::MatchesEmpty);
         }
-        Ok(Delimiters(Kind::Regex(regex)))
+        Ok(Delimiters(Kind::Regex(Box::new(Expression { regex, guard: None }))))
+    }
+
+    /// The same for a response whose tags have a token: only what begins with the opening delimiter, the token and white
+    /// space is a tag; with an expression, only where its group begins with token and white space.
+    ///
+    /// The token becomes part of the expression, so that nobody who does not know it can have a match begin before a tag
+    /// and swallow it.
+    pub fn guarded(&self, token: &Token) -> Result<Self, BadDelimiters> {
+        let guard = Some(Guard::of(token));
+        Ok(Delimiters(match &self.0 {
+            Kind::Strings(strings) => {
+                let open = [strings.open.needle(), token.as_str().as_bytes()].concat();
+                let open = Finder::new(&open).into_owned();
+                Kind::Strings(Box::new(Strings { open, close: strings.close.clone(), guard }))
+            }
+            Kind::Regex(expression) => {
+                let pattern = with_token(expression.regex.as_str(), token).ok_or(BadDelimiters::NoGroup)?;
+                // The parser's words might show the token.
+                let regex = compile(&pattern)
+                    .map_err(|_| BadDelimiters::Regex("too large with a guard's token".to_owned()))?;
+                Kind::Regex(Box::new(Expression { regex, guard }))
+            }
+        }))
+    }
+
+    /// Whether a text may hold a tag.
+    pub fn may_be_in(&self, text: &[u8]) -> bool {
+        match &self.0 {
+            Kind::Strings(strings) => strings.open.find(text).is_some(),
+            Kind::Regex(expression) => expression.regex.is_match(text),
+        }
     }
 
     fn of(open: &[u8], close: &[u8]) -> Self {
         let open = Finder::new(open).into_owned();
-        Delimiters(Kind::Strings(Box::new(Strings { open, close: close.into() })))
+        Delimiters(Kind::Strings(Box::new(Strings { open, close: close.into(), guard: None })))
+    }
+}
+
+fn compile(pattern: &str) -> Result<Regex, BadDelimiters> {
+    RegexBuilder::new(pattern)
+        .unicode(false)
+        .size_limit(REGEX_SIZE)
+        .dfa_size_limit(REGEX_SIZE)
+        .build()
+        .map_err(|error| BadDelimiters::Regex(last_line(&error.to_string())))
+}
+
+/// The expression whose group 1 begins with the token and white space. Flags of the expression don't reach into them.
+fn with_token(pattern: &str, token: &Token) -> Option<String> {
+    let parsed = ast::parse::Parser::new().parse(pattern).ok()?;
+    let places = ast::visit(&parsed, FirstGroup(None)).unwrap_or_else(|never| match never {})?;
+    let mut out = String::with_capacity(pattern.len() + 256);
+    let mut done = 0;
+    for at in places {
+        out.push_str(pattern.get(done..at)?);
+        out.push_str("(?-iux:");
+        out.push_str(token.as_str());
+        out.push_str("[\\t-\\r ])");
+        done = at;
+    }
+    out.push_str(pattern.get(done..)?);
+    Some(out)
+}
+
+/// Finds where the branches of group 1 begin.
+struct FirstGroup(Option<Vec<usize>>);
+
+impl Visitor for FirstGroup {
+    type Output = Option<Vec<usize>>;
+    type Err = Infallible;
+
+    fn visit_pre(&mut self, ast: &Ast) -> Result<(), Infallible> {
+        if let Ast::Group(group) = ast
+            && matches!(&group.kind, GroupKind::CaptureIndex(1))
+                | matches!(&group.kind, GroupKind::CaptureName { name, .. } if name.index == 1)
+        {
+            self.0 = Some(match &*group.ast {
+                Ast::Alternation(branches) => {
+                    branches.asts.iter().map(|ast| ast.span().start.offset).collect()
+                }
+                ast => vec![ast.span().start.offset],
+            });
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Self::Output, Infallible> {
+        Ok(self.0)
     }
 }
 

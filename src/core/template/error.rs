@@ -70,6 +70,13 @@ pub enum ErrorKind {
     FilteredInclude,
     /// `truncate` after an escaping filter may cut what that wrote in two; it is done as written.
     TruncatedEscape,
+    /// A nonce has a filter: it prints without.
+    FilteredNonce,
+    /// In a header line there is neither time to ask a source nor a place for a fragment: the value counts as missing,
+    /// and nothing is changed.
+    NotInHeader,
+    /// A guarded tag has no white space behind its token. Its text has no token.
+    NoSpaceAfterGuard,
 }
 
 impl ErrorKind {
@@ -102,6 +109,9 @@ impl ErrorKind {
             ErrorKind::TooManyIncludes => "too many includes",
             ErrorKind::FilteredInclude => "filter on an include",
             ErrorKind::TruncatedEscape => "truncate after escaping",
+            ErrorKind::FilteredNonce => "filter on a nonce",
+            ErrorKind::NotInHeader => "source or fragment in a header",
+            ErrorKind::NoSpaceAfterGuard => "no space after the guard",
         }
     }
 }

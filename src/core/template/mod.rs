@@ -16,6 +16,8 @@
 //! Invariants of the whole module:
 //!
 //! * A value is data. It passes filters and is written; nothing ever looks for tags in it.
+//! * Where a response has a guard only what brings its token is a tag, and the token is in nothing that is made here.
+//! * Header lines with tags are programs of their own with the page's slots.
 //! * The bytes printed, the program and the errors do not depend on how the body was cut.
 //! * Whatever the input, nothing here panics, and memory is bounded by a small multiple of the
 //!   input and by [`Limits`].
@@ -66,23 +68,31 @@ mod delimiters;
 mod error;
 mod escape;
 mod filter;
+mod guard;
+mod header;
 mod include;
+mod origin;
 mod parse;
 mod program;
 mod run;
 mod scan;
 mod scout;
 mod slot;
+mod steps;
 
 pub use compile::{Compiler, Parts};
 pub use delimiters::{BadDelimiters, Delimiters, MAX_DELIMITER};
 pub use error::{ErrorKind, MAX_ERRORS, MAX_EXCERPT, TagError};
 pub use filter::MAX_FILTERS;
+pub use guard::Token;
+pub use header::{Header, Line, MAX_HEADER, lines};
 pub use include::{MAX_INCLUDES, MAX_URI};
+pub use origin::{At, Origin};
 pub use parse::MAX_KEY;
 pub use run::{Corrupt, Sink, State, Values, run};
 pub use scout::needed;
 pub use slot::{Slot, Slots, Target, ngx_key};
+pub use steps::{Step, Steps};
 
 /// The names of the configured sources, which tags may have as targets: letters, digits and `_`.
 pub type Sources = std::sync::Arc<[Box<str>]>;

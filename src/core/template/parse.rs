@@ -1,4 +1,5 @@
-//! The words of a tag, and what they say: `command target key [arguments] [| filter]...`, or `include URI [| filter]`.
+//! The words of a tag, and what they say: `command target key [arguments] [| filter]...`, or `include URI [| filter]`, or
+//! `nonce`.
 //!
 //! Words are separated by white space. A word that begins with a quote runs to the next such quote; no
 //! escapes. After the first unquoted `|`, which ends a word like white space does, every word is a filter,
@@ -13,8 +14,8 @@ pub const MAX_KEY: usize = 1024;
 /// Most words that a tag can have before its filters: `if target key a b`.
 const MAX_WORDS: usize = 5;
 
-const COMMANDS: [&[u8]; 9] =
-    [b"get", b"if", b"unless", b"else", b"end", b"incr", b"decr", b"pop", b"include"];
+const COMMANDS: [&[u8]; 10] =
+    [b"get", b"if", b"unless", b"else", b"end", b"incr", b"decr", b"pop", b"include", b"nonce"];
 
 /// Whether a tag may begin with this word.
 pub(super) fn is_command(word: &[u8]) -> bool {
@@ -76,6 +77,8 @@ pub(super) enum Command<'a> {
     Include {
         uri: &'a [u8],
     },
+    /// Prints the response's random value.
+    Nonce,
 }
 
 /// The filters of a tag.
@@ -140,6 +143,10 @@ pub(super) fn parse(inside: &[u8]) -> Result<Tag<'_>, ErrorKind> {
                 b"" => return Err(ErrorKind::MissingWord),
                 uri => Command::Include { uri },
             }
+        }
+        b"nonce" => {
+            at_most(1)?;
+            Command::Nonce
         }
         b"else" if bare => Command::Else,
         b"end" if bare => Command::End,

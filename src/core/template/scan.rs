@@ -15,12 +15,15 @@
 //! For strings this equals `OPEN(.*?)CLOSE` on the whole text (tag_max aside): the leftmost opener
 //! counts, and one that fails takes all later openers of its line with it, because the closer that it
 //! lacks would be theirs too.
+//!
+//! With a guard the token is part of the opener, and nothing that is handed on has it: neither a tag nor one that
+//! failed and is text. A text ends before an opener that may go on behind it, so that no token is cut in two.
 
 use super::ErrorKind;
 use super::Limits;
-use super::delimiters::{Delimiters, Kind, Strings};
+use super::delimiters::{Delimiters, Expression, Kind, Strings};
+use super::guard::{Guard, without};
 use memchr::memchr2;
-use regex::bytes::Regex;
 use std::mem;
 use std::sync::Arc;
 
@@ -71,6 +74,17 @@ impl Scanner {
         }
     }
 
+    /// One for another text with tags of the same kind.
+    pub(super) fn again(&self) -> Self {
+        Scanner {
+            delimiters: Arc::clone(&self.delimiters),
+            held: Vec::new(),
+            inside: Inside { yes: false, searched: 0 },
+            overflow: false,
+            ..*self
+        }
+    }
+
     /// Memory that is held back.
     pub(super) fn held(&self) -> usize {
         self.held.capacity()
@@ -80,20 +94,18 @@ impl Scanner {
         let delimiters = Arc::clone(&self.delimiters);
         match &delimiters.0 {
             Kind::Strings(strings) => self.feed_strings(strings, piece, found),
-            Kind::Regex(_) => self.feed_regex(piece, found),
+            Kind::Regex(expression) => self.feed_regex(expression, piece, found),
         }
     }
 
     pub(super) fn finish(&mut self, found: &mut impl Found) {
         let held = mem::take(&mut self.held);
         match &self.delimiters.0 {
-            Kind::Regex(regex) if !self.overflow => matches(regex, self.tag_max, &held, found),
-            _ => {
-                if self.inside.yes {
-                    found.wrong(ErrorKind::Unterminated, &held);
-                }
-                found.text(&held);
+            Kind::Regex(expression) if !self.overflow => matches(expression, self.tag_max, &held, found),
+            Kind::Strings(strings) if self.inside.yes => {
+                fails(strings.guard.as_ref(), ErrorKind::Unterminated, &held, found);
             }
+            _ => found.text(&held),
         }
         self.inside.yes = false;
     }
@@ -134,13 +146,19 @@ impl Scanner {
                 End::Tag(inside_len) => {
                     let end = open.len() + inside_len + strings.close.len();
                     let (whole, _) = rest.split_at(end.min(rest.len()));
-                    found.tag(whole, whole.get(open.len()..open.len() + inside_len).unwrap_or_default());
+                    let inside = whole.get(open.len()..open.len() + inside_len).unwrap_or_default();
+                    match &strings.guard {
+                        None => found.tag(whole, inside),
+                        Some(guard) => guard.tag(whole, inside, found),
+                    }
                     whole.len()
                 }
                 End::Wrong(kind, len) => {
-                    let (text, _) = rest.split_at(len.min(rest.len()));
-                    found.wrong(kind, text.strip_suffix(b"\n").unwrap_or(text));
-                    found.text(text);
+                    let (mut text, _) = rest.split_at(len.min(rest.len()));
+                    if strings.guard.is_some() {
+                        (text, _) = text.split_at(text.len() - prefix_at_end(text, open));
+                    }
+                    fails(strings.guard.as_ref(), kind, text, found);
                     text.len()
                 }
                 End::Undecided => return bytes.len() - rest.len(),
@@ -178,15 +196,36 @@ impl Scanner {
         End::Undecided
     }
 
-    fn feed_regex(&mut self, piece: &[u8], found: &mut impl Found) {
+    fn feed_regex(&mut self, expression: &Expression, piece: &[u8], found: &mut impl Found) {
         if !self.overflow && self.held.len().saturating_add(piece.len()) > self.regex_buffer {
             self.overflow = true;
-            let held = mem::take(&mut self.held);
             found.wrong(ErrorKind::PageTooLong, b"");
-            found.text(&held);
+            let held = mem::take(&mut self.held);
+            self.pass_on(expression, &held, found);
         }
-        if self.overflow { found.text(piece) } else { self.held.extend_from_slice(piece) }
+        if self.overflow {
+            self.pass_on(expression, piece, found);
+        } else {
+            self.held.extend_from_slice(piece);
+        }
     }
+
+    /// A piece of a body that got too long is text. What may be the beginning of a token is held back.
+    fn pass_on(&mut self, expression: &Expression, piece: &[u8], found: &mut impl Found) {
+        let Some(guard) = &expression.guard else { return found.text(piece) };
+        self.held.extend_from_slice(piece);
+        let text = guard.without(&self.held);
+        let (now, later) = text.split_at(text.len() - prefix_at_end(&text, guard.token()));
+        found.text(now);
+        self.held = later.to_vec();
+    }
+}
+
+/// What looked like a tag is text.
+fn fails(guard: Option<&Guard>, kind: ErrorKind, text: &[u8], found: &mut impl Found) {
+    let text = without(guard, text);
+    found.wrong(kind, text.strip_suffix(b"\n").unwrap_or(&text));
+    found.text(&text);
 }
 
 enum End {
@@ -198,24 +237,31 @@ enum End {
 }
 
 /// The tags of a whole body, by a regular expression.
-fn matches(regex: &Regex, tag_max: usize, body: &[u8], found: &mut impl Found) {
+fn matches(expression: &Expression, tag_max: usize, body: &[u8], found: &mut impl Found) {
+    let guard = expression.guard.as_ref();
     let mut done = 0;
-    for captures in regex.captures_iter(body) {
+    for captures in expression.regex.captures_iter(body) {
         // `\b()` matches nothing at all without matching the empty string; a group may take no part.
         let (Some(whole), Some(inside)) = (captures.get(0), captures.get(1)) else { continue };
         if whole.is_empty() {
             continue;
         }
-        found.text(body.get(done..whole.start()).unwrap_or_default());
-        if inside.len() > tag_max {
-            found.wrong(ErrorKind::TagTooLong, whole.as_bytes());
-            found.text(whole.as_bytes());
-        } else {
-            found.tag(whole.as_bytes(), inside.as_bytes());
+        // The expression demands the token; this does too, should it have found a way around it.
+        let inside = match guard
+            .map_or(Some(inside.as_bytes()), |guard| inside.as_bytes().strip_prefix(guard.token()))
+        {
+            Some(inside) => inside,
+            None => continue,
+        };
+        found.text(&without(guard, body.get(done..whole.start()).unwrap_or_default()));
+        match guard {
+            _ if inside.len() > tag_max => fails(guard, ErrorKind::TagTooLong, whole.as_bytes(), found),
+            None => found.tag(whole.as_bytes(), inside),
+            Some(guard) => guard.tag(whole.as_bytes(), inside, found),
         }
         done = whole.end();
     }
-    found.text(body.get(done..).unwrap_or_default());
+    found.text(&without(guard, body.get(done..).unwrap_or_default()));
 }
 
 /// How many bytes at the end of `text` may be the beginning of `needle`, of which `text` holds none.

@@ -40,6 +40,8 @@ pub enum Target {
     /// A value of a configured source; the key is the source's name, a space, and the key as the tag has it. The name is
     /// looked up anew at each hit: a stored page outlives the configuration that it was compiled with.
     Source,
+    /// The response's random value: another one each time. It has no key.
+    Nonce,
 }
 
 /// What keys a target has.
@@ -48,8 +50,8 @@ enum Keys {
     Any,
     /// Any, stored in lower case.
     Lower,
-    /// URIs, which a command of their own names and no tag that prints values.
-    Uris,
+    /// What a command of their own names, and no tag that prints values.
+    OfCommand,
     /// Of a source, which has a name of its own in tags.
     Named,
     /// Just these.
@@ -65,7 +67,7 @@ struct Row {
 }
 
 /// The place of a row is its code: rows are only ever added at the end.
-const TARGETS: [Row; 11] = [
+const TARGETS: [Row; 12] = [
     Row { name: "cookie", target: Target::Cookie, keys: Keys::Any, personal: true },
     Row { name: "header", target: Target::Header, keys: Keys::Lower, personal: true },
     Row { name: "arg", target: Target::Arg, keys: Keys::Any, personal: true },
@@ -76,8 +78,9 @@ const TARGETS: [Row; 11] = [
     Row { name: "page", target: Target::Page, keys: Keys::Of(&[b"status", b"age"]), personal: false },
     Row { name: "abvalue", target: Target::AbValue, keys: Keys::Any, personal: true },
     // What a fragment holds is its own application's to say: it may be one visitor's.
-    Row { name: "include", target: Target::Include, keys: Keys::Uris, personal: true },
+    Row { name: "include", target: Target::Include, keys: Keys::OfCommand, personal: true },
     Row { name: "source", target: Target::Source, keys: Keys::Named, personal: true },
+    Row { name: "nonce", target: Target::Nonce, keys: Keys::OfCommand, personal: true },
 ];
 
 impl Target {
@@ -98,14 +101,14 @@ impl Target {
 
     /// The target of this name.
     pub(super) fn parse(name: &[u8]) -> Option<Target> {
-        let has_values = |row: &&Row| !matches!(row.keys, Keys::Uris | Keys::Named);
+        let has_values = |row: &&Row| !matches!(row.keys, Keys::OfCommand | Keys::Named);
         TARGETS.iter().filter(has_values).find(|row| row.name.as_bytes() == name).map(|row| row.target)
     }
 
     /// The key as it is stored, or `None` if the target has no such key.
     pub(super) fn key(self, key: &[u8]) -> Option<Vec<u8>> {
         match self.row()?.keys {
-            Keys::Any | Keys::Uris | Keys::Named => Some(key.to_vec()),
+            Keys::Any | Keys::OfCommand | Keys::Named => Some(key.to_vec()),
             Keys::Lower => Some(key.to_ascii_lowercase()),
             Keys::Of(keys) => keys.contains(&key).then(|| key.to_vec()),
         }
@@ -142,7 +145,7 @@ pub struct Slot<'a> {
 }
 
 /// Variables of nginx that say something else each time.
-const VOLATILE: [&[u8]; 15] = [
+const VOLATILE: [&[u8]; 16] = [
     b"body_bytes_sent",
     b"bytes_sent",
     b"connection",
@@ -157,6 +160,7 @@ const VOLATILE: [&[u8]; 15] = [
     b"time_iso8601",
     b"time_local",
     b"twice_age",
+    b"twice_nonce",
     b"twice_ttl",
 ];
 
@@ -166,6 +170,7 @@ impl<'a> Slot<'a> {
         match self.target {
             Target::Page => self.key == b"age",
             Target::Var => VOLATILE.contains(&self.key),
+            Target::Nonce => true,
             _ => false,
         }
     }

@@ -1,5 +1,7 @@
 //! Directives of stale pages, variants and endpoints.
 
+use fixture::Nginx;
+
 use super::{accepted, refused, refused_in_http};
 
 #[test]
@@ -22,6 +24,35 @@ fn an_endpoint_names_zones_that_are_there() {
     refused("twice_purge;", &["twice_purge", "number of arguments"]);
     accepted("twice_mark_dirty $remote_user $http_x;");
     refused("twice_mark_dirty;", &["twice_mark_dirty", "number of arguments"]);
+}
+
+#[test]
+fn a_bad_audit_is_refused() {
+    let name = "\"twice_audit\"";
+    for bad in ["yes", "ON", "ignore=X", "\"\""] {
+        let value = format!("\"{}\"", bad.trim_matches('"'));
+        refused(&format!("twice_audit {bad};"), &[name, &value, "allowed are \"on\" and \"off\""]);
+    }
+    refused("twice_audit off ignore=X;", &[name, "\"ignore=X\"", "allowed is \"off\" alone"]);
+    for bad in ["X-Id", "Ignore=X", "ignored=X"] {
+        let value = format!("\"{bad}\"");
+        refused(&format!("twice_audit on {bad};"), &[name, &value, "allowed is ignore=HEADER"]);
+    }
+    for bad in ["ignore=", "ignore=a,", "ignore=\"a b\"", "ignore=a:", "ignore=\u{e9}"] {
+        refused(
+            &format!("twice_audit on '{}';", bad.replace('"', "")),
+            &[name, "allowed are names of response headers, 64"],
+        );
+    }
+    for bad in ["Location", "content-type", "X,Vary"] {
+        let value = format!("\"ignore={bad}\"");
+        let texts = [name, &value, "allowed are names of response headers but cache-control, "];
+        refused(&format!("twice_audit on ignore={bad};"), &texts);
+    }
+    let many: String = (0..33).map(|n| format!(" ignore=x-{n}")).collect();
+    refused(&format!("twice_audit on{many};"), &[name, "\"ignore=x-32\"", "allowed are 32 names"]);
+    accepted("twice_audit on ignore=X-Request-Id,ETag ignore=expires;");
+    Nginx::bare().server("twice_audit on;").location("/", "twice_audit off;").check().passes();
 }
 
 #[test]

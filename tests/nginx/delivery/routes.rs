@@ -205,25 +205,6 @@ fn try_files_in_a_cached_location_is_asked_on_misses_only() {
 }
 
 #[test]
-fn a_password_is_asked_for_before_a_hit() {
-    let origin = Origin::start();
-    origin.on("/", Answer::page("secret"));
-    let nginx = cached(&origin)
-        .file("passwords", "ann:{PLAIN}pass\n")
-        .server("auth_basic closed; auth_basic_user_file passwords;")
-        .start();
-    let ann = nginx.get("/").arg("-u").arg("ann:pass");
-    ann.send().assert(200, "MISS", "secret");
-    ann.warm();
-    let stranger = nginx.get("/").send();
-    assert_eq!((stranger.status, stranger.reason()), (401, "early"));
-    assert!(!stranger.text().contains("secret"));
-    assert_eq!(nginx.get("/").arg("-u").arg("ann:wrong").send().status, 401);
-    nginx.expect_log("password mismatch");
-    ann.send().assert(200, "HIT", "secret");
-}
-
-#[test]
 fn who_is_denied_gets_no_hit() {
     let origin = Origin::start();
     origin.on("/page", Answer::page("secret"));

@@ -8,31 +8,24 @@ use super::{cached, echoing, said};
 fn answers_to_a_condition_or_a_range_that_nobody_shares() {
     let origin = Origin::start();
     let nginx = cached(&origin).start();
+    nginx.expect_log("status 304 has come though no condition was sent");
     // An origin that answers with a part, asked or not.
     let part = Answer::new(206, "4567")
         .header("Content-Range", "bytes 4-7/10")
         .header("X-Twice-Control", "max-age=60");
     origin.on("/part", part);
-    origin.on(
-        "/unchanged",
-        Answer::new(304, "").header("ETag", "\"x\"").header("X-Twice-Control", "max-age=60"),
-    );
     for _ in 0..2 {
         nginx.get("/part").range("4-7").send();
         assert_eq!(nginx.get("/part").send().status, 206);
-        nginx.get("/unchanged").header("If-None-Match", "\"x\"").send();
-        assert_eq!(nginx.get("/unchanged").send().status, 304);
     }
     let whole = Answer::page("0123456789").header("ETag", "\"x\"").header("X-Twice-Control", "no-tags");
-    for path in ["/part", "/unchanged"] {
-        origin.on(path, whole.clone());
-        // Of the whole page that came each client gets what it asked for.
-        let first = nginx.get(path).range("4-5").header("If-None-Match", "\"y\"").send();
-        assert!(matches!(first.status, 200 | 206), "{first:?}");
-        nginx.get(path).send().assert(200, "HIT", "0123456789");
-        nginx.get(path).range("4-5").send().assert(206, "HIT", "45");
-        nginx.get(path).header("If-None-Match", "\"x\"").send().assert(304, "HIT", "");
-    }
+    origin.on("/part", whole);
+    // Of the whole page that came each client gets what it asked for.
+    let first = nginx.get("/part").range("4-5").header("If-None-Match", "\"y\"").send();
+    assert!(matches!(first.status, 200 | 206), "{first:?}");
+    nginx.get("/part").send().assert(200, "HIT", "0123456789");
+    nginx.get("/part").range("4-5").send().assert(206, "HIT", "45");
+    nginx.get("/part").header("If-None-Match", "\"x\"").send().assert(304, "HIT", "");
 }
 
 #[test]

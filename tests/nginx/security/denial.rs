@@ -106,6 +106,8 @@ fn status_poisoning_explicit() {
             ("control", "X-Twice-Control", "max-age=60"),
             ("cache", "Cache-Control", "public, max-age=60"),
             ("expires", "Expires", "Fri, 01 Jan 2100 00:00:00 GMT"),
+            // The location says so.
+            ("valid", "X-None", "none"),
         ] {
             let path = format!("/{folder}/{status}");
             origin.on(&path, Answer::new(status, "x").header(name, value));
@@ -245,7 +247,7 @@ fn slow_upstream() {
 fn stampede() {
     let origin = Origin::start();
     let nginx = collapsing(&origin, "").start();
-    let private = Answer::html("own").header("Cache-Control", "private");
+    let private = Answer::html("own").header("Cache-Control", "private, max-age=60");
     for (path, answer, status, fetches) in [
         ("/good", Answer::page("good"), 200, 1),
         ("/private", private, 200, 20),

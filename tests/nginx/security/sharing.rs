@@ -27,7 +27,9 @@ fn deceived(cache_control: Option<&'static str>) {
         cache_control.into_iter().fold(page, |page, value| page.header("Cache-Control", value))
     };
     origin.handle("/account*", account);
-    let nginx = cached(&origin).start();
+    // What forbids does so in a location that keeps all else.
+    let lines = if cache_control.is_some() { "twice_valid any 1h;" } else { "" };
+    let nginx = cached_with(&origin, lines).start();
     proves_hits(&nginx, &origin);
     for tail in TAILS {
         let path = format!("/account{tail}");
@@ -46,11 +48,13 @@ fn deceived(cache_control: Option<&'static str>) {
 #[test]
 fn deception_no_store() {
     deceived(Some("no-store"));
+    deceived(Some("no-store, max-age=60"));
 }
 
 #[test]
 fn deception_private() {
     deceived(Some("private"));
+    deceived(Some("private, max-age=60"));
 }
 
 /// No word of a lifetime is a no.
@@ -274,6 +278,29 @@ fn head_lies() {
         ("HIT", Some("10"), Some("GET"))
     );
     assert_eq!(origin.count("/u"), 2);
+}
+
+/// Whatever a client has asked for, the origin was not: its 304 speaks of nobody's page. More of it is told in
+/// `validation/lies.rs`.
+#[test]
+fn upstream_304_unasked() {
+    let origin = Origin::start();
+    let nginx = cached_with(&origin, "twice_valid any 1h;").start();
+    proves_hits(&nginx, &origin);
+    nginx.expect_log("status 304 has come though no condition was sent");
+    let same = Answer::new(304, "").header("ETag", "\"x\"");
+    for (path, answer) in [
+        ("/control", same.clone().header("X-Twice-Control", "max-age=60")),
+        ("/cache-control", same.clone().header("Cache-Control", "public, max-age=60")),
+        ("/none", same.clone()),
+    ] {
+        origin.on(path, answer);
+        let asked = nginx.get(path).header("If-None-Match", "\"x\"");
+        assert_eq!(not_shared(&origin, path, &asked, &nginx.get(path)).status, 502);
+        origin.on(path, Answer::page("whole"));
+        nginx.get(path).send().assert(200, "MISS", "whole");
+        nginx.get(path).send().assert(200, "HIT", "whole");
+    }
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn named_locations_if_blocks_and_mirrors_are_as_in_a_fetch() {
         renewed(&nginx, &target, "new");
         assert_eq!((origin.last(path).target, origin.count(path)), (target, 2));
     }
-    // For the fetch and for the refresh.
+    // For the visitors' requests, and not for the refresh.
     origin.wait_count("/copy", 2);
 }
 

@@ -77,6 +77,18 @@ fn a_304_about_another_page_ends_the_one_that_was_asked_about() {
 }
 
 #[test]
+fn a_fragment_that_is_no_answer_prints_its_default() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "").start();
+    nginx.expect_log("status 304 has come though no condition was sent");
+    nginx.expect_log("/part");
+    origin.on("/", Answer::page("a <& include /part | default:none &> b"));
+    origin.on("/part", same());
+    nginx.get("/").send().assert(200, "MISS", "a none b");
+    nginx.get("/").send().assert(200, "HIT", "a none b");
+}
+
+#[test]
 fn nginx_itself_may_be_told_to_say_so() {
     let origin = Origin::start();
     let nginx = site(&origin, "").location("= /304", "twice pages; return 304;").start();

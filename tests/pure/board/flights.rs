@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use twice_core::board::flights::{Alone, Asked, Channels, Lease, Outcome};
+use twice_core::board::flights::{Alone, Asked, Channels, Flights, Lease, Outcome};
 use twice_core::outcome::Reason;
 
 use super::{Scene, owner};
@@ -61,6 +61,9 @@ fn what_an_answer_that_is_not_stored_says_of_the_next_one() {
         (Status, 0, UNSTORABLE, Outcome::Failed),
         // It is not the origin that failed.
         (NoRoom, 200, UNSTORABLE, UNSTORABLE),
+        // The next one may agree. Nobody waits for a refresh.
+        (AuditWaits, 200, Outcome::Again, UNSTORABLE),
+        (AuditDiffers, 200, UNSTORABLE, UNSTORABLE),
         (Failed, 200, UNSTORABLE, UNSTORABLE),
         (TooLarge, 200, UNSTORABLE, UNSTORABLE),
         (Authorization, 200, UNSTORABLE, UNSTORABLE),
@@ -70,6 +73,42 @@ fn what_an_answer_that_is_not_stored_says_of_the_next_one() {
         assert_eq!(Outcome::of_unstored(reason, status), waiters, "{reason:?} {status}");
         assert_eq!(Outcome::of_refresh(reason, status), refresh, "{reason:?} {status}");
     }
+}
+
+#[test]
+fn of_answers_that_wait_for_each_other_few_are_waited_for() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        let round = |f: &mut Flights<'_>, now| {
+            let lease = fetches(f.ask(7, now, AGE, owner(1), Some(1)));
+            assert_eq!(f.ask(7, now, AGE, owner(2), Some(9)), Asked::Wait(lease.generation()));
+            assert_eq!(numbers(f.end(lease, Outcome::Again, now)), [9]);
+        };
+        for now in [1000, 1001, 2000, 6000] {
+            round(f, now);
+        }
+        // Four in a row: now all go at once, for a time.
+        assert_eq!(f.ask(7, 10_999, AGE, owner(2), Some(9)), Asked::Alone(Alone::Unstorable));
+        assert_eq!(f.refresh(7, 10_999, AGE, owner(2)), None);
+        round(f, 11_000);
+        // These are not in a row.
+        for now in [16_000, 21_000, 26_000, 31_000, 36_000, 36_001, 36_002] {
+            round(f, now);
+        }
+        // A failure begins anew, and a page too.
+        let lease = fetches(f.ask(7, 36_003, AGE, owner(1), Some(1)));
+        _ = f.end(lease, Outcome::Failed, 36_003);
+        for now in [36_004, 36_005, 36_006] {
+            round(f, now);
+        }
+        let lease = fetches(f.ask(7, 36_007, AGE, owner(1), Some(1)));
+        _ = f.end(lease, Outcome::Stored, 36_007);
+        for now in [36_008, 36_009, 36_010] {
+            round(f, now);
+        }
+        // The clock was set back.
+        round(f, 5);
+    });
 }
 
 #[test]
@@ -233,7 +272,8 @@ fn a_zone_of_any_size_has_room_for_fetches() {
 /// What a naive table would hold.
 #[derive(Clone, Debug)]
 enum Entry {
-    Flying { lease: Lease, slot: u32, started: u64, channels: Vec<u32>, failures: u32 },
+    Flying { lease: Lease, slot: u32, started: u64, channels: Vec<u32>, failures: u32, rounds: u32 },
+    Again { until: u64, rounds: u32 },
     Unstorable { until: u64 },
     Failing { until: u64, failures: u32 },
 }
@@ -256,7 +296,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(hash, slot, channel)| Step::Ask { hash, slot, channel }),
         1 => (hash, 0..3u32).prop_map(|(hash, slot)| Step::Refresh { hash, slot }),
         1 => (0..8usize, 0..64u32).prop_map(|(lease, channel)| Step::Watch { lease, channel }),
-        3 => (0..8usize, 0..5u8).prop_map(|(lease, outcome)| Step::End { lease, outcome }),
+        3 => (0..8usize, 0..7u8).prop_map(|(lease, outcome)| Step::End { lease, outcome }),
         1 => (0..8usize).prop_map(|lease| Step::GiveUp { lease }),
         1 => (0..3u32).prop_map(|slot| Step::GiveUpAll { slot }),
         2 => prop_oneof![0..3000u64, 25_000..40_000u64].prop_map(|ms| Step::Later { ms }),
@@ -272,11 +312,18 @@ struct Model {
 }
 
 impl Model {
-    fn takes(&mut self, hash: u64, slot: u32, asked: Option<Lease>, channels: Vec<u32>, failures: u32) {
+    fn takes(
+        &mut self,
+        hash: u64,
+        slot: u32,
+        asked: Option<Lease>,
+        channels: Vec<u32>,
+        (failures, rounds): (u32, u32),
+    ) {
         let lease = asked.expect("it is to fetch");
         assert!(self.leases.iter().all(|(_, other)| *other != lease), "a lease of before");
         self.leases.push((hash, lease));
-        let flying = Entry::Flying { lease, slot, started: self.now, channels, failures };
+        let flying = Entry::Flying { lease, slot, started: self.now, channels, failures, rounds };
         self.entries.insert(hash, flying);
     }
 
@@ -284,8 +331,8 @@ impl Model {
         let asked = scene.flights(|f| f.ask(hash, self.now, AGE, owner(slot), channel));
         let taken = if let Asked::Fetch(lease) = asked { Some(lease) } else { None };
         match self.entries.get_mut(&hash) {
-            Some(Entry::Flying { started, channels, failures, .. }) if self.now - *started >= AGE => {
-                let (channels, failures) = (channels.clone(), *failures);
+            Some(Entry::Flying { started, channels, failures, rounds, .. }) if self.now - *started >= AGE => {
+                let (channels, failures) = (channels.clone(), (*failures, *rounds));
                 self.takes(hash, slot, taken, channels, failures);
             }
             Some(Entry::Flying { failures, .. }) if *failures >= 2 => {
@@ -305,19 +352,23 @@ impl Model {
                 if *failures >= 2 && *until > self.now {
                     assert_eq!(asked, Asked::Alone(Alone::Failing));
                 } else {
-                    let failures = *failures;
+                    let failures = (*failures, 0);
                     self.takes(hash, slot, taken, Vec::new(), failures);
                 }
             }
-            _ => self.takes(hash, slot, taken, Vec::new(), 0),
+            Some(Entry::Again { until, rounds }) if *until > self.now => {
+                let rounds = *rounds;
+                self.takes(hash, slot, taken, Vec::new(), (0, rounds));
+            }
+            _ => self.takes(hash, slot, taken, Vec::new(), (0, 0)),
         }
     }
 
     fn refreshes(&mut self, scene: &Scene, hash: u64, slot: u32) {
         let taken = scene.flights(|f| f.refresh(hash, self.now, AGE, owner(slot)));
         match self.entries.get(&hash) {
-            Some(Entry::Flying { started, channels, failures, .. }) if self.now - started >= AGE => {
-                let (channels, failures) = (channels.clone(), *failures);
+            Some(Entry::Flying { started, channels, failures, rounds, .. }) if self.now - started >= AGE => {
+                let (channels, failures) = (channels.clone(), (*failures, *rounds));
                 self.takes(hash, slot, taken, channels, failures);
             }
             Some(Entry::Unstorable { until } | Entry::Failing { until, .. }) if *until > self.now => {
@@ -325,10 +376,14 @@ impl Model {
             }
             Some(Entry::Flying { .. }) => assert_eq!(taken, None),
             Some(Entry::Failing { failures, .. }) => {
-                let failures = *failures;
+                let failures = (*failures, 0);
                 self.takes(hash, slot, taken, Vec::new(), failures);
             }
-            _ => self.takes(hash, slot, taken, Vec::new(), 0),
+            Some(Entry::Again { until, rounds }) if *until > self.now => {
+                let rounds = *rounds;
+                self.takes(hash, slot, taken, Vec::new(), (0, rounds));
+            }
+            _ => self.takes(hash, slot, taken, Vec::new(), (0, 0)),
         }
     }
 
@@ -349,16 +404,19 @@ impl Model {
             0 => Outcome::Stored,
             1 => UNSTORABLE,
             2 | 3 => Outcome::Failed,
+            4 | 5 => Outcome::Again,
             _ => Outcome::Abandoned,
         };
         let woken = numbers(scene.flights(|f| f.end(lease, outcome, self.now)));
         let now = self.now;
         let expected = match self.entries.get_mut(&hash) {
-            Some(Entry::Flying { lease: current, failures, .. }) if *current == lease => {
-                let failures = *failures + 1;
+            Some(Entry::Flying { lease: current, failures, rounds, .. }) if *current == lease => {
+                let (failures, rounds) = (*failures + 1, *rounds + 1);
                 let next = match outcome {
                     Outcome::Stored | Outcome::Abandoned => None,
                     Outcome::Unstorable { for_ms } => Some(Entry::Unstorable { until: now + for_ms }),
+                    Outcome::Again if rounds == 4 => Some(Entry::Unstorable { until: now + 5000 }),
+                    Outcome::Again => Some(Entry::Again { until: now + 5000, rounds }),
                     Outcome::Failed => {
                         Some(Entry::Failing { until: now + (1000 << (failures - 1).min(5)), failures })
                     }

@@ -5,6 +5,7 @@ mod control;
 mod decide;
 mod fates;
 mod fields;
+mod guard;
 mod heuristic;
 mod honor;
 mod names;

@@ -47,6 +47,10 @@ fn kinds_and_lines() {
         ("\n<& include a &>", &[(ErrorKind::BadUri, 2, "<& include a &>")]),
         ("<& include /a | html &>", &[(ErrorKind::FilteredInclude, 1, "<& include /a | html &>")]),
         ("<& include /a | default:x raw &>", &[]),
+        ("<& nonce &><& nonce | default:'' &>", &[]),
+        ("<& nonce | raw &>", &[(ErrorKind::FilteredNonce, 1, "<& nonce | raw &>")]),
+        ("<& nonce | default:x &>", &[(ErrorKind::FilteredNonce, 1, "<& nonce | default:x &>")]),
+        ("<& nonce nonce &>", &[(ErrorKind::TooManyWords, 1, "<& nonce nonce &>")]),
         ("<& if arg a | x &><& end &>", &[(ErrorKind::UnknownFilter, 1, "<& if arg a | x &>")]),
     ] {
         for cut in 0..=page.len() {

@@ -6,6 +6,8 @@ mod delimiters;
 mod errors;
 mod filters;
 mod garbage;
+mod guard;
+mod header;
 mod include;
 mod language;
 mod limits;

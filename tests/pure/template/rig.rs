@@ -62,13 +62,21 @@ impl Sink for Printed<'_> {
 pub struct Setup {
     pub open: Vec<u8>,
     pub close: Vec<u8>,
+    /// The token of guarded tags, which stands behind the opener.
+    pub guard: Option<String>,
     pub escape: Escape,
     pub limits: Limits,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { open: b"<&".into(), close: b"&>".into(), escape: Escape::Html, limits: Limits::default() }
+        Setup {
+            open: b"<&".into(),
+            close: b"&>".into(),
+            guard: None,
+            escape: Escape::Html,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -78,7 +86,10 @@ pub fn sources() -> Sources {
 
 impl Setup {
     pub fn compiler(&self) -> Compiler {
-        let delimiters = Delimiters::strings(&self.open, &self.close).unwrap();
+        let mut delimiters = Delimiters::strings(&self.open, &self.close).unwrap();
+        if let Some(token) = &self.guard {
+            delimiters = delimiters.guarded(&Token::parse(token.as_bytes()).unwrap()).unwrap();
+        }
         Compiler::new(Arc::new(delimiters), self.escape, self.limits, sources())
     }
 
@@ -130,6 +141,7 @@ impl Setup {
             &World {
                 open: &self.open,
                 close: &self.close,
+                guard: self.guard.as_deref().unwrap_or_default().as_bytes(),
                 escape: self.escape == Escape::Html,
                 tag_max: self.limits.tag_max,
                 slots_max: self.limits.slots_max,
@@ -200,7 +212,8 @@ pub fn same_program(a: &Compiler, b: &Compiler) {
     same("literals", a_parts.literals, b_parts.literals);
     same("code", a_parts.code, b_parts.code);
     same("slots", a_parts.slots, b_parts.slots);
-    let said = |parts: &Parts<'_>| (parts.personal, parts.includes, parts.sources, parts.tags);
+    let said =
+        |parts: &Parts<'_>| (parts.personal, parts.includes, parts.sources, parts.volatile, parts.tags);
     assert_eq!(said(&a_parts), said(&b_parts));
     assert_eq!(a.errors(), b.errors());
     assert_eq!(a.error_count(), b.error_count());

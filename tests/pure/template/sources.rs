@@ -149,7 +149,7 @@ fn what_a_page_asks_for() {
 
 #[test]
 fn the_name_of_a_source_is_its_own() {
-    for name in ["cookie", "page", "abvalue", "include", "get", "end"] {
+    for name in ["cookie", "page", "abvalue", "include", "get", "end", "nonce"] {
         assert!(Target::is_built_in(name.as_bytes()), "{name}");
     }
     for name in SOURCES.iter().chain(&["memcache", "viewdb", "source", "Cookie"]) {

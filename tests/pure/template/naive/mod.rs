@@ -10,6 +10,8 @@ use std::collections::HashSet;
 pub struct World<'a> {
     pub open: &'a [u8],
     pub close: &'a [u8],
+    /// Empty: tags have no guard.
+    pub guard: &'a [u8],
     pub escape: bool,
     pub tag_max: usize,
     pub slots_max: usize,
@@ -32,6 +34,7 @@ enum Token {
 enum Node {
     Text(Vec<u8>),
     Include { uri: Vec<u8>, default: Vec<u8> },
+    Nonce,
     Get { name: (String, Vec<u8>), default: Vec<u8>, filters: Vec<Filter> },
     Change(String),
     Block { name: Option<(String, Vec<u8>)>, negate: bool, then: Vec<Node>, otherwise: Vec<Node> },
@@ -70,7 +73,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn split(&mut self, page: &[u8]) {
-        let World { open, close, tag_max, .. } = *self.world;
+        let World { open, close, tag_max, guard, .. } = *self.world;
+        let open = &[open, guard].concat();
         let mut text = Vec::new();
         let mut at = 0;
         while at < page.len() {
@@ -85,7 +89,11 @@ impl Reader<'_> {
             let end = loop {
                 if i >= limit {
                     self.errors.push("tag too long");
-                    break start + tag_max;
+                    let end = start + tag_max;
+                    let begins = |len: &usize| page[at..end].ends_with(&open[..*len]);
+                    // With a guard no token is cut.
+                    let most = if guard.is_empty() { 0 } else { open.len() - 1 };
+                    break end - (1..=most).rev().find(begins).unwrap_or(0);
                 }
                 if i >= page.len() {
                     self.errors.push("unterminated tag");
@@ -93,8 +101,15 @@ impl Reader<'_> {
                 }
                 if page[i..].starts_with(close) && i + close.len() <= limit {
                     self.tokens.push(Token::Text(std::mem::take(&mut text)));
-                    let whole = page[at..i + close.len()].to_vec();
-                    self.tokens.push(Token::Tag { whole, inside: page[start..i].to_vec() });
+                    let whole = without(&page[at..i + close.len()], guard);
+                    let inside = without(&page[start..i], guard);
+                    let space = |byte: &u8| b" \t\n\r\x0b\x0c".contains(byte);
+                    if guard.is_empty() || page[start..i].first().is_some_and(space) {
+                        self.tokens.push(Token::Tag { whole, inside });
+                    } else {
+                        self.errors.push("no space after the guard");
+                        self.tokens.push(Token::Text(whole));
+                    }
                     at = i + close.len();
                     break at;
                 }
@@ -104,7 +119,7 @@ impl Reader<'_> {
                 }
                 i += 1;
             };
-            text.extend_from_slice(&page[at..end]);
+            text.extend(without(&page[at..end], guard));
             at = end;
         }
         self.tokens.push(Token::Text(text));
@@ -161,6 +176,22 @@ impl Reader<'_> {
                 return Err("missing word");
             }
             return Ok(Some(self.include(word(1), filters.unwrap_or_default())));
+        }
+        if words[0] == b"nonce" {
+            if words.len() > 1 {
+                return Err("too many words");
+            }
+            let name = ("nonce".to_owned(), Vec::new());
+            if !self.slots.contains(&name) && self.slots.len() == self.world.slots_max {
+                return Err("too many different values");
+            }
+            self.slots.insert(name);
+            let (named, mut wrong) = check_filters(filters.unwrap_or_default());
+            if named.iter().any(|filter| filter.name != "default" || filter.argument != Some(Vec::new())) {
+                wrong.push("filter on a nonce");
+            }
+            self.errors.append(&mut wrong);
+            return Ok(Some(Node::Nonce));
         }
         if word(1).is_empty() || word(2).is_empty() {
             return Err("missing word");
@@ -334,6 +365,21 @@ impl Reader<'_> {
     }
 }
 
+/// The text with the token taken out.
+fn without(text: &[u8], token: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        if !token.is_empty() && text[at..].starts_with(token) {
+            at += token.len();
+        } else {
+            out.push(text[at]);
+            at += 1;
+        }
+    }
+    out
+}
+
 /// A decimal number that fits 64 bits.
 fn number(text: &[u8]) -> Option<u64> {
     let mut number = 0u64;
@@ -386,6 +432,7 @@ fn print(node: &Node, world: &World<'_>, page: &mut Page) {
     match node {
         Node::Change(change) => page.changes.push(change.clone()),
         Node::Text(text) => out.extend(text),
+        Node::Nonce => out.extend((world.lookup)("nonce", b"")),
         Node::Include { uri, default } => {
             let fragment = (world.lookup)("include", uri);
             out.extend(if fragment.is_empty() { default } else { &fragment });
@@ -471,7 +518,7 @@ fn words(inside: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Raw>), &'static str> {
                 None => words.push(word),
             }
         }
-        let commands = ["get", "if", "unless", "else", "end", "incr", "decr", "pop", "include"];
+        let commands = ["get", "if", "unless", "else", "end", "incr", "decr", "pop", "include", "nonce"];
         if words.len() == 1 && !commands.iter().any(|command| command.as_bytes() == words[0]) {
             return Err("unknown command");
         }

@@ -1,0 +1,233 @@
+//! Where the bodies of pages with tags differ, against a model that compares what was written, piece by piece.
+
+use std::sync::{Arc, LazyLock};
+
+use proptest::prelude::*;
+use twice_core::audit::{Fresh, Place, difference, is_same};
+use twice_core::page::{Behind, FIXED, Head, Program, encode_prefix};
+use twice_core::template::{Compiler, Delimiters, Escape, Limits};
+
+use super::Pieces;
+
+/// What a body is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// A tag, by its place in [`TAGS`].
+    Tag(usize),
+}
+
+/// Tags of each kind, their line ends marked. No two are the same to a program; those that open a block are closed by the
+/// page's end.
+const TAGS: [&str; 18] = [
+    "get cookie a",
+    "get cookie a Guest",
+    "get cookie a Gast",
+    "get cookie b",
+    "get cookie b Guest | js",
+    "get header a | trim | default:x | upper",
+    "get header a | trim | default:yy | upper",
+    "if cookie a yes no",
+    "if cookie a yes yes",
+    "unless cookie a yes",
+    "if cookie c",
+    "unless cookie c",
+    "incr viewdb a",
+    "incr viewdb a 5",
+    "decr viewdb b",
+    "pop viewdb b last",
+    "include /part",
+    "include /other | default:none",
+];
+
+/// A body as its origin sends it. In each tag of `wide` there are line ends and more white space: to a program it is the
+/// same.
+fn written(parts: &[Part], wide: bool) -> (String, Vec<usize>) {
+    let mut body = String::new();
+    let mut starts = Vec::new();
+    for part in parts {
+        starts.push(body.len());
+        match part {
+            Part::Text(text) => body += text,
+            Part::Tag(tag) if wide => body += &format!("{{{{ {}\n }}}}", TAGS[*tag].replace(' ', "\n\n  ")),
+            Part::Tag(tag) => body += &format!("{{{{{}}}}}", TAGS[*tag]),
+        }
+    }
+    (body, starts)
+}
+
+fn behind(literals: &[u8]) -> Behind {
+    Behind { literals_len: literals.len(), ..Behind::default() }
+}
+
+fn compiled(body: &str) -> Compiler {
+    static DELIMITERS: LazyLock<Arc<Delimiters>> =
+        LazyLock::new(|| Arc::new(Delimiters::regex(r"(?s)\{\{(.*?)\}\}").unwrap()));
+    let sources = Arc::from(["viewdb".into()]);
+    let mut compiler = Compiler::new(Arc::clone(&DELIMITERS), Escape::Html, Limits::default(), sources);
+    compiler.note_origin();
+    compiler.feed(body.as_bytes());
+    compiler.finish();
+    compiler
+}
+
+/// A page's prefix, and its literals.
+fn page(compiler: &Compiler) -> (Vec<u8>, Vec<u8>) {
+    let parts = compiler.parts().unwrap();
+    let program = if parts.tags == 0 {
+        Program::default()
+    } else {
+        Program { slots: parts.slots, code: parts.code, ..Program::default() }
+    };
+    let head = Head { status: 200, ..Head::default() };
+    let prefix = encode_prefix(&head, std::iter::empty(), &program, &behind(parts.literals)).unwrap();
+    (prefix, parts.literals.to_vec())
+}
+
+/// The first byte of the new body that is not what the old one has: that of a tag where the tag is another.
+fn model(new: &[Part], starts: &[usize], end: usize, old: &[Part]) -> Option<usize> {
+    // Bytes of texts one by one, so that it does not matter how a text is divided.
+    let units = |parts: &[Part]| -> Vec<(usize, usize, Option<u8>)> {
+        let mut units = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            match part {
+                Part::Tag(tag) => units.push((number, *tag, None)),
+                Part::Text(text) => {
+                    units.extend(text.bytes().enumerate().map(|(at, byte)| (number, at, Some(byte))));
+                }
+            }
+        }
+        units
+    };
+    let (new, old) = (units(new), units(old));
+    let same = |(a, b): &(&(usize, usize, Option<u8>), &(usize, usize, Option<u8>))| match (a.2, b.2) {
+        (None, None) => a.1 == b.1,
+        (a, b) => a == b,
+    };
+    let at = new.iter().zip(&old).take_while(same).count();
+    match new.get(at) {
+        None if at == old.len() => None,
+        None => Some(end),
+        Some((number, _, None)) => Some(starts[*number]),
+        Some((number, offset, Some(_))) => Some(starts[*number] + offset),
+    }
+}
+
+fn place(body: &str, at: usize) -> Place {
+    let before = &body.as_bytes()[..at];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = at - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1) + 1;
+    Place::Body { line, column }
+}
+
+#[track_caller]
+fn check(new: &[Part], old: &[Part], cut: usize) -> Result<(), TestCaseError> {
+    let (body, starts) = written(new, true);
+    let ours = compiled(&body);
+    let theirs = compiled(&written(old, false).0);
+    prop_assert!(ours.errors().iter().chain(theirs.errors()).all(|e| e.to_string().contains("end")));
+    let (prefix, literals) = page(&ours);
+    let pieces: Vec<&[u8]> = literals.chunks(cut.div_ceil(2)).collect();
+    let fresh =
+        Fresh { prefix: &prefix, literals: &pieces, origin: ours.origin().filter(|_| ours.tags() > 0) };
+    let (mut value, more) = page(&theirs);
+    value.extend(more);
+    let value = Pieces(value, cut);
+    let found = difference(&fresh, &value, 0).unwrap();
+    prop_assert_eq!(is_same(&fresh, &value, 0), Some(found.is_none()));
+    let expected = model(new, &starts, body.len(), old).map(|at| place(&body, at));
+    prop_assert_eq!(found, expected, "{:?}", body);
+    Ok(())
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    prop_oneof!["[ab\n]{1,6}".prop_map(Part::Text), (0..TAGS.len()).prop_map(Part::Tag)]
+}
+
+/// Two bodies that begin, and mostly go on, in the same way.
+fn pair() -> impl Strategy<Value = (Vec<Part>, Vec<Part>)> {
+    let parts = || prop::collection::vec(part(), 0..6);
+    (parts(), parts(), parts(), parts(), any::<bool>()).prop_map(|(begin, a, b, end, joined)| {
+        let tail = if joined { end } else { Vec::new() };
+        ([begin.clone(), a, tail.clone()].concat(), [begin, b, tail].concat())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn the_place_is_the_models((new, old) in pair(), cut in 1..40usize) {
+        check(&new, &old, cut)?;
+        check(&old, &new, cut)?;
+        check(&new, &new, cut)?;
+    }
+}
+
+#[test]
+fn every_two_tags_differ_where_they_begin() {
+    for new in 0..TAGS.len() {
+        for old in 0..TAGS.len() {
+            let page = |tag| [Part::Text("a\nbc".to_owned()), Part::Tag(tag), Part::Text("d".to_owned())];
+            check(&page(new), &page(old), 1000).unwrap();
+        }
+        let text = [Part::Text("a\nbc".to_owned())];
+        let more = [text[0].clone(), Part::Tag(new)];
+        check(&more, &text, 1000).unwrap();
+        check(&text, &more, 1000).unwrap();
+    }
+}
+
+#[test]
+fn lines_that_follow_from_a_tag_are_no_difference_of_their_own() {
+    let with = |body: &str, cache_control: &'static [u8], personal: bool| {
+        let compiler = compiled(body);
+        let parts = compiler.parts().unwrap();
+        let program = Program { slots: parts.slots, code: parts.code, personal, ..Program::default() };
+        let program = if parts.tags == 0 { Program::default() } else { program };
+        let head = Head { status: 200, cache_control, ..Head::default() };
+        let prefix = encode_prefix(&head, std::iter::empty(), &program, &behind(parts.literals)).unwrap();
+        (prefix, parts.literals.to_vec(), compiler)
+    };
+    let plain = with("a\nHello Ann", b"", false);
+    let personal = with("a\nHello {{get cookie a}}", b"private", true);
+    let other = with("a\nHello {{get cookie a}}", b"public", true);
+    let public = with("a\nHello {{get page age}}", b"", false);
+    let body = Place::Body { line: 2, column: 7 };
+    for (new, old, place) in [
+        (&plain, &personal, body.clone()),
+        (&personal, &plain, body.clone()),
+        (&public, &personal, body.clone()),
+        (&personal, &public, body.clone()),
+        (&personal, &other, Place::Header("cache-control".to_owned())),
+    ] {
+        let fresh = Fresh { prefix: &new.0, literals: &[&new.1], origin: new.2.origin() };
+        let value = Pieces([old.0.clone(), old.1.clone()].concat(), 1000);
+        assert_eq!(difference(&fresh, &value, 0), Some(Some(place)));
+    }
+}
+
+#[test]
+fn who_has_no_body_names_no_place_in_it() {
+    let (new, old) = (page(&compiled("Hello {{get cookie a}}")), page(&compiled("Hallo {{get cookie a}}")));
+    let fresh = Fresh { prefix: &new.0, literals: &[&new.1], origin: None };
+    let value = Pieces([old.0, old.1].concat(), 1000);
+    assert_eq!(difference(&fresh, &value, 0), Some(Some(Place::Somewhere)));
+    assert_eq!(Place::Somewhere.to_string(), "body");
+}
+
+#[test]
+fn a_damaged_program_has_a_place_too() {
+    let (body, _) = written(&[Part::Text("ab".to_owned()), Part::Tag(5), Part::Text("c".to_owned())], false);
+    let ours = compiled(&body);
+    let (prefix, literals) = page(&ours);
+    let fresh = Fresh { prefix: &prefix, literals: &[&literals], origin: ours.origin() };
+    let mut value = prefix.clone();
+    value.extend_from_slice(&literals);
+    for at in FIXED..prefix.len() {
+        for bit in 0..8 {
+            let mut damaged = value.clone();
+            damaged[at] ^= 1 << bit;
+            assert!(matches!(difference(&fresh, &Pieces(damaged, 1000), 0), Some(Some(_))), "{at} {bit}");
+        }
+    }
+}
