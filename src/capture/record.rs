@@ -84,7 +84,9 @@ fn limits(max: usize) -> Limits {
 /// For a body of at most `max` bytes with the tags of its location.
 pub fn compiler(request: Request<'_>, conf: &LocConf, max: usize) -> Compiler {
     let sources = conf::main_of_request(request).source_names.clone();
-    Compiler::new(conf.delimiters().clone(), conf.escape(), limits(max), sources)
+    // SAFETY: a live request; the type lies in its pool or in the configuration.
+    let content_type = unsafe { crate::sys::bytes((*request.raw()).headers_out.content_type) };
+    Compiler::new(conf.delimiters().clone(), conf.escape(content_type), limits(max), sources)
 }
 
 /// The recording of one answer.

@@ -3,6 +3,7 @@
 //! Invariants: a record is small whatever the tag was (its excerpt is bounded and printable, fit for
 //! one line of a log); a page keeps at most [`MAX_ERRORS`] of them and counts the rest.
 
+use super::place::Place;
 use std::fmt;
 
 /// Errors that are kept for a page; more are only counted.
@@ -70,6 +71,8 @@ pub enum ErrorKind {
     FilteredInclude,
     /// `truncate` after an escaping filter may cut what that wrote in two; it is done as written.
     TruncatedEscape,
+    /// The tag names no escaping filter, and none is safe in its place: it prints its default.
+    NoSafeFilter(Place),
 }
 
 impl ErrorKind {
@@ -102,6 +105,7 @@ impl ErrorKind {
             ErrorKind::TooManyIncludes => "too many includes",
             ErrorKind::FilteredInclude => "filter on an include",
             ErrorKind::TruncatedEscape => "truncate after escaping",
+            ErrorKind::NoSafeFilter(place) => place.as_str(),
         }
     }
 }

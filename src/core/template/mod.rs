@@ -65,9 +65,12 @@ mod compile;
 mod delimiters;
 mod error;
 mod escape;
+mod escape_code;
+mod escape_url;
 mod filter;
 mod include;
 mod parse;
+mod place;
 mod program;
 mod run;
 mod scan;
@@ -80,6 +83,7 @@ pub use error::{ErrorKind, MAX_ERRORS, MAX_EXCERPT, TagError};
 pub use filter::MAX_FILTERS;
 pub use include::{MAX_INCLUDES, MAX_URI};
 pub use parse::MAX_KEY;
+pub use place::{Place, Start};
 pub use run::{Corrupt, Sink, State, Values, run};
 pub use scout::needed;
 pub use slot::{Slot, Slots, Target, ngx_key};
@@ -97,6 +101,8 @@ pub enum Escape {
     Html,
     /// Nothing, as in 2008.
     Off,
+    /// What the place asks for that the tag has in a page which begins so.
+    Auto(Start),
 }
 
 /// Bounds of compiling and running.
