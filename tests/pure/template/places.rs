@@ -13,7 +13,7 @@ use twice_core::template::{Compiler, Escape, Start};
 const TAG: &str = "<& get cookie x &>";
 
 /// Between them they tell all filters apart.
-const VALUES: [&str; 4] = ["a'b:c/d,e (&\\n", "x.y-z", "7", "javascript:a"];
+const VALUES: [&str; 5] = ["/a,b&c", "a'b:c/d,e (&\\n", "x.y-z", "7", "javascript:a"];
 
 fn compile(page: &str, escape: Escape) -> Compiler {
     Setup { escape, ..Setup::default() }.compile([page.as_bytes()])

@@ -20,11 +20,16 @@ struct Open {
     code: bool,
 }
 
+/// The name of no element.
+const EVER: u64 = u64::MAX;
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tree {
     depth: u8,
     open: [Open; MAX_DEPTH],
     muddled: bool,
+    /// Muddled in a script or a style of SVG, whose end nobody has seen yet: its name, [`EVER`], or 0.
+    code: u64,
     /// In a `<select>`, where browsers of different ages leave different elements out.
     select: bool,
     /// There was a `<template>`.
@@ -51,7 +56,7 @@ impl Tree {
 
     /// Text is a script or a style.
     pub(super) fn in_code(&self) -> bool {
-        self.top().is_some_and(|top| top.code)
+        self.code != 0 || self.top().is_some_and(|top| top.code)
     }
 
     fn top(&self) -> Option<&Open> {
@@ -59,7 +64,8 @@ impl Tree {
     }
 
     fn muddle(&mut self) {
-        *self = Tree { muddled: true, select: self.select, template: self.template, ..Tree::default() };
+        let code = self.top().filter(|top| top.code).map_or(self.code, |top| top.name);
+        *self = Tree { muddled: true, code, select: self.select, template: self.template, ..Tree::default() };
     }
 
     fn push(&mut self, name: &Name, html: bool, code: bool) {
@@ -68,7 +74,12 @@ impl Tree {
                 *place = Open { name: hash(name), html, code };
                 self.depth += 1;
             }
-            None => self.muddle(),
+            None => {
+                self.muddle();
+                if code {
+                    self.code = hash(name);
+                }
+            }
         }
     }
 
@@ -87,6 +98,9 @@ impl Tree {
             return self.start_foreign(name, self_closing);
         }
         let inside = inside(name);
+        if self.code != 0 && name.known().is_none_or(is_code) {
+            self.code = EVER;
+        }
         if name.is(b"svg") || name.is(b"math") {
             if self.select {
                 self.muddle();
@@ -124,6 +138,9 @@ impl Tree {
     pub(super) fn end(&mut self, name: &Name) {
         if name.is(b"select") {
             self.select = false;
+        }
+        if self.code == hash(name) {
+            self.code = 0;
         }
         let Some(top) = self.top() else { return };
         if top.name == hash(name) {
