@@ -6,6 +6,7 @@ mod broken_origins;
 mod collapse;
 mod conf;
 mod delivery;
+mod escaping;
 mod fixture_self;
 mod geo;
 mod handlers;

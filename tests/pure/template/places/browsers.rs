@@ -127,6 +127,8 @@ const BITS: &[&str] = &[
     "<div>",
 ];
 
+const STARTS: [Start; 6] = [Start::Html, Start::Xml, Start::Script, Start::Json, Start::Style, Start::Plain];
+
 const HARMLESS: &str = "zq";
 
 /// Each ends and begins what it can. None is blank at its ends: blanks between elements have rules of their own.
@@ -226,6 +228,19 @@ proptest! {
     #[test]
     fn no_value_changes_a_page(page in page(), y in prop::sample::select(&["", HARMLESS, "z\"'><b>q"][..])) {
         no_value_changes(&page, y);
+    }
+
+    /// Nor does it matter how it comes, as what it begins, or what bytes it has.
+    #[test]
+    fn any_page_cut_anywhere(
+        page in page(),
+        garbage in prop::collection::vec(any::<u8>(), 0..6),
+        cuts in prop::collection::vec(any::<usize>(), 0..9),
+        start in prop::sample::select(&STARTS[..]),
+    ) {
+        let page = [garbage.as_slice(), page.as_bytes(), &garbage].concat();
+        let setup = Setup { escape: Escape::Auto(start), ..Setup::default() };
+        setup.check_cuts(&page, &cuts, &|_, key| if key == b"x" { HOSTILE[0].into() } else { Vec::new() });
     }
 
     /// One tag, and where the parser has it.
