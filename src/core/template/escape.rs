@@ -8,6 +8,8 @@
 //! | `json` | a JSON string in a script or in a quoted attribute |
 //! | `url` | a component of a URL |
 //!
+//! Those of whole URLs and of other languages: `escape_url`, `escape_code`.
+//!
 //! Invariants: each byte is escaped once; every function takes any bytes. Bytes of 0x80 and more pass
 //! untouched where UTF-8 or any other superset of ASCII is served; NUL passes `html` (a browser drops it or
 //! shows U+FFFD).

@@ -52,6 +52,15 @@ impl Value {
         Value { quote, inside, reference: CharRef::default() }
     }
 
+    /// Whether the byte is a part of it.
+    pub(super) fn goes_on(&self, byte: u8) -> bool {
+        match self.quote {
+            Quote::Double => byte != b'"',
+            Quote::Single => byte != b'\'',
+            Quote::None => byte != b'>' && !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0c),
+        }
+    }
+
     /// Nothing in it changes anything but its end.
     pub(super) fn is_text(&self) -> bool {
         matches!(self.inside, Inside::Text | Inside::None(_))

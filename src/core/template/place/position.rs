@@ -36,7 +36,7 @@ enum At {
     Name,
     AfterName,
     BeforeValue,
-    Value(Value),
+    Value(Box<Value>),
     AfterValue,
     SelfClosing,
     /// Behind `<!`, and what was read since.
@@ -49,9 +49,9 @@ enum At {
     Cdata(u8),
     /// Of XML; whether a `?` was read.
     Instruction(bool),
-    Raw(Raw),
+    Raw(Box<Raw>),
     /// The whole page is in one language.
-    Code(Code),
+    Code(Box<Code>),
     /// Nothing is known any more.
     Lost,
 }
@@ -84,9 +84,9 @@ impl Position {
     pub(super) fn new(start: Start) -> Self {
         let at = match start {
             Start::Html | Start::Xml | Start::Plain => At::Data,
-            Start::Script => At::Code(Code::Script(Script::new(false))),
-            Start::Json => At::Code(Code::Json(Json::default())),
-            Start::Style => At::Code(Code::Style(Style::new())),
+            Start::Script => At::Code(Box::new(Code::Script(Script::new(false)))),
+            Start::Json => At::Code(Box::new(Code::Json(Json::default()))),
+            Start::Style => At::Code(Box::new(Code::Style(Style::new()))),
         };
         Position { at, tag: Tag::default(), tree: Tree::default(), xml: start == Start::Xml }
     }
@@ -113,6 +113,18 @@ impl Position {
 
     /// Takes a byte; gives a second reading where there are two.
     pub(super) fn feed(&mut self, byte: u8) -> Option<Box<Position>> {
+        // Most bytes of a script or an attribute change nothing but what is in it.
+        match &mut self.at {
+            At::Code(code) => {
+                code.feed(byte);
+                return None;
+            }
+            At::Value(value) if value.goes_on(byte) => {
+                value.feed(byte);
+                return None;
+            }
+            _ => (),
+        }
         // Taken out, so that what it holds can move on. `Lost` is put in its place for so long.
         let mut fork = None;
         self.at = match std::mem::replace(&mut self.at, At::Lost) {
@@ -145,7 +157,7 @@ impl Position {
                 _ if is_space(byte) => At::BeforeValue,
                 _ => self.unquoted(byte),
             },
-            At::Value(mut value) => match (value.quote, byte) {
+            At::Value(value) => match (value.quote, byte) {
                 (Quote::Double, b'"') | (Quote::Single, b'\'') => {
                     self.value_ends(value);
                     At::AfterValue
@@ -158,10 +170,7 @@ impl Position {
                     self.value_ends(value);
                     At::BeforeName
                 }
-                _ => {
-                    value.feed(byte);
-                    At::Value(value)
-                }
+                _ => At::Value(value),
             },
             At::AfterValue => match byte {
                 b'>' => self.tag_ends(&mut fork),
@@ -194,7 +203,7 @@ impl Position {
             At::Raw(mut raw) => match raw.feed(byte) {
                 Step::Goes => At::Raw(raw),
                 Step::Forks(other) => {
-                    fork = Some(self.with(At::Raw(other)));
+                    fork = Some(self.with(At::Raw(Box::new(other))));
                     At::Raw(raw)
                 }
                 Step::Ends => {
@@ -209,10 +218,6 @@ impl Position {
                     }
                 }
             },
-            At::Code(mut code) => {
-                code.feed(byte);
-                At::Code(code)
-            }
             other => other,
         };
         fork
@@ -304,7 +309,7 @@ impl Position {
         tag.said.acts |= tag.attribute.is(b"http-equiv");
         tag.said.named |= tag.attribute.is_one_of(&[b"name", b"property", b"itemprop"]);
         let is_type = tag.name.is(b"script") && tag.attribute.is(b"type") && tag.kind.is_none();
-        At::Value(Value::new(quote, kind, is_type))
+        At::Value(Box::new(Value::new(quote, kind, is_type)))
     }
 
     fn unquoted(&mut self, byte: u8) -> At {
@@ -315,7 +320,7 @@ impl Position {
         at
     }
 
-    fn value_ends(&mut self, value: Value) {
+    fn value_ends(&mut self, value: Box<Value>) {
         if let Some(kind) = value.close() {
             self.tag.kind = Some(kind);
         }
@@ -351,7 +356,7 @@ impl Position {
         if perhaps {
             *fork = Some(self.with(At::Data));
         }
-        At::Raw(Raw::new(inside, tag.name, code))
+        At::Raw(Box::new(Raw::new(inside, tag.name, code)))
     }
 
     /// What a value must be made here.

@@ -102,6 +102,7 @@ impl Script {
     pub(super) fn feed(&mut self, byte: u8) {
         let line_end = self.ends_line(byte);
         match self.at {
+            At::Code if byte.is_ascii_alphanumeric() => self.word(byte),
             At::Code => self.code(byte, line_end),
             At::Double | At::Single | At::Template => self.string(byte),
             At::Slash => self.slash(byte, line_end),
