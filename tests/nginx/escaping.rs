@@ -158,6 +158,44 @@ fn what_a_page_loads_is_no_script() {
     assert!(site.asked_of_foreign_hosts() > 0);
 }
 
+#[test]
+fn a_page_begins_as_its_type_says() {
+    let origin = Origin::start();
+    let tag = "<& get header x-v &>";
+    let value = "</a>'\"\\";
+    let nginx = Nginx::twice()
+        .server("twice pages; twice_tags all; twice_types application/json application/javascript text/css text/plain;")
+        .server("twice_types image/svg+xml;")
+        .location("/", format!("proxy_pass {};", origin.url()))
+        .start();
+    for (path, content_type, page, printed) in [
+        ("/html", "text/html; charset=utf-8", format!("'{tag}'"), "'&lt;/a&gt;&#39;&quot;\\'"),
+        (
+            "/json",
+            "application/json",
+            format!("{{\"a\":\"{tag}\"}}"),
+            r#"{"a":"\u003c/a\u003e\u0027\u0022\\"}"#,
+        ),
+        ("/value", "application/json", tag.into(), r#" "\u003c/a\u003e\u0027\u0022\\" "#),
+        ("/script", "application/javascript", format!("f('{tag}')"), r"f('\x3C/a\x3E\x27\x22\\')"),
+        (
+            "/style",
+            "text/css",
+            format!("a::after{{content:'{tag}'}}"),
+            r"a::after{content:'\3c \2f a\3e \27 \22 \5c '}",
+        ),
+        ("/svg", "image/svg+xml", format!("<a b='{tag}'/>"), "<a b='&lt;/a&gt;&#39;&quot;\\'/>"),
+        ("/plain", "text/plain", format!("<p {tag}>"), "<p </a>'\"\\>"),
+    ] {
+        let answer = Answer::new(200, page).header("Content-Type", content_type);
+        origin.on(path, answer.header("Cache-Control", "max-age=60"));
+        let request = nginx.get(path).header("X-V", value);
+        for cache in ["MISS", "HIT"] {
+            request.send().assert(200, cache, printed);
+        }
+    }
+}
+
 /// The judge sees it when a page is not safe.
 #[test]
 fn without_escaping_values_run() {

@@ -159,15 +159,15 @@ impl Position {
             },
             At::Value(value) => match (value.quote, byte) {
                 (Quote::Double, b'"') | (Quote::Single, b'\'') => {
-                    self.value_ends(value);
+                    self.value_ends(*value);
                     At::AfterValue
                 }
                 (Quote::None, b'>') => {
-                    self.value_ends(value);
+                    self.value_ends(*value);
                     self.tag_ends(&mut fork)
                 }
                 (Quote::None, _) if is_space(byte) => {
-                    self.value_ends(value);
+                    self.value_ends(*value);
                     At::BeforeName
                 }
                 _ => At::Value(value),
@@ -320,7 +320,7 @@ impl Position {
         at
     }
 
-    fn value_ends(&mut self, value: Box<Value>) {
+    fn value_ends(&mut self, value: Value) {
         if let Some(kind) = value.close() {
             self.tag.kind = Some(kind);
         }
