@@ -327,7 +327,8 @@ impl Builder {
 
     /// A fragment is markup of its own: nothing is done to it, and its default stands as it was written.
     fn include(&mut self, uri: &[u8], filters: &Filters<'_>, whole: &[u8]) {
-        if filters.steps.iter().any(|step| matches!(step, Step::Map(_))) {
+        let is_filtered = filters.steps.iter().any(|step| matches!(step, Step::Map(_)));
+        if is_filtered {
             self.note(ErrorKind::FilteredInclude, whole);
         }
         let default = filters.steps.iter().find_map(|step| match step {
@@ -335,7 +336,9 @@ impl Builder {
             Step::Map(_) => None,
         });
         let default = default.unwrap_or_default();
-        let takes = self.places.as_ref().is_none_or(Places::takes_fragments);
+        // By `raw` its author says that the fragment fits.
+        let fits = filters.escaped && !is_filtered;
+        let takes = fits || self.places.as_ref().is_none_or(Places::takes_fragments);
         let place = if takes { Ok(()) } else { Err(ErrorKind::NoSafeFilter(Place::Include)) };
         match include::check(uri).and(place).and_then(|()| self.fragment(uri)) {
             Ok(slot) => {

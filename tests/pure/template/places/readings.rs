@@ -107,6 +107,8 @@ fn fragments_stand_in_text() {
         ("<p><& include /a &></p>", Start::Html, 0),
         ("<p title='<& include /a &>'>", Start::Html, 1),
         ("<script><& include /a &></script>", Start::Html, 1),
+        ("<script><& include /a | raw &></script>", Start::Html, 0),
+        ("<p title='<& include /a | raw | default:x &>'>", Start::Html, 0),
         ("<title><& include /a &></title>", Start::Html, 1),
         ("<!--<& include /a | default:x &>-->", Start::Html, 1),
         ("{\"a\": <& include /a &>}", Start::Json, 0),
