@@ -110,7 +110,7 @@ impl Snapshot {
             let mut text = [0; 64];
             // SAFETY: nginx writes 29 bytes, "Sun, 06 Nov 1994 08:49:37 GMT", and gives their end.
             let len = unsafe {
-                let end = ngx_http_time(text.as_mut_ptr(), snapshot.last_modified_time);
+                let end = ngx_http_time(text.as_mut_ptr(), out.last_modified_time);
                 end.offset_from_unsigned(text.as_ptr().cast_mut())
             };
             snapshot.last_modified = text.get(..len)?.to_vec();

@@ -237,7 +237,10 @@ fn bad_values_are_refused() {
     }
     for escape in ["on", "js", "HTML"] {
         let value = format!("\"{escape}\"");
-        refused(&format!("twice_escape {escape};"), &["\"twice_escape\"", &value, "\"off\", \"html\""]);
+        refused(
+            &format!("twice_escape {escape};"),
+            &["\"twice_escape\"", &value, "\"off\", \"html\", \"auto\""],
+        );
     }
     refused("twice_bypass $nobody_has_this;", &["nobody_has_this"]);
     refused("twice_no_store $nobody_has_this;", &["nobody_has_this"]);

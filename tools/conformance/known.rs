@@ -38,7 +38,9 @@ impl Known {
                     if !seen.insert(id.to_owned()) {
                         return bad(&format!("{id} stands there twice"));
                     }
-                    reasons.last_mut().map(|(_, ids)| ids.push(id.to_owned()));
+                    if let Some((_, ids)) = reasons.last_mut() {
+                        ids.push(id.to_owned());
+                    }
                 }
                 continue;
             }
@@ -173,7 +175,7 @@ mod tests {
         let reasons = |way| Known::parse(TEXT, way, &WAYS, (1, 22)).unwrap().reasons().to_vec();
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
         let shared = ("it is so".to_owned(), ids(&["a", "b", "c"]));
-        assert_eq!(reasons("default"), [shared.clone()]);
+        assert_eq!(reasons("default"), std::slice::from_ref(&shared));
         assert_eq!(reasons("all"), [shared, ("in this one".to_owned(), ids(&["d"]))]);
     }
 
