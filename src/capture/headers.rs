@@ -162,6 +162,11 @@ impl Snapshot {
         self.origin.body_len = len;
     }
 
+    /// The same.
+    pub fn body_len(&self) -> u64 {
+        self.origin.body_len
+    }
+
     /// Lines with tags, as [`twice_core::template::lines`] reads them.
     pub fn tag_lines(&self) -> &[u8] {
         &self.origin.tag_lines

@@ -24,10 +24,12 @@ pub fn plain(request: Request<'_>, snapshot: &Snapshot, body: &[u8]) -> Result<(
     save(request, snapshot, &Program::default(), &[body], None, 0, tag)
 }
 
-/// Stores a page with its program. A page whose template turned out to have no tag is a plain one.
+/// Stores a page with its program. A page whose template turned out to have no tag is a plain one, with the validators and
+/// digests of its origin, unless a guard's token was taken out of it: then its bytes are not those that came.
 pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) -> Result<(), Reason> {
     let parts = compiler.parts().ok_or(Reason::Failed)?;
-    if parts.tags == 0 && snapshot.tag_lines().is_empty() {
+    let as_it_came = parts.literals.len() as u64 == snapshot.body_len();
+    if parts.tags == 0 && snapshot.tag_lines().is_empty() && as_it_came {
         return plain(request, snapshot, parts.literals);
     }
     let program = Program {

@@ -21,10 +21,11 @@ pub struct Tags {
     lines: Vec<Line>,
 }
 
-/// A header line with tags.
+/// A header line that may hold tags.
 struct Line {
     line: *mut ngx_table_elt_t,
     header: Header,
+    has_tags: bool,
     /// It is a part of the page.
     stored: bool,
 }
@@ -74,20 +75,15 @@ pub fn begin(
         log_refused(request, name, count);
     }
     for line in request.lines_out().skip(before) {
-        tags.take(request, facts, line, lines);
+        tags.read(request, facts, line);
     }
+    tags.take(lines);
     Some(tags)
 }
 
 impl Tags {
-    /// Compiles a header line, if it is one of those that hold tags.
-    fn take(
-        &mut self,
-        request: Request<'_>,
-        facts: &Facts<'_>,
-        line: *mut ngx_table_elt_t,
-        lines: &mut Lines,
-    ) {
+    /// Compiles a header line, if it is one of those that may hold tags.
+    fn read(&mut self, request: Request<'_>, facts: &Facts<'_>, line: *mut ngx_table_elt_t) {
         // SAFETY: a line of this live request; a deleted one has hash 0.
         let ((name, value), deleted) = unsafe { (sys::pair(line), (*line).hash == 0) };
         if deleted || !facts.tag_headers.has(name) {
@@ -105,10 +101,21 @@ impl Tags {
                 error.tag
             );
         }
-        if header.tags > 0 || header.literals != value {
+        let has_tags = header.tags > 0 || header.literals != value;
+        self.lines.push(Line { line, header, has_tags, stored: false });
+    }
+
+    /// Takes those that do out of `lines`, with the others of their names, whose order counts (RFC 9110 5.3).
+    fn take(&mut self, lines: &mut Lines) {
+        // SAFETY: lines of a live request.
+        let name = |line: &Line| unsafe { sys::pair(line.line).0 };
+        let with_tags: Vec<&[u8]> = self.lines.iter().filter(|line| line.has_tags).map(name).collect();
+        self.lines.retain(|line| with_tags.iter().any(|other| name(line).eq_ignore_ascii_case(other)));
+        for line in &mut self.lines {
+            // SAFETY: as above.
+            let (name, value) = unsafe { sys::pair(line.line) };
             // What is not kept is for this client alone.
-            let stored = lines.take(name, value);
-            self.lines.push(Line { line, header, stored });
+            line.stored = lines.take(name, value);
         }
     }
 

@@ -13,7 +13,7 @@ use ngx::ffi::{
 
 use crate::sys::Request;
 
-/// A module, by its context index: the same in every configuration of a running nginx, which can't load modules later.
+/// A module, by its context index, which nginx keeps over reloads: those of older configurations are served by it, too.
 struct Other {
     name: &'static CStr,
     /// `usize::MAX` in an nginx without it.

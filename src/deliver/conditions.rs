@@ -19,8 +19,18 @@ use crate::sys::{self, Chain, Request};
 /// The answer to a condition that does not hold.
 pub const FAILED: ngx_int_t = NGX_HTTP_PRECONDITION_FAILED as ngx_int_t;
 
-/// Holds the request's conditions against a page with this status. Sub-requests have none.
-fn ask<'a>(request: Request<'a>, status: u16, page: &Validators<'a>) -> Verdict<'a> {
+/// The status with which a page leaves: that of the error whose page it is (`error_page`), which nginx puts in the place of
+/// its own, else its own.
+fn leaves_as(request: Request<'_>, head: &Head<'_>) -> usize {
+    // SAFETY: a live request.
+    match unsafe { (*request.raw()).err_status } {
+        0 => usize::from(head.status),
+        error => error,
+    }
+}
+
+/// Holds the request's conditions against a page that leaves with this status. Sub-requests have none.
+fn ask<'a>(request: Request<'a>, status: usize, page: &Validators<'a>) -> Verdict<'a> {
     if !request.is_main() || !(200..300).contains(&status) {
         return Verdict::Send;
     }
@@ -72,7 +82,8 @@ pub fn conclude<'a>(
     let page = Validators { etag, last_modified, made: ctx::get(request)?.times().made() };
     // Whoever asks for what is another page each time gets it, whatever he says.
     let named = !fixed.tagged() || !etag.is_empty();
-    let verdict = if named { ask(request, head.status, &page) } else { Verdict::Send };
+    let status = leaves_as(request, head);
+    let verdict = if named { ask(request, status, &page) } else { Verdict::Send };
     let told = match verdict {
         Verdict::Send => etag,
         Verdict::NotModified(told) => told,
@@ -90,7 +101,7 @@ pub fn conclude<'a>(
         }
     }
     match verdict {
-        Verdict::Send => allow_ranges(request, named, &page)?,
+        Verdict::Send => allow_ranges(request, named && status == NGX_HTTP_OK as usize, &page)?,
         _ => not_modified(request),
     }
     Some(verdict)
@@ -111,15 +122,15 @@ fn not_modified(request: Request<'_>) {
     }
 }
 
-/// Has nginx cut parts out of a page with status 200, where the client may have some; none when memory ran out.
-/// `named`: the bytes that leave are the same whenever the page says that it is this one.
-fn allow_ranges<'a>(request: Request<'a>, named: bool, page: &Validators<'a>) -> Option<()> {
+/// Has nginx cut parts out of a page, where the client may have some; none when memory ran out. `whole`: its status is 200,
+/// and the bytes that leave are the same whenever the page says that it is this one.
+fn allow_ranges<'a>(request: Request<'a>, whole: bool, page: &Validators<'a>) -> Option<()> {
     let r = request.raw();
     // SAFETY: a live request; null, or the first line of this name.
     unsafe {
         (*r).set_allow_ranges(0);
         (*r).set_single_range(1);
-        if (*r).headers_out.status != NGX_HTTP_OK as usize || !named || !request.is_main() {
+        if !whole || !request.is_main() {
             return Some(());
         }
         let condition = (*r).headers_in.if_range;

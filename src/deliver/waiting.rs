@@ -27,7 +27,7 @@ use twice_core::template::{Limits, Slots, needed};
 use super::body::Body;
 use super::served::{Renewed, Served};
 use super::{
-    Rendered, Way, conclude, copy_out, finish, for_ranges, header, lines, log_not_rendered, own_tag, print,
+    Rendered, Way, conclude_filled, copy_out, finish, for_ranges, header, log_not_rendered, own_tag, print,
     send_and_renew, set_length, with_state, without_body,
 };
 use crate::guard::guarded;
@@ -87,11 +87,11 @@ pub fn begin(
         let head = page.head(request, &fixed)?;
         let view = View::parse(&fixed, head)?;
         header(request, way, &fixed, &view)?;
-        let verdict = conclude(request, &fixed, &view.head, own_tag(request, &fixed, slots, &values)?)?;
+        let etag = own_tag(request, &fixed, slots, &values)?;
+        let verdict = conclude_filled(request, &fixed, &view, etag, &values)?;
         if verdict != Verdict::Send {
             return without_body(request, verdict);
         }
-        lines::add(request, &fixed, &view, &values)?;
         let body = Body::new(request, page.literals(&fixed), pin.is_some());
         let body = print(request, &fixed, code, &values, body, tag, room)?;
         values.let_go(request, Slots::new(slots), room);
@@ -234,11 +234,7 @@ fn head_of<'a>(request: Request<'a>, way: Way, waiting: &Waiting, etag: &'a [u8]
     };
     let view = View::parse(fixed, head)?;
     header(request, way, fixed, &view)?;
-    let verdict = conclude(request, fixed, &view.head, etag)?;
-    if verdict == Verdict::Send {
-        lines::add(request, fixed, &view, &waiting.values())?;
-    }
-    Some(verdict)
+    conclude_filled(request, fixed, &view, etag, &waiting.values())
 }
 
 fn print_body(request: Request<'_>, waiting: &Waiting) -> Option<(*mut ngx_chain_t, usize)> {

@@ -208,6 +208,26 @@ fn a_bad_guarded_tag_shows_no_token() {
 }
 
 #[test]
+fn a_page_that_lost_a_token_and_has_no_tag_is_not_its_origins() {
+    let origin = Origin::start();
+    let page = |body: &str| guarded(body).header("Content-MD5", "of the body").header("ETag", "\"a\"");
+    origin.on("/same", page("<& get cookie name &>"));
+    origin.on("/other", page(&format!("<&{TOKEN} fetch cookie name &>")));
+    let nginx = cached(&origin, "").start();
+    nginx.expect_log("bad tag in page \"/other\"");
+    for (path, body, own) in
+        [("/same", "<& get cookie name &>", true), ("/other", "<& fetch cookie name &>", false)]
+    {
+        nginx.get(path).warm();
+        let answer = nginx.get(path).send();
+        answer.assert(200, "HIT", body);
+        assert_eq!(answer.header("Content-MD5").is_some(), own, "{answer:?}");
+        assert_eq!(answer.header("ETag") == Some("\"a\""), own, "{answer:?}");
+        assert_eq!(answer.header("Cache-Control"), None);
+    }
+}
+
+#[test]
 fn an_expression_has_the_token_in_its_group() {
     let origin = Origin::start();
     origin.on("/", guarded("[[ [[get var hostname]] [[# get cookie name Guest ]] ]]"));

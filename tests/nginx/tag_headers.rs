@@ -242,3 +242,37 @@ fn a_page_that_is_renewed_keeps_its_tags_and_shows_no_token() {
     });
     assert!(!nginx.log().contains(TOKEN));
 }
+
+#[test]
+fn a_304_brings_the_lines_of_the_page_that_is_stored_now() {
+    let origin = Origin::start();
+    let page = |line: &str| {
+        Answer::page("<& get cookie name &>").header("Twice-Headers", "X-Name").header("X-Name", line)
+    };
+    origin.on("/", page("Hello <& get cookie name &>"));
+    let nginx = cached(&origin, "twice_bypass $arg_anew; twice_key $uri;").start();
+    sees(&nginx, "/", "X-Name", &["Hello Ann"]);
+    let ann = || nginx.get("/").cookie("name=Ann");
+    let tag = ann().send().header("ETag").unwrap().to_owned();
+    // The same bytes for Ann, and another line.
+    origin.on("/", page("Goodbye <& get cookie name &>"));
+    nginx.get("/?anew=1").send().assert_cache("BYPASS");
+    assert_eq!(ann().send().all("X-Name"), ["Goodbye Ann"]);
+    let same = ann().header("If-None-Match", &tag).send();
+    assert_eq!((same.status, same.all("X-Name")), (304, vec!["Goodbye Ann"]), "{same:?}");
+}
+
+#[test]
+fn lines_of_one_name_keep_their_order() {
+    let origin = Origin::start();
+    origin.on(
+        "/",
+        Answer::page("x")
+            .header("Twice-Headers", "X-Name")
+            .header("X-Name", "1 <& get cookie name &>")
+            .header("X-Name", "2 nobody")
+            .header("X-Name", "3 <& get cookie name &>"),
+    );
+    let nginx = cached(&origin, "").start();
+    sees(&nginx, "/", "X-Name", &["1 Ann", "2 nobody", "3 Ann"]);
+}

@@ -1,7 +1,8 @@
 //! Guarded tags: where a response brings a token, only what begins with it is a tag.
 //!
-//! Invariants: a token is known to the application and this module alone. It is in no text that a guarded scan hands
-//! on, in no excerpt of a bad tag, and in nothing that is stored; `Debug` does not tell it.
+//! Invariants: a token is known to the application and this module alone. It is in no opener that a guarded scan hands on as
+//! text, in no excerpt of a bad tag, and in no header line that is stored; `Debug` does not tell it. What an application
+//! prints of it elsewhere in its page is its own word, and of use to nobody: the next answer has another token.
 
 use super::ErrorKind;
 use super::parse::is_space;

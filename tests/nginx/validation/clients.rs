@@ -129,6 +129,36 @@ fn a_failed_condition_is_answered_by_nginx() {
     }
 }
 
+#[test]
+fn an_error_page_has_no_conditions() {
+    let origin = Origin::start();
+    origin.on("/gone", Answer::new(404, "origin's own"));
+    for (path, body) in [("/plain", "gone"), ("/filled", "gone <& get cookie name &>")] {
+        origin.on(path, Answer::page(body).header("ETag", "\"a\"").header("Last-Modified", MODIFIED));
+        let nginx = site(&origin, "twice_key $uri;")
+            .location(
+                "= /gone",
+                format!("error_page 404 {path}; proxy_intercept_errors on; proxy_pass {};", origin.url()),
+            )
+            .start();
+        let first = nginx.get(path).warm();
+        let whole = nginx.get("/gone").send();
+        let tag = first.header("ETag").unwrap();
+        for (name, value) in [
+            ("If-None-Match", tag),
+            ("If-None-Match", "*"),
+            ("If-Modified-Since", MODIFIED),
+            ("If-Match", "\"b\""),
+            ("If-Range", "\"b\""),
+        ] {
+            for _ in 0..2 {
+                let answer = nginx.get("/gone").header(name, value).header("Range", "bytes=0-1").send();
+                assert_eq!((answer.status, answer.text()), (404, whole.text()), "{path} {name} {answer:?}");
+            }
+        }
+    }
+}
+
 /// curl keeps the tag of what it has in a file, and asks by it.
 #[test]
 fn curl_asks_by_the_tag_that_it_has() {
