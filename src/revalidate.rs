@@ -310,6 +310,10 @@ fn of_head(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let before = ctx::get(request)?.lines_before;
     let lines = lines_of(request, conf, before);
     let mut asked = Asked::of(request)?;
+    if !ctx::get(request)?.by_request && asked.found.meta.expires_ms > shm::now_ms() {
+        // Somebody has brought or renewed it since: that may be newer than what has come now.
+        return None;
+    }
     let all: Vec<Line> = lines.iter().map(TheLine::owned).collect();
     if asked.origin.of_head(status, &all, length) != OfHead::Renews {
         // That it is another one says no more than that its time is over.

@@ -104,3 +104,23 @@ fn a_head_that_was_handed_over_says_nothing_of_who_did() {
     hit.assert(200, "HIT", "page");
     assert_eq!(hit.all("Content-Disposition"), ["a"]);
 }
+
+#[test]
+fn a_late_head_says_nothing_of_a_page_that_came_meanwhile() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "").start();
+    origin.on("/", named("page"));
+    nginx.get("/").send().assert_cache("MISS");
+    wait_over(&nginx, &origin);
+    let gate = Gate::new();
+    origin.on("/", named("page").header("X-Own", "old").gate(&gate));
+    let late = nginx.get("/").head().spawn();
+    gate.wait_arrived(1);
+    origin.on("/", same().header("X-Own", "new"));
+    nginx.get("/").send().assert(200, "REVALIDATED", "page");
+    gate.open();
+    late.join().unwrap().assert(200, "EXPIRED", "");
+    let hit = nginx.get("/").send();
+    hit.assert(200, "HIT", "page");
+    assert_eq!((hit.header("X-Own"), nginx.figure("revalidated")), (Some("new"), 1));
+}
