@@ -270,11 +270,13 @@ fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before
 /// location hides from clients: they steer nginx's own cache, too.
 pub fn hidden_lines(request: Request<'_>) -> Vec<Line> {
     let Some(ctx) = ctx::get(request) else { return Vec::new() };
-    let Some(lines) = request.upstream_lines(ctx.upstream_before) else { return Vec::new() };
+    let (before, former) = (ctx.lines_before, ctx.upstream_before);
+    let Some(lines) = request.upstream_lines(former) else { return Vec::new() };
     let hidden = lines.filter_map(|line| {
         // SAFETY: a line of the upstream of this live request; a deleted one has hash 0.
         let (name, value) = unsafe { if (*line).hash == 0 { return None } else { sys::pair(line) } };
-        let mut shown = request.lines_out();
+        // What another answer has said before, under the same name, is not what this one says.
+        let mut shown = request.lines_out().skip(before);
         // SAFETY: lines of this live request. A line that was just taken out was read all the same.
         let is_shown = shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name));
         (!is_shown).then(|| (name.to_vec(), value.to_vec()))
