@@ -363,3 +363,20 @@ fn what_is_loaded_from_a_snapshot_can_be_asked_about() {
     page.send().assert(200, "REVALIDATED", "Hello Ann!");
     page.send().assert(200, "HIT", "Hello Ann!");
 }
+
+#[test]
+fn fragments_are_asked_for_as_pages_are_and_pages_wait_for_them() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "twice_include_timeout 10m;").start();
+    origin.on("/part", named("<& get cookie name Guest &>"));
+    expire(&nginx, &origin, "/", named("a <& include /part &> b"));
+    let gate = Gate::new();
+    origin.on("/part", same().gate(&gate));
+    let waiting = nginx.get("/").cookie("name=Ann").spawn();
+    gate.wait_arrived(1);
+    gate.open();
+    waiting.join().unwrap().assert(200, "REVALIDATED", "a Ann b");
+    assert_eq!(condition(&origin.last("/part")), [Some(ETAG), Some(MODIFIED)]);
+    nginx.get("/").send().assert(200, "HIT", "a Guest b");
+    assert_eq!((origin.count("/"), origin.count("/part"), nginx.figure("revalidated")), (2, 2, 2));
+}
