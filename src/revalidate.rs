@@ -363,13 +363,9 @@ fn lines_of(request: Request<'_>, conf: &LocConf, before: usize) -> Vec<TheLine>
         }
         lines.push(TheLine { name: name.to_vec(), value: value.to_vec(), once: fate == Fate::Once });
     }
-    for (name, value) in capture::hidden_lines(request) {
-        if let (_, Some(note)) = facts.line(&name, &value) {
-            capture::log_note(request, &name, &value, note);
-        }
-        let once = !facts.steers(&name);
-        lines.push(TheLine { name: renewal::hidden(&name), value, once });
-    }
+    capture::hear_hidden(request, &mut facts, |(name, value), steers| {
+        lines.push(TheLine { name, value, once: !steers });
+    });
     lines
 }
 
