@@ -259,7 +259,9 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let mut snapshot = match stated {
         Ok(stated) if recording => {
             lines.tagged = tags.as_ref().map_or_else(Vec::new, Tags::encode);
-            let recipe = recipe(request, conf, type_has_tags);
+            // SAFETY: a live request; the type lies in its pool or in the configuration.
+            let content_type = unsafe { sys::bytes((*r).headers_out.content_type) };
+            let recipe = recipe(request, conf, content_type, type_has_tags);
             Snapshot::take(request, lines, &facts, stated, recipe)
         }
         _ => None,
@@ -417,8 +419,9 @@ fn at_the_end(request: Request<'_>, ctx: *mut Ctx) -> Option<()> {
 
 /// What a body is read by, in one number: whether and how tags are looked for. Pages that were made by another recipe, by
 /// another configuration or another Twice, are not renewed but made anew.
-pub fn recipe(request: Request<'_>, conf: &LocConf, type_has_tags: bool) -> u64 {
+pub fn recipe(request: Request<'_>, conf: &LocConf, content_type: &[u8], type_has_tags: bool) -> u64 {
     let sources = &conf::main_of_request(request).source_names;
-    let all = (PAGE_FORMAT, conf.tags(), type_has_tags, conf.delimiters(), conf.escape(), sources);
+    let escape = conf.escape(content_type);
+    let all = (PAGE_FORMAT, conf.tags(), type_has_tags, conf.delimiters(), escape, sources);
     marks::of_key(format!("{all:?}").as_bytes())
 }

@@ -30,7 +30,7 @@ use twice_core::audit::Ignored as Unaudited;
 use twice_core::key::Ignored;
 use twice_core::language::{Hosts, Languages};
 use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid, Withheld};
-use twice_core::template::{Delimiters, Escape};
+use twice_core::template::{Delimiters, Escape, Start};
 use twice_core::variants::Dimensions;
 
 use crate::guard::guarded;
@@ -178,9 +178,13 @@ impl LocConf {
         unsafe { &*self.delimiters }
     }
 
-    /// `twice_escape`.
-    pub fn escape(&self) -> Escape {
-        if self.escape == 0 { Escape::Off } else { Escape::Html }
+    /// `twice_escape`, for a response of this type.
+    pub fn escape(&self, content_type: &[u8]) -> Escape {
+        match self.escape {
+            0 => Escape::Off,
+            1 => Escape::Html,
+            _ => Escape::Auto(Start::of(content_type)),
+        }
     }
 
     /// What pages vary by here, whatever the origin says.
@@ -388,7 +392,7 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
     merge_ptr(&mut child.bypass, parent.bypass, ptr::null_mut());
     merge_ptr(&mut child.no_store, parent.no_store, ptr::null_mut());
     merge_uint(&mut child.tags, parent.tags, 1);
-    merge_uint(&mut child.escape, parent.escape, 1);
+    merge_uint(&mut child.escape, parent.escape, 2);
     merge_ptr(&mut child.mark_dirty, parent.mark_dirty, ptr::null_mut());
     merge_uint(&mut child.max_variants, parent.max_variants, 64);
     merge_ptr(&mut child.geo, parent.geo, ptr::null_mut());

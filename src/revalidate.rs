@@ -161,7 +161,7 @@ fn recipe(request: Request<'_>, conf: &LocConf, origin: &Origin) -> u64 {
         (*out).content_type_lowcase = ptr::null_mut();
         has_tags
     };
-    capture::recipe(request, conf, has_tags)
+    capture::recipe(request, conf, content_type, has_tags)
 }
 
 /// What the request has asked about, if it has.

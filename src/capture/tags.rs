@@ -63,7 +63,9 @@ pub fn begin(
         },
     };
     let sources = conf::main_of_request(request).source_names.clone();
-    let mut compiler = Compiler::new(delimiters, conf.escape(), limits(max), sources);
+    // SAFETY: a live request; the type lies in its pool or in the configuration.
+    let content_type = unsafe { sys::bytes((*request.raw()).headers_out.content_type) };
+    let mut compiler = Compiler::new(delimiters, conf.escape(content_type), limits(max), sources);
     if conf.audit().is_some() {
         compiler.note_origin();
     }

@@ -286,9 +286,9 @@ setters! {
         Ok(())
     }
 
-    /// `twice_escape html | off`
+    /// `twice_escape auto | html | off`
     fn escape(conf, directive) {
-        choose_once(&mut conf.escape, directive, &[("off", 0), ("html", 1)])
+        choose_once(&mut conf.escape, directive, &[("off", 0), ("html", 1), ("auto", 2)])
     }
 
     /// `twice_headers KEY=NAME...`

@@ -21,7 +21,7 @@ pub const LAYOUT: u32 = 2;
 
 /// Changes whenever a page that an older build has written to a file can't be served by this one. The low half stands
 /// for what is not in the layout: a program's codes, the word that is stored beside a page, how keys are made.
-pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 6;
+pub const PAGE_FORMAT: u32 = LAYOUT << 16 | 7;
 
 const TAGGED: u32 = 1;
 const PERSONAL: u32 = 2;

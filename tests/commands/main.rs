@@ -13,7 +13,7 @@ use fixture::process;
 use twice_core::health::State;
 use twice_core::outcome::Reason;
 use twice_core::source::figures::{ServerStat, Stat};
-use twice_core::template::{Compiler, Delimiters, Escape, Limits};
+use twice_core::template::{Compiler, Delimiters, Escape, Limits, Start};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -203,7 +203,8 @@ fn every_configuration_of_the_readme_is_good() {
 fn every_tag_of_the_readme_compiles() {
     let delimiters = Arc::new(Delimiters::default());
     let sources = ["memcache", "viewdb", "session", "unread"].map(Box::from).into();
-    let mut compiler = Compiler::new(delimiters, Escape::Html, Limits::default(), sources);
+    let escape = Escape::Auto(Start::Html);
+    let mut compiler = Compiler::new(delimiters, escape, Limits::default(), sources);
     let html: String = blocks("html").concat();
     let text = readme();
     let rows = text.lines().filter(|line| line.starts_with("| `<& ")).map(|line| format!("{line}\n"));

@@ -8,6 +8,7 @@ mod broken_origins;
 mod collapse;
 mod conf;
 mod delivery;
+mod escaping;
 mod fixture_self;
 mod forms;
 mod geo;

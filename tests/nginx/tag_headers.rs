@@ -124,30 +124,6 @@ fn what_twice_or_nginx_makes_is_not_listed() {
 }
 
 #[test]
-fn no_value_makes_a_line_of_its_own() {
-    let origin = Origin::start();
-    origin.on(
-        "/",
-        Answer::page("x")
-            .header("Twice-Headers", "X-Name")
-            .header("X-Name", "<& get var evil &>;<& get var evil | raw &>"),
-    );
-    let nginx = Nginx::twice()
-        .location(
-            "/",
-            format!(
-                "set $evil \"a\\r\\nSet-Cookie: x=1\\r\\n\\r\\n\\tb\"; twice pages; proxy_pass {};",
-                origin.url()
-            ),
-        )
-        .start();
-    let line = "aSet-Cookie: x=1b;aSet-Cookie: x=1b";
-    sees(&nginx, "/", "X-Name", &[line]);
-    let answer = nginx.get("/").send();
-    assert_eq!((answer.header("Set-Cookie"), answer.text().as_str()), (None, "x"));
-}
-
-#[test]
 fn a_line_that_grows_too_long_is_left_out() {
     let origin = Origin::start();
     let twice = "<& get cookie name &><& get cookie name &>";

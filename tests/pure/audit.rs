@@ -38,7 +38,8 @@ fn who_is_another_visitor() {
     const ID: &str = "0123456789abcdef";
     const OTHER: &str = "0123456789abcdeg";
     assert_eq!(ID.len(), MIN_ID);
-    let table: &[(Cookies<'_>, &[&str], Cookies<'_>, &[&str], bool)] = &[
+    type Row<'a> = (Cookies<'a>, &'a [&'a str], Cookies<'a>, &'a [&'a str], bool);
+    let table: &[Row<'_>] = &[
         // Nobody knows who comes without anything.
         (&[], &[], &[], &[], false),
         (&[("a", "1")], &[], &[], &[], true),
@@ -212,6 +213,7 @@ fn prefix(status: u16, lines: &[(&str, &str)], literals: usize) -> Vec<u8> {
         last_modified_time: own("last-modified").len() as i64,
         cache_control: own("cache-control"),
         location: own("location"),
+        tag_lines: b"",
     };
     let others = lines.iter().filter(|line| line.0.starts_with("X-"));
     let others = others.map(|(name, value)| (name.as_bytes(), value.as_bytes()));

@@ -46,7 +46,8 @@ fn conditions_are_held_against_the_page() {
     let undated = page("\"a\"", "");
     let bare = page("a", "");
     let nothing = page("", "");
-    let table: &[(Validators<'_>, &[(&str, &str)], Out, &str)] = &[
+    type Row<'a> = (Validators<'a>, &'a [(&'a str, &'a str)], Out, &'a str);
+    let table: &[Row<'_>] = &[
         (strong, &[], Send, "13.1: no condition"),
         // If-None-Match compares weakly (13.1.2).
         (strong, &[("If-None-Match", "\"a\"")], Same("\"a\""), "13.1.2"),

@@ -93,7 +93,8 @@ fn a_page_is_asked_for_by_what_its_origin_gave() {
 fn a_304_is_about_the_page_that_was_asked_for() {
     let both: &[(&str, &str)] = &[("ETag", "\"a\""), ("Last-Modified", THEN)];
     let dated: &[(&str, &str)] = &[("Last-Modified", THEN)];
-    let table: &[(&[(&str, &str)], &[(&str, &str)], bool, &str)] = &[
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)], bool, &'a str);
+    let table: &[Row<'_>] = &[
         (both, &[], true, "4.3.4: it names none, and one was asked for"),
         (both, &[("ETag", "\"a\"")], true, "4.3.4"),
         (both, &[("ETag", "W/\"a\"")], true, "4.3.4: weakly the same"),
@@ -115,7 +116,8 @@ fn a_304_is_about_the_page_that_was_asked_for() {
 fn a_head_renews_a_page_or_says_that_it_is_another() {
     use OfHead::*;
     let both: &[(&str, &str)] = &[("ETag", "\"a\""), ("Last-Modified", THEN)];
-    let table: &[(u16, &[(&str, &str)], Option<u64>, OfHead, &str)] = &[
+    type Row<'a> = (u16, &'a [(&'a str, &'a str)], Option<u64>, OfHead, &'a str);
+    let table: &[Row<'_>] = &[
         (200, both, Some(10), Renews, "4.3.5"),
         (200, both, None, Renews, "4.3.5: no length, none to compare"),
         (200, both, Some(11), Differs, "4.3.5: another length"),

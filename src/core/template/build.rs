@@ -15,6 +15,7 @@ use super::filter::{Filter, Step, author};
 use super::include::{self, MAX_INCLUDES};
 use super::origin::Origin;
 use super::parse::{self, Command, Filters, MAX_KEY, Name, Tag};
+use super::place::{Place, Places, Refused, Start};
 use super::program::*;
 use super::scan::Found;
 use super::slot::{SlotTable, Target, source_key};
@@ -35,6 +36,8 @@ const UNREAD: &[u8] = b"unread";
 #[derive(Debug)]
 pub(super) struct Builder {
     escape: Escape,
+    /// Where the page stands, if that chooses filters.
+    places: Option<Places>,
     slots_max: usize,
     sources: Sources,
     /// It is the value of a header line.
@@ -74,7 +77,7 @@ enum Value {
 
 impl Found for Builder {
     fn text(&mut self, text: &[u8]) {
-        self.literals.extend_from_slice(text);
+        self.print(text);
         self.line += memchr::memchr_iter(b'\n', text).count();
     }
 
@@ -103,8 +106,13 @@ impl Found for Builder {
 
 impl Builder {
     pub(super) fn new(escape: Escape, slots_max: usize, sources: Sources) -> Self {
+        let places = match escape {
+            Escape::Off | Escape::Html | Escape::Auto(Start::Plain) => None,
+            Escape::Auto(start) => Some(Places::new(start)),
+        };
         Builder {
             escape,
+            places,
             slots_max,
             sources,
             in_header: false,
@@ -159,6 +167,24 @@ impl Builder {
         Ok(true)
     }
 
+    /// Text that stands in the page whatever its visitor.
+    fn print(&mut self, text: &[u8]) {
+        self.literals.extend_from_slice(text);
+        if let Some(places) = &mut self.places {
+            places.text(text);
+        }
+    }
+
+    /// The filters that a value goes through last, if the tag's own do not escape it.
+    fn escaping(&mut self, filters: &Filters<'_>) -> Result<&'static [Filter], Refused> {
+        match &mut self.places {
+            _ if filters.escaped => Ok(&[]),
+            Some(places) => places.filters(),
+            None if self.escape == Escape::Html => Ok(&[Filter::Html]),
+            None => Ok(&[]),
+        }
+    }
+
     fn note(&mut self, kind: ErrorKind, whole: &[u8]) {
         self.errors.push(kind, self.line, whole);
     }
@@ -178,6 +204,7 @@ impl Builder {
         // What a value goes through; behind `missing`, the texts of its `default` steps.
         let mut chain = Vec::new();
         let mut texts = Vec::new();
+        let mut lens = Vec::new();
         let mut empties = false;
         let mut rest = filters.steps.as_slice();
         while let Some((step, after)) = rest.split_first() {
@@ -193,21 +220,42 @@ impl Builder {
                     let text = author(text, rest, room)?;
                     room -= text.len();
                     Step::Default(text.len()).encode(&mut chain);
+                    lens.push(text.len());
                     texts.extend_from_slice(&text);
                 }
             }
         }
-        if self.escape == Escape::Html && !filters.escaped {
-            Step::Map(Filter::Html).encode(&mut chain);
+        match self.escaping(filters) {
+            Ok(last) => last.iter().for_each(|&filter| Step::Map(filter).encode(&mut chain)),
+            Err(Refused { place, first }) => {
+                if first {
+                    self.note(ErrorKind::NoSafeFilter(place), whole);
+                }
+                self.print(&missing);
+                return Ok(());
+            }
         }
         let slot = match self.value(name)? {
             Value::Slot(slot) => slot,
             Value::Missing(kind) => {
                 self.note(kind, whole);
-                self.literals.append(&mut missing);
+                self.print(&missing);
                 return Ok(());
             }
         };
+        if let Some(places) = &mut self.places {
+            let mut ways = vec![missing.as_slice()];
+            let mut rest = texts.as_slice();
+            for len in lens {
+                let (text, after) = rest.split_at_checked(len).unwrap_or_default();
+                rest = after;
+                ways.push(text);
+            }
+            if empties {
+                ways.push(b"");
+            }
+            places.value_or(&ways);
+        }
         self.flush();
         let mut html = Vec::new();
         Step::Map(Filter::Html).encode(&mut html);
@@ -243,7 +291,7 @@ impl Builder {
             found => {
                 let text = author(default, &filters.steps, whole.len() * MAX_TEXT_GROWTH)?;
                 self.note(found.err().unwrap_or(ErrorKind::NotASource), whole);
-                self.literals.extend_from_slice(&text);
+                self.print(&text);
             }
         }
         Ok(())
@@ -279,7 +327,8 @@ impl Builder {
 
     /// A fragment is markup of its own: nothing is done to it, and its default stands as it was written.
     fn include(&mut self, uri: &[u8], filters: &Filters<'_>, whole: &[u8]) {
-        if filters.steps.iter().any(|step| matches!(step, Step::Map(_))) {
+        let is_filtered = filters.steps.iter().any(|step| matches!(step, Step::Map(_)));
+        if is_filtered {
             self.note(ErrorKind::FilteredInclude, whole);
         }
         let default = filters.steps.iter().find_map(|step| match step {
@@ -287,8 +336,15 @@ impl Builder {
             Step::Map(_) => None,
         });
         let default = default.unwrap_or_default();
-        match include::check(uri).and_then(|()| self.fragment(uri)) {
+        // By `raw` its author says that the fragment fits.
+        let fits = filters.escaped && !is_filtered;
+        let takes = fits || self.places.as_ref().is_none_or(Places::takes_fragments);
+        let place = if takes { Ok(()) } else { Err(ErrorKind::NoSafeFilter(Place::Include)) };
+        match include::check(uri).and(place).and_then(|()| self.fragment(uri)) {
             Ok(slot) => {
+                if let Some(places) = &mut self.places {
+                    places.value_or(&[default]);
+                }
                 self.flush();
                 put_op(&mut self.code, INCLUDE, slot);
                 put_varint(&mut self.code, default.len());
@@ -297,7 +353,7 @@ impl Builder {
             }
             Err(kind) => {
                 self.note(kind, whole);
-                self.literals.extend_from_slice(default);
+                self.print(default);
             }
         }
     }
@@ -307,6 +363,9 @@ impl Builder {
         let slot = self.slots.number(Target::Nonce, b"", self.slots_max).ok_or(ErrorKind::TooManyValues)?;
         if filters.escaped || !filters.steps.is_empty() {
             self.note(ErrorKind::FilteredNonce, whole);
+        }
+        if let Some(places) = &mut self.places {
+            places.value();
         }
         self.flush();
         put_op(&mut self.code, GET, slot);
@@ -343,6 +402,9 @@ impl Builder {
         let otherwise = author(otherwise, &filters.steps, room - then.len())?;
         match self.value(name)? {
             Value::Slot(slot) => {
+                if let Some(places) = &mut self.places {
+                    places.one_of(&[&then, &otherwise]);
+                }
                 self.flush();
                 put_op(&mut self.code, if negate { UNLESS } else { IF }, slot);
                 self.literals.extend_from_slice(&then);
@@ -356,7 +418,7 @@ impl Builder {
             }
             Value::Missing(kind) => {
                 self.note(kind, whole);
-                self.literals.extend_from_slice(if negate { &then } else { &otherwise });
+                self.print(if negate { &then } else { &otherwise });
             }
         }
         Ok(())
@@ -376,6 +438,9 @@ impl Builder {
                 (MARK, if negate { ALWAYS } else { NEVER })
             }
         };
+        if let Some(places) = &mut self.places {
+            places.open();
+        }
         self.flush();
         put_op(&mut self.code, kind, operand);
         self.blocks.push(Block { has_else: false, line: self.line, tag: excerpt(whole) });
@@ -391,6 +456,9 @@ impl Builder {
             return Err(ErrorKind::SecondElse);
         }
         block.has_else = true;
+        if let Some(places) = &mut self.places {
+            places.otherwise();
+        }
         self.flush();
         put_op(&mut self.code, MARK, ELSE);
         Ok(true)
@@ -402,6 +470,9 @@ impl Builder {
             return Ok(false);
         }
         self.blocks.pop().ok_or(ErrorKind::StrayEnd)?;
+        if let Some(places) = &mut self.places {
+            places.end();
+        }
         self.flush();
         put_op(&mut self.code, MARK, END);
         Ok(true)

@@ -3,6 +3,7 @@
 //! Invariants: a record is small whatever the tag was (its excerpt is bounded and printable, fit for
 //! one line of a log); a page keeps at most [`MAX_ERRORS`] of them and counts the rest.
 
+use super::place::Place;
 use std::fmt;
 
 /// Errors that are kept for a page; more are only counted.
@@ -77,6 +78,8 @@ pub enum ErrorKind {
     NotInHeader,
     /// A guarded tag has no white space behind its token. Its text has no token.
     NoSpaceAfterGuard,
+    /// The tag names no escaping filter, and none is safe in its place: it prints its default.
+    NoSafeFilter(Place),
 }
 
 impl ErrorKind {
@@ -112,6 +115,7 @@ impl ErrorKind {
             ErrorKind::FilteredNonce => "filter on a nonce",
             ErrorKind::NotInHeader => "source or fragment in a header",
             ErrorKind::NoSpaceAfterGuard => "no space after the guard",
+            ErrorKind::NoSafeFilter(place) => place.as_str(),
         }
     }
 }

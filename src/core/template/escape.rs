@@ -8,12 +8,14 @@
 //! | `json` | a JSON string in a script or in a quoted attribute |
 //! | `url` | a component of a URL |
 //!
+//! Those of whole URLs and of other languages: `escape_url`, `escape_code`.
+//!
 //! Invariants: each byte is escaped once; every function takes any bytes. Bytes of 0x80 and more pass
 //! untouched where UTF-8 or any other superset of ASCII is served; NUL passes `html` (a browser drops it or
 //! shows U+FFFD).
 
-const HEX_LOWER: &[u8; 16] = b"0123456789abcdef";
-const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
+pub(super) const HEX_LOWER: &[u8; 16] = b"0123456789abcdef";
+pub(super) const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
 
 /// The five bytes that `html` escapes, as a set of bits: all are below 64.
 const HTML: u64 = 1 << b'"' | 1 << b'&' | 1 << b'\'' | 1 << b'<' | 1 << b'>';
@@ -182,7 +184,8 @@ fn line_separator<'a>(after: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     }
 }
 
-fn hex(byte: u8, digits: &[u8; 16], out: &mut Vec<u8>) {
+/// Two digits.
+pub(super) fn hex(byte: u8, digits: &[u8; 16], out: &mut Vec<u8>) {
     let digit = |nibble: u8| digits.get(usize::from(nibble)).copied().unwrap_or(b'0');
     out.push(digit(byte >> 4));
     out.push(digit(byte & 15));

@@ -5,13 +5,13 @@
 //! each hit. So `truncate` behind an escaping filter may cut an escape in two (that is logged), before it
 //! it can't.
 //!
-//! Invariants: no filter writes more than [`MAX_GROWTH`] bytes for one; all but `trim` and `truncate`
+//! Invariants: no filter writes more than [`MAX_GROWTH`] bytes for one and 10 more; all but `trim` and `truncate`
 //! give a text that isn't empty for one that isn't.
 
 use super::ErrorKind;
-use super::escape;
 use super::parse::is_space;
 use super::program::{put_varint, take_varint};
+use super::{escape, escape_code, escape_url};
 
 /// Most filters of one tag; more are left out.
 pub const MAX_FILTERS: usize = 16;
@@ -35,6 +35,12 @@ pub(super) enum Filter {
     Lower,
     Trim,
     Truncate(u32),
+    Href,
+    Srcset,
+    Css,
+    CssWord,
+    CssUrl,
+    JsValue,
 }
 
 /// One step of a tag's chain. What `T` says of a default text: at compile time the text, in a program
@@ -47,7 +53,7 @@ pub(super) enum Step<T> {
 
 /// Names of the filters that have no argument. A stored program has a filter's place in this table, so rows
 /// are only ever added at the end.
-const PLAIN: [(&[u8], Filter); 9] = [
+const PLAIN: [(&[u8], Filter); 15] = [
     (b"html", Filter::Html),
     (b"attr", Filter::Attr),
     (b"js", Filter::Js),
@@ -57,6 +63,12 @@ const PLAIN: [(&[u8], Filter); 9] = [
     (b"upper", Filter::Upper),
     (b"lower", Filter::Lower),
     (b"trim", Filter::Trim),
+    (b"href", Filter::Href),
+    (b"srcset", Filter::Srcset),
+    (b"css", Filter::Css),
+    (b"cssword", Filter::CssWord),
+    (b"cssurl", Filter::CssUrl),
+    (b"jsvalue", Filter::JsValue),
 ];
 const TRUNCATE: u8 = 254;
 const DEFAULT: u8 = 255;
@@ -74,7 +86,12 @@ impl Filter {
     }
 
     pub(super) fn escapes(self) -> bool {
-        matches!(self, Filter::Html | Filter::Attr | Filter::Js | Filter::Json | Filter::Url)
+        match self {
+            Filter::Html | Filter::Attr | Filter::Js | Filter::Json | Filter::Url => true,
+            Filter::Href | Filter::Srcset | Filter::Css | Filter::CssWord | Filter::CssUrl => true,
+            Filter::JsValue => true,
+            Filter::Comma | Filter::Upper | Filter::Lower | Filter::Trim | Filter::Truncate(_) => false,
+        }
     }
 
     /// Whether a text that isn't empty may become so.
@@ -90,6 +107,12 @@ impl Filter {
             Filter::Js => escape::js(text, out),
             Filter::Json => escape::json(text, out),
             Filter::Url => escape::url(text, out),
+            Filter::Href => escape_url::href(text, out),
+            Filter::Srcset => escape_url::srcset(text, out),
+            Filter::Css => escape_code::css(text, out),
+            Filter::CssWord => escape_code::css_word(text, out),
+            Filter::CssUrl => escape_url::css_url(text, out),
+            Filter::JsValue => escape_code::js_value(text, out),
             Filter::Comma => comma(text, out),
             // Only ASCII: what other bytes are depends on a character set that nobody told us.
             Filter::Upper => added(text, out).make_ascii_uppercase(),

@@ -67,12 +67,15 @@ mod compile;
 mod delimiters;
 mod error;
 mod escape;
+mod escape_code;
+mod escape_url;
 mod filter;
 mod guard;
 mod header;
 mod include;
 mod origin;
 mod parse;
+mod place;
 mod program;
 mod run;
 mod scan;
@@ -89,6 +92,7 @@ pub use header::{Header, Line, MAX_HEADER, lines};
 pub use include::{MAX_INCLUDES, MAX_URI};
 pub use origin::{At, Origin};
 pub use parse::MAX_KEY;
+pub use place::{Place, Start};
 pub use run::{Corrupt, Sink, State, Values, run};
 pub use scout::needed;
 pub use slot::{Slot, Slots, Target, ngx_key};
@@ -107,6 +111,8 @@ pub enum Escape {
     Html,
     /// Nothing, as in 2008.
     Off,
+    /// What the place asks for that the tag has in a page which begins so.
+    Auto(Start),
 }
 
 /// Bounds of compiling and running.

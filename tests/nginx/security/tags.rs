@@ -3,11 +3,81 @@
 
 use std::time::Duration;
 
-use fixture::{Answer, Liar, Lie, Memcached, Nginx, Origin, patiently, until};
+use fixture::{Answer, Liar, Lie, Memcached, Nginx, Origin, Received, patiently, until};
 
 use super::{cached, cached_with, not_shared, proves_hits};
 use crate::memcached::lies::Trial;
 use crate::memcached::{pages, short, until_all_print};
+
+/// A page that shows what its visitor has sent: nothing of it runs, neither for him nor for those who are served the stored
+/// page. Without a guard tags run where the application has said so for this very answer, and nowhere else.
+#[test]
+fn tag_in_reflected_input() {
+    const TOKEN: &str = "t0ken-t0ken-t0ken";
+    let origin = Origin::start();
+    let echo = |before: &str, after: &str| {
+        let (before, after) = (before.to_owned(), after.to_owned());
+        move |request: &Received| {
+            let said = request.cookie("said").unwrap_or_default();
+            Answer::html(format!("{before}{said}{after}")).header("Cache-Control", "max-age=60")
+        }
+    };
+    let tag = format!("<&{TOKEN} get cookie name Guest &>");
+    let guarded = echo(&tag, &tag);
+    origin.handle("/guarded", move |request| guarded(request).header("Twice-Guard", TOKEN));
+    origin.handle("/plain", echo("", ""));
+    origin.on("/secret", Answer::page("secret"));
+    let nginx = cached(&origin).start();
+    let evil = "<& include /secret &><& get var hostname &><!--# include virtual=\"/secret\" -->";
+    for (path, page) in [("/guarded", format!("Ann{evil}Ann")), ("/plain", evil.to_owned())] {
+        let cookies = format!("name=Ann; said={evil}");
+        nginx.get(path).cookie(&cookies).send().assert(200, "MISS", &page);
+        nginx.get(path).cookie("name=Ann").send().assert(200, "HIT", &page);
+    }
+    assert_eq!(origin.count("/secret"), 0);
+}
+
+/// A value in a header line ends neither the line nor the header.
+#[test]
+fn response_splitting() {
+    let origin = Origin::start();
+    let named = Answer::page("x").header("Twice-Headers", "X-Name");
+    origin.on("/p", named.header("X-Name", "<& get var evil &>;<& get var evil | raw &>"));
+    let evil = "set $evil \"a\\r\\nSet-Cookie: x=1\\r\\n\\r\\n\\tb\";";
+    let nginx = cached_with(&origin, evil).start();
+    for cache in ["MISS", "HIT"] {
+        let answer = nginx.get("/p").send();
+        answer.assert(200, cache, "x");
+        assert_eq!(answer.all("X-Name"), ["aSet-Cookie: x=1b;aSet-Cookie: x=1b"]);
+        assert_eq!(answer.header("Set-Cookie"), None);
+    }
+}
+
+/// The origin's validators speak of the template: neither a 304 nor a part is given by them.
+#[test]
+fn validators() {
+    const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let origin = Origin::start();
+    let page = Answer::page("Hello <& get cookie name Guest &>!").header("ETag", "\"t\"");
+    origin.on("/p", page.header("Last-Modified", MODIFIED));
+    let nginx = cached(&origin).start();
+    nginx.get("/p").warm();
+    let ann = || nginx.get("/p").cookie("name=Ann");
+    let (first, second) = (ann().send(), nginx.get("/p").cookie("name=Bob").send());
+    let own = first.header("ETag").unwrap();
+    assert!(own != "\"t\"" && second.header("ETag") != Some(own), "{first:?}");
+    assert_eq!(first.header("Last-Modified"), None);
+    for (name, value) in [("If-None-Match", "\"t\""), ("If-Modified-Since", MODIFIED)] {
+        ann().header(name, value).send().assert(200, "HIT", "Hello Ann!");
+    }
+    // His own is good for what he was sent, and for nothing that came after it.
+    ann().header("If-None-Match", own).send().assert(304, "HIT", "");
+    let bob = nginx.get("/p").cookie("name=Bob");
+    bob.clone().header("If-None-Match", own).send().assert(200, "HIT", "Hello Bob!");
+    ann().range("6-8").header("If-Range", own).send().assert(206, "HIT", "Ann");
+    bob.range("6-8").header("If-Range", own).send().assert(200, "HIT", "Hello Bob!");
+    ann().range("6-8").header("If-Range", "\"t\"").send().assert(200, "HIT", "Hello Ann!");
+}
 
 /// What a source says is not looked at again: neither by Twice nor, as it is escaped, by nginx's own SSI.
 #[test]

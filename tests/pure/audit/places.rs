@@ -100,7 +100,8 @@ fn model(new: &[Part], starts: &[usize], end: usize, old: &[Part]) -> Option<usi
         units
     };
     let (new, old) = (units(new), units(old));
-    let same = |(a, b): &(&(usize, usize, Option<u8>), &(usize, usize, Option<u8>))| match (a.2, b.2) {
+    type Byte = (usize, usize, Option<u8>);
+    let same = |(a, b): &(&Byte, &Byte)| match (a.2, b.2) {
         (None, None) => a.1 == b.1,
         (a, b) => a == b,
     };

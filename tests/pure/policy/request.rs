@@ -62,7 +62,8 @@ fn which_pages_will_do() {
 #[test]
 fn what_else_it_wants() {
     // Cache-Control lines, Pragma; anew, not stored, only a stored one.
-    let table: &[(&[&str], &str, bool, bool, bool, &str)] = &[
+    type Row<'a> = (&'a [&'a str], &'a str, bool, bool, bool, &'a str);
+    let table: &[Row<'_>] = &[
         (&[], "", false, false, false, ""),
         (&["no-cache"], "", true, false, false, "5.2.1.4"),
         (&[], "no-cache", true, false, false, "5.4"),

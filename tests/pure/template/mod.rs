@@ -12,5 +12,6 @@ mod include;
 mod language;
 mod limits;
 mod naive;
+mod places;
 mod rig;
 mod sources;

@@ -157,6 +157,14 @@ impl Setup {
             errors.sort();
             assert_eq!(naive.errors, errors);
         }
+        assert_eq!(self.check_cuts(page, cuts, lookup), (printed.clone(), changes));
+        printed
+    }
+
+    /// What must hold however a page comes. Gives it as printed, and what it changes.
+    pub fn check_cuts(&self, page: &[u8], cuts: &[usize], lookup: Lookup<'_>) -> (Vec<u8>, Vec<String>) {
+        let whole = self.compile([page]);
+        let (printed, changes) = print_and_change(&whole, &self.limits, lookup);
         assert!(whole.size() <= 9 * page.len() + 16, "{} bytes of {}", whole.size(), page.len());
 
         let pieces = cut(page, cuts);
@@ -171,7 +179,7 @@ impl Setup {
         assert_eq!(streamed.1, changes);
         assert_eq!(whole.errors(), drained.errors());
         assert!(drained.parts().is_none());
-        printed
+        (printed, changes)
     }
 }
 

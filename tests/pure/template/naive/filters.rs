@@ -9,12 +9,16 @@ pub struct Filter {
     pub argument: Option<Vec<u8>>,
 }
 
+/// Filters that escape.
+pub const ESCAPING: [&str; 11] =
+    ["html", "attr", "js", "json", "url", "href", "srcset", "css", "cssword", "cssurl", "jsvalue"];
+
 pub fn check_filters(raw: Raw) -> (Vec<Filter>, Vec<&'static str>) {
     let mut filters: Vec<Filter> = Vec::new();
     let mut wrong = Vec::new();
     for (n, (name, argument)) in raw.into_iter().enumerate() {
         let name = String::from_utf8_lossy(&name).into_owned();
-        let plain = ["html", "attr", "js", "json", "url", "comma", "upper", "lower", "trim", "raw"];
+        let plain = ["comma", "upper", "lower", "trim", "raw"];
         let number = |text: &[u8]| {
             let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
             digits && String::from_utf8_lossy(text).parse::<u128>().is_ok_and(|n| n <= 1_000_000)
@@ -22,11 +26,10 @@ pub fn check_filters(raw: Raw) -> (Vec<Filter>, Vec<&'static str>) {
         let good = match (&*name, &argument) {
             ("default", Some(_)) => true,
             ("truncate", Some(text)) => number(text),
-            (_, None) => plain.contains(&&*name),
+            (_, None) => plain.contains(&&*name) || ESCAPING.contains(&&*name),
             _ => false,
         };
-        let escaping = ["html", "attr", "js", "json", "url"];
-        let cuts = name == "truncate" && filters.iter().any(|filter| escaping.contains(&&*filter.name));
+        let cuts = name == "truncate" && filters.iter().any(|filter| ESCAPING.contains(&&*filter.name));
         let error = match () {
             _ if n >= 16 => "too many filters",
             _ if !good => "unknown filter",
@@ -120,6 +123,29 @@ pub fn apply(filter: &Filter, text: Vec<u8>) -> Vec<u8> {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => vec![byte],
             _ => format!("%{byte:02X}").into_bytes(),
         }),
+        "href" => whole_url(&text, "&amp;", false),
+        "srcset" => whole_url(&text, "&amp;", true),
+        "cssurl" => whole_url(&text, "\\26 ", false),
+        "css" => each(&|byte| match byte {
+            0 => b"\\fffd ".to_vec(),
+            0x80.. | b' ' | b'-' | b'.' | b'_' => vec![byte],
+            _ if byte.is_ascii_alphanumeric() => vec![byte],
+            _ => format!("\\{byte:02x} ").into_bytes(),
+        }),
+        "cssword" => {
+            let word = regex::bytes::Regex::new(r"(?-u)\A[a-zA-Z0-9#.%_-]{1,64}\z").unwrap();
+            if word.is_match(&text) { text } else { b"blocked".to_vec() }
+        }
+        "jsvalue" => {
+            let bare =
+                regex::bytes::Regex::new(r"(?-u)\A(true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?)\z").unwrap();
+            let digits = text.strip_prefix(b"-").unwrap_or(&text).len();
+            let json = apply(&Filter { name: "json".into(), argument: None }, text.clone());
+            match bare.is_match(&text) && digits <= 15 {
+                true => [b" ", text.as_slice(), b" "].concat(),
+                false => [b" \"", json.as_slice(), b"\" "].concat(),
+            }
+        }
         "upper" => each(&|byte| vec![if byte.is_ascii_lowercase() { byte - 32 } else { byte }]),
         "lower" => each(&|byte| vec![if byte.is_ascii_uppercase() { byte + 32 } else { byte }]),
         "comma" => comma(&text).unwrap_or(text),
@@ -150,6 +176,29 @@ pub fn apply(filter: &Filter, text: Vec<u8>) -> Vec<u8> {
         "default" if text.is_empty() => argument,
         _ => text,
     }
+}
+
+/// A URL that is a URL already, if its scheme is a known one.
+fn whole_url(text: &[u8], and: &str, list: bool) -> Vec<u8> {
+    let text = text.trim_ascii();
+    let known = regex::bytes::Regex::new(r"(?i-u)\A(https?|mailto|tel|sms|ftp):").unwrap();
+    let other = regex::bytes::Regex::new(r"(?-u)\A[^:/?#\\]*:").unwrap();
+    if text.is_empty() || other.is_match(text) && !known.is_match(text) {
+        return b"#blocked".to_vec();
+    }
+    let mut out = String::new();
+    for (at, &byte) in text.iter().enumerate() {
+        let char = char::from(byte);
+        let escape = text.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+        match char {
+            '&' => out += and,
+            ',' if list => out += "%2C",
+            '%' if escape => out.push('%'),
+            _ if char.is_ascii_alphanumeric() || "-._~:/?#[]@!$*+,;=".contains(char) => out.push(char),
+            _ => out += &format!("%{byte:02X}"),
+        }
+    }
+    out.into_bytes()
 }
 
 fn shown_after(text: &[u8], len: usize) -> usize {

@@ -3,7 +3,7 @@
 
 mod filters;
 
-use filters::{Filter, Raw, all_texts, apply, chain, chain_bounded, check_filters};
+use filters::{ESCAPING, Filter, Raw, all_texts, apply, chain, chain_bounded, check_filters};
 use std::collections::HashSet;
 
 /// Values by target and key, and what can be configured.
@@ -450,8 +450,8 @@ fn print(node: &Node, world: &World<'_>, page: &mut Page) {
                 }
                 text = apply(filter, text);
             }
-            let escaping = ["html", "attr", "js", "json", "url", "raw"];
-            if world.escape && !filters.iter().any(|filter| escaping.contains(&filter.name.as_str())) {
+            let escapes = |filter: &Filter| filter.name == "raw" || ESCAPING.contains(&&*filter.name);
+            if world.escape && !filters.iter().any(escapes) {
                 text = apply(&Filter { name: "html".into(), argument: None }, text);
             }
             out.extend(text);

@@ -1,0 +1,189 @@
+//! What the names of elements and attributes say of what stands in them.
+
+use super::Place;
+use super::name::Name;
+
+/// How the inside of an element reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inside {
+    /// Text and elements.
+    Markup,
+    /// Text with references, up to its end tag.
+    Rcdata,
+    /// Bytes, up to its end tag.
+    Bytes,
+    /// Bytes where scripts run, elements where they don't.
+    NoScript,
+    Style,
+    Script,
+    /// Bytes to the end of the page.
+    Plain,
+}
+
+/// Of an element of HTML.
+pub(super) fn inside(name: &Name) -> Inside {
+    match name.known() {
+        Some(b"title" | b"textarea") => Inside::Rcdata,
+        Some(b"xmp" | b"iframe" | b"noembed" | b"noframes") => Inside::Bytes,
+        Some(b"noscript") => Inside::NoScript,
+        Some(b"style") => Inside::Style,
+        Some(b"script") => Inside::Script,
+        Some(b"plaintext") => Inside::Plain,
+        _ => Inside::Markup,
+    }
+}
+
+/// Elements that have no end.
+pub(super) fn is_void(name: &Name) -> bool {
+    const VOID: [&[u8]; 16] = [
+        b"area",
+        b"base",
+        b"basefont",
+        b"bgsound",
+        b"br",
+        b"col",
+        b"embed",
+        b"hr",
+        b"img",
+        b"input",
+        b"keygen",
+        b"link",
+        b"meta",
+        b"param",
+        b"source",
+        b"wbr",
+    ];
+    name.is_one_of(&VOID) || name.is(b"track") || name.is(b"frame")
+}
+
+/// Elements that end `<svg>` or `<math>` where they stand in it.
+pub(super) fn breaks_out(name: &Name) -> bool {
+    const HTML: [&[u8]; 45] = [
+        b"b",
+        b"big",
+        b"blockquote",
+        b"body",
+        b"br",
+        b"center",
+        b"code",
+        b"dd",
+        b"div",
+        b"dl",
+        b"dt",
+        b"em",
+        b"embed",
+        b"h1",
+        b"h2",
+        b"h3",
+        b"h4",
+        b"h5",
+        b"h6",
+        b"head",
+        b"hr",
+        b"i",
+        b"img",
+        b"li",
+        b"listing",
+        b"menu",
+        b"meta",
+        b"nobr",
+        b"ol",
+        b"p",
+        b"pre",
+        b"ruby",
+        b"s",
+        b"small",
+        b"span",
+        b"strong",
+        b"strike",
+        b"sub",
+        b"sup",
+        b"table",
+        b"tt",
+        b"u",
+        b"ul",
+        b"var",
+        b"font",
+    ];
+    name.is_one_of(&HTML)
+}
+
+/// Elements of SVG and MathML in which HTML stands.
+pub(super) fn holds_html(name: &Name) -> bool {
+    const POINTS: [&[u8]; 8] = [b"foreignobject", b"desc", b"title", b"mi", b"mo", b"mn", b"ms", b"mtext"];
+    name.is_one_of(&POINTS)
+}
+
+/// What an attribute's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    /// A URL; `true`: of what is run or shown as a part of the page.
+    Url(bool),
+    Urls,
+    Script,
+    Style,
+    /// The `content` of a `<meta>` that acts.
+    Refresh,
+    /// Nothing is safe here.
+    None(Place),
+}
+
+/// What a start tag has said of itself before the attribute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    /// `<meta name=...>`: its content is a text.
+    pub(super) named: bool,
+    /// `<meta http-equiv=...>`: its content acts.
+    pub(super) acts: bool,
+}
+
+/// Of an attribute with this name of an element with that name.
+pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
+    // Too long to be one that acts, or a value is part of it.
+    let Some(full) = attribute.known() else { return Kind::None(Place::AttributeName) };
+    if full.starts_with(b"data-") && !full.starts_with(b"data-ng-") || full.starts_with(b"aria-") {
+        return Kind::Text;
+    }
+    const LIBRARIES: [&[u8]; 8] = [b"@", b":", b"#", b"(", b"[", b"v-", b"x-", b"ng-"];
+    if LIBRARIES.iter().any(|prefix| full.starts_with(prefix)) || full.starts_with(b"data-ng-") {
+        return Kind::None(Place::Library);
+    }
+    if full.starts_with(b"hx-on") || full.starts_with(b"hx-vals") || full.starts_with(b"hx-vars") {
+        return Kind::None(Place::Library);
+    }
+    // Whatever the prefix stands for, `xlink:` above all.
+    let name = full.rsplit(|&byte| byte == b':').next().unwrap_or(full);
+    if name.len() > 2 && name.starts_with(b"on") {
+        return Kind::Script;
+    }
+    let is = |elements: &[&[u8]]| element.is_one_of(elements);
+    let animates = is(&[b"set", b"animate", b"animatemotion", b"animatetransform", b"discard"]);
+    match name {
+        b"style" => Kind::Style,
+        b"srcdoc" => Kind::None(Place::Document),
+        b"src" => Kind::Url(is(&[b"script", b"iframe", b"frame", b"embed"])),
+        b"href" => Kind::Url(is(&[b"link", b"base", b"script", b"use"])),
+        b"data" | b"codebase" | b"classid" | b"archive" | b"code" if is(&[b"object", b"applet"]) => {
+            Kind::Url(true)
+        }
+        b"manifest" => Kind::Url(true),
+        b"action" | b"formaction" | b"poster" | b"cite" | b"background" | b"longdesc" | b"icon"
+        | b"profile" | b"usemap" | b"lowsrc" | b"dynsrc" => Kind::Url(false),
+        b"srcset" | b"imagesrcset" | b"ping" => Kind::Urls,
+        b"content" if is(&[b"meta"]) => match said {
+            Said { acts: true, .. } => Kind::Refresh,
+            Said { named: true, .. } => Kind::Text,
+            Said { .. } => Kind::None(Place::Meta),
+        },
+        b"attributename" | b"http-equiv" | b"sandbox" | b"is" | b"shadowrootmode" | b"nonce"
+        | b"integrity" => Kind::None(Place::Role),
+        b"from" | b"to" | b"by" | b"values" if animates => Kind::None(Place::Role),
+        b"type" | b"rel" | b"language" | b"as"
+            if is(&[b"script", b"link", b"style", b"object", b"embed"]) =>
+        {
+            Kind::None(Place::Role)
+        }
+        _ => Kind::Text,
+    }
+}

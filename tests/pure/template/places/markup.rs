@@ -1,0 +1,227 @@
+//! Elements, attributes and comments.
+
+use super::table;
+use twice_core::template::Start;
+
+#[test]
+fn text() {
+    table(
+        Start::Html,
+        &[
+            ("¤", "html"),
+            ("<p>¤</p>", "html"),
+            ("a < b ¤", "html"),
+            ("1 <2 ¤", "html"),
+            ("&¤", "html"),
+            ("<title>¤</title>", "html"),
+            ("<TITLE>a</b>¤</title>", "html"),
+            ("<textarea>\n¤</textarea>¤", "html"),
+            ("<xmp><b>¤</xmp>", "html"),
+            ("<iframe>¤</iframe>", "html"),
+            ("<noembed>¤</noembed><noframes>¤</noframes>", "html"),
+            ("<noscript>¤</noscript>¤", "html"),
+            ("<plaintext>¤</plaintext>¤", "html"),
+            ("<title></titlex>¤</title >¤", "html"),
+        ],
+    );
+}
+
+#[test]
+fn attributes() {
+    table(
+        Start::Html,
+        &[
+            ("<p title=\"¤\">", "html"),
+            ("<p title = '¤'>", "html"),
+            ("<p title=¤>", "attr"),
+            ("<p title=a¤ id=¤>", "attr"),
+            ("<p a b/c=\"¤\">", "html"),
+            ("<p \"='¤'>", "html"),
+            ("<p =a=\"¤\">", "html"),
+            ("<p a=\"x\"b='¤'>", "html"),
+            ("<p/a=\"¤\"/>", "html"),
+            ("<input value=\"¤\" name='¤'>¤", "html"),
+            ("<p data-src=\"¤\" aria-label=\"¤\" class='¤'>", "html"),
+            ("<a rel=\"¤\" type='¤'>", "html"),
+            ("<option value=¤ selected>", "attr"),
+            ("</p title=\"¤\">¤", "html"),
+        ],
+    );
+}
+
+#[test]
+fn urls() {
+    table(
+        Start::Html,
+        &[
+            ("<a href=\"¤\">", "href"),
+            ("<a href=' ¤'>", "href"),
+            ("<a HREF=¤>", "href"),
+            ("<img src='¤'>", "href"),
+            ("<form action=\"¤\"><button formaction=\"¤\">", "href"),
+            ("<svg><a xlink:href=\"¤\">", "href"),
+            ("<a href=\"/¤\">", "url"),
+            ("<a href=\"¤?a=1\"><a href=\"¤/b\">", "href"),
+            ("<a href=\"java¤\">", "url"),
+            ("<a href=\"page¤.html\">", "url"),
+            ("<a href=\"?q=¤\">", "url"),
+            ("<a href=\"#¤\">", "url"),
+            ("<a href=/a?b=¤&c=¤>", "url"),
+            ("<a href=\"/a?b=1&amp;c=¤\">", "url"),
+            ("<a href=\"https://¤/\">", "url"),
+            ("<a href=\"//¤\">", "url"),
+            ("<a href=\"mailto:¤\">", "url"),
+            ("<a href=\"&#104;ttps&colon;&sol;&sol;h/¤\">", "url"),
+            ("<a href=\"javascript:¤\">", "!URL that is a script"),
+            ("<a href=' JaVa\tscript:alert(¤)'>", "!URL that is a script"),
+            ("<a href='java&#115;cript&colon;¤'>", "!URL that is a script"),
+            (
+                "<a href='java&Tab;script&#0000000000000000000000000000000000000058¤'>",
+                "!open character reference",
+            ),
+            (
+                "<a href='java&Tab;script&#0000000000000000000000000000000000000058;¤'>",
+                "!URL that is a script",
+            ),
+            ("<a href='data:text/html,¤'>", "!URL that is a script"),
+            ("<a href='a?b&¤'>", "!open character reference"),
+            ("<script src=\"¤\">", "!choose what is loaded"),
+            ("<script src=\"https://¤\">", "!choose what is loaded"),
+            ("<script src=\"/js/¤.js\">", "url"),
+            ("<script src=\"https://cdn.example/¤.js\">", "url"),
+            ("<link rel=stylesheet href=¤>", "!choose what is loaded"),
+            ("<base href='//a¤'>", "!choose what is loaded"),
+            ("<iframe src='¤'>", "!choose what is loaded"),
+            ("<img srcset=\"¤\">", "srcset"),
+            ("<img srcset=\"¤ 2x\">", "srcset"),
+            ("<img srcset=\"/a?¤ 2x\">", "url"),
+            ("<img srcset=\"/a 2x, ¤ 3x\">", "srcset"),
+            ("<img srcset=\"/a, ¤ 3x\">", "srcset"),
+            ("<img srcset=\"/a ¤x\">", "!behind a URL of a list"),
+            ("<meta http-equiv=refresh content=\"0; url=/a?¤\">", "url"),
+            ("<meta http-equiv=refresh content=\"0; URL = '/a?¤'\">", "url"),
+            ("<meta http-equiv=refresh content=\"0; url=¤\">", "!choose what is loaded"),
+            ("<meta http-equiv=refresh content=\"¤\">", "!meta that may act"),
+            ("<meta content=\"¤\">", "!meta that may act"),
+            ("<meta name=description content=\"¤\">", "html"),
+            ("<meta property='og:title' content='¤'>", "html"),
+        ],
+    );
+}
+
+#[test]
+fn where_nothing_is_safe() {
+    table(
+        Start::Html,
+        &[
+            ("<¤", "!in a tag's name"),
+            ("</¤", "!in a tag's name"),
+            ("<h¤", "!in a tag's name"),
+            ("</h¤", "!in a tag's name"),
+            ("<p ¤>", "!tag outside of quotes"),
+            ("<p a¤>", "!tag outside of quotes"),
+            ("<p a ¤>", "!tag outside of quotes"),
+            ("<p a=''¤>", "!tag outside of quotes"),
+            ("<p /¤>", "!tag outside of quotes"),
+            ("<!¤>", "!in a comment"),
+            ("<!-¤>", "!in a comment"),
+            ("<!--¤-->", "!in a comment"),
+            ("<!-- a --!¤>", "!in a comment"),
+            ("<!-- a --¤>", "!in a comment"),
+            ("<?php ¤ ?>", "!in a comment"),
+            ("</ ¤>", "!in a comment"),
+            ("<![CDATA[¤]]>", "!in a comment"),
+            ("<svg><![CDATA[a>¤]]>", "!in a CDATA section"),
+            ("<!DOCTYPE html \"¤\">", "!in a doctype"),
+            ("<iframe srcdoc=\"¤\">", "!in srcdoc"),
+            ("<p onclick=¤>", "!without quotes"),
+            ("<p style=color:¤>", "!without quotes"),
+            ("<script type=¤>", "!says what its element does"),
+            ("<script type=\"¤\">", "!says what its element does"),
+            ("<meta http-equiv=\"¤\">", "!says what its element does"),
+            ("<link rel=\"¤\">", "!says what its element does"),
+            ("<svg><animate attributeName=\"¤\">", "!says what its element does"),
+            ("<svg><set to=\"¤\">", "!says what its element does"),
+            ("<p @click=\"¤\">", "!a library runs"),
+            ("<p x-data=\"{a: '¤'}\">", "!a library runs"),
+            ("<p :title='¤'>", "!a library runs"),
+            ("<p ng-click='¤'>", "!a library runs"),
+            ("<title></¤", "!in a tag's name"),
+            ("<title></tit¤", "!in a tag's name"),
+            ("<title><¤", "!in a tag's name"),
+            ("<style></st¤", "!in a tag's name"),
+            ("<script>'</¤", "!in a tag's name"),
+            ("<script>'<!¤", "!in a tag's name"),
+            ("<script>'<!-¤", "!in a tag's name"),
+            ("<script>'<¤", "!in a tag's name"),
+            ("<svg><style>¤</style>", "!inside of SVG or XML"),
+            ("<svg><script>'¤'</script>", "!inside of SVG or XML"),
+        ],
+    );
+}
+
+#[test]
+fn comments_end_where_browsers_end_them() {
+    for comment in [
+        "<!-->",
+        "<!--->",
+        "<!---->",
+        "<!-- a -->",
+        "<!-- a --!>",
+        "<!--a--b-->",
+        "<!-- <!-- -->",
+        "<!--<!-->",
+    ] {
+        table(Start::Html, &[(&format!("{comment}¤"), "html")]);
+    }
+    for comment in ["<!>", "<!a>", "<?a>", "</>", "</1>", "<!DOCTYPE>", "<!doctype a \">"] {
+        table(Start::Html, &[(&format!("{comment}¤"), "html")]);
+    }
+    for comment in ["<!--a", "<!--a--!", "<!--a>", "<!--a->", "<!--a- ->", "<!--a--!->"] {
+        table(Start::Html, &[(&format!("{comment}¤"), "!in a comment")]);
+    }
+}
+
+#[test]
+fn svg_has_its_own_rules() {
+    table(Start::Html, &[("<svg><title>¤</title>¤</svg>¤", "html")]);
+    table(
+        Start::Html,
+        &[
+            ("<svg><path/></svg><style>a{b:¤}</style>", "cssword"),
+            ("<svg/><style>a{b:¤}</style>", "cssword"),
+            ("<svg><g><title>x</title></g></svg><script>'¤'</script>", "js"),
+            ("<svg><foreignObject><p>x</p><style>a{b:¤}</style></foreignObject></svg>", "cssword"),
+            // Who nests so can't be followed: both readings must agree.
+            ("<svg><g></svg><script>'¤'</script>", "!branches end in different places"),
+            ("<svg><p><script>'¤'</script>", "!branches end in different places"),
+            ("<svg><p><title>¤</title><textarea>¤</textarea>¤", "html"),
+            ("<svg><p><script>x</script>¤", "html"),
+            ("<select><style>a{b:¤}</style>", "!branches end in different places"),
+        ],
+    );
+}
+
+#[test]
+fn xml() {
+    table(
+        Start::Xml,
+        &[
+            ("<?xml version='1.0'?><a b=\"¤\">¤</a>", "html"),
+            ("<!DOCTYPE html><p>¤</p>", "html"),
+            ("<title>¤</title><textarea>¤</textarea>", "html"),
+            ("<a href='¤'/>", "href"),
+            ("<a onclick=\"f('¤')\"/>", "js"),
+            ("<script>'¤'</script>", "!inside of SVG or XML"),
+            ("<svg:style>¤</svg:style>", "!inside of SVG or XML"),
+            ("<script src='a'/>¤<script></script>¤", "html"),
+            ("<![CDATA[¤]]>", "!in a CDATA section"),
+            ("<![CDATA[<p>]]>¤", "html"),
+            ("<?a ¤?>", "!in a processing instruction"),
+            ("<?a > ?>¤", "html"),
+            ("<!-- a --!> ¤", "!in a comment"),
+            ("<p a=¤>", "!without quotes"),
+            ("<!DOCTYPE a [<!ENTITY b 'c'>]><p>¤", "!can't be followed"),
+        ],
+    );
+}
