@@ -10,6 +10,7 @@ mod audit;
 mod body;
 mod chain;
 mod headers;
+mod lines;
 mod outgoing;
 mod place;
 mod record;
@@ -19,15 +20,13 @@ mod tags;
 use std::ffi::c_void;
 
 use ngx::ffi::{
-    NGX_LOG_WARN, ngx_http_cleanup_add, ngx_http_output_header_filter_pt, ngx_http_request_t,
-    ngx_http_test_content_type, ngx_http_test_predicates, ngx_http_top_header_filter, ngx_int_t,
+    ngx_http_cleanup_add, ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_test_content_type,
+    ngx_http_test_predicates, ngx_http_top_header_filter, ngx_int_t,
 };
-use ngx::ngx_log_error;
 use twice_core::marks;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::PAGE_FORMAT;
-use twice_core::policy::{Facts, Fate, Honor, Inert, Lifetime, Note, Rules, decide};
-use twice_core::renewal::{self, Line, is_of_this_answer};
+use twice_core::policy::{Facts, Inert, Rules, decide};
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
@@ -39,9 +38,11 @@ use crate::{flight, include, leaving, outward, purge, refresh, revalidate, shm, 
 
 pub use audit::visitor_by_rules;
 pub use headers::{Laid, Lines, Snapshot, keep_private};
+pub use lines::{hear_hidden, log_note};
 pub use record::Capture;
 pub use save::save;
 
+use lines::read_lines;
 use record::Recording;
 use tags::Tags;
 
@@ -215,71 +216,6 @@ fn second_answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         flight::not_stored(request, Reason::Failed, 0);
     }
     Some(())
-}
-
-/// Hands the header lines over, takes the control lines out, and gives those that have to do with what is stored: not the
-/// first `before`, which are another answer's.
-fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before: usize) -> Lines {
-    let (mut kept, mut stripped) = (Vec::new(), Vec::new());
-    for (i, line) in request.lines_out().enumerate() {
-        // SAFETY: a line of this live request; a deleted one has hash 0.
-        let (name, value) = unsafe {
-            if (*line).hash == 0 {
-                continue;
-            }
-            sys::pair(line)
-        };
-        let (fate, note) = facts.line(name, value);
-        if let Some(note) = note {
-            log_note(request, name, value, note);
-        }
-        let own = || (name.to_vec(), value.to_vec());
-        match fate {
-            Fate::Keep if !honor.strips(name) => {
-                if i >= before {
-                    // SAFETY: a live request.
-                    let is_location = unsafe { std::ptr::eq(line, (*request.raw()).headers_out.location) };
-                    kept.push((own(), is_location));
-                }
-            }
-            Fate::Once => {}
-            Fate::Strip | Fate::Keep => {
-                if i >= before && !is_of_this_answer(name) {
-                    stripped.push(own());
-                }
-                // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
-                unsafe { (*line).hash = 0 };
-            }
-        }
-    }
-    for (name, value) in hidden_lines(request) {
-        if let (_, Some(note)) = facts.line(&name, &value) {
-            log_note(request, &name, &value, note);
-        }
-        if facts.steers(&name) {
-            stripped.push((renewal::hidden(&name), value));
-        }
-    }
-    kept.retain(|((name, _), _)| !facts.withholds(name));
-    let location = kept.iter().position(|(_, is_location)| *is_location);
-    let kept = kept.into_iter().map(|(line, _)| line).collect();
-    Lines { kept, stripped, location, ..Lines::default() }
-}
-
-/// The lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or that the
-/// location hides from clients: they steer nginx's own cache, too.
-pub fn hidden_lines(request: Request<'_>) -> Vec<Line> {
-    let Some(ctx) = ctx::get(request) else { return Vec::new() };
-    let Some(lines) = request.upstream_lines(ctx.upstream_before) else { return Vec::new() };
-    let hidden = lines.filter_map(|line| {
-        // SAFETY: a line of the upstream of this live request; a deleted one has hash 0.
-        let (name, value) = unsafe { if (*line).hash == 0 { return None } else { sys::pair(line) } };
-        let mut shown = request.lines_out();
-        // SAFETY: lines of this live request. A line that was just taken out was read all the same.
-        let is_shown = shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name));
-        (!is_shown).then(|| (name.to_vec(), value.to_vec()))
-    });
-    hidden.collect()
 }
 
 /// Reads and decides on an origin's answer; none when memory ran out.
@@ -488,24 +424,4 @@ pub fn recipe(request: Request<'_>, conf: &LocConf, content_type: &[u8], type_ha
     let escape = conf.escape(content_type);
     let all = (PAGE_FORMAT, conf.tags(), type_has_tags, conf.delimiters(), escape, sources);
     marks::of_key(format!("{all:?}").as_bytes())
-}
-
-/// Tells the log what is odd about a line.
-pub fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
-    let (Note::Lifetime(lifetime) | Note::Over(lifetime)) = note;
-    let what = match lifetime {
-        Lifetime::Malformed if matches!(note, Note::Over(_)) => "holds no number of seconds, taken as 0",
-        Lifetime::Malformed => "holds no number of seconds, taken as not given",
-        Lifetime::Saturated => "holds a number that is too large, taken as 2147483648 seconds",
-        Lifetime::Seconds(_) => return,
-    };
-    let value = value.get(..value.len().min(100)).unwrap_or_default();
-    ngx_log_error!(
-        NGX_LOG_WARN,
-        request.log(),
-        "twice: response header \"{}: {}\" {}",
-        name.escape_ascii(),
-        value.escape_ascii(),
-        what
-    );
 }

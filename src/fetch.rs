@@ -1,9 +1,9 @@
 //! A miss: the location's own handler answers, and asks its origin for what can be shared.
 //!
 //! The request's header lines are exchanged for a copy of them: with the mark that asks the app for
-//! template text and what Twice knows of the visitor (A/B values, country), without what only Twice may say, and, where the answer may be stored, without what
-//! would make it a part, a condition's or one client's (Range, If-*, Accept-Encoding, Cache-Control) and what
-//! `twice_withhold` names. Where a stored page has expired its own validators are sent ([`crate::revalidate`]).
+//! template text and what Twice knows of the visitor (A/B values, country), without what only Twice may say, and, where the answer may be
+//! stored or may renew what is, without what would make it a part, a condition's or one client's (Range, If-*,
+//! Accept-Encoding, Cache-Control) and what `twice_withhold` names. Where a stored page has expired its own validators are sent ([`crate::revalidate`]).
 //! Upstream handlers build their request before they return, so that the client's own list comes back
 //! right after the call. A request with a body may build it later: there nothing but the marks is
 //! exchanged, for good.
@@ -57,8 +57,11 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
         }
         // SAFETY: a live request; a list head is plain memory.
         let original = unsafe { (*r).headers_in.headers };
-        let (conf, shared) = (conf::of(request), stage == Stage::Fetch);
-        let question = if shared { revalidate::ask(request, conf) } else { Question::default() };
+        let conf = conf::of(request);
+        let fetch = stage == Stage::Fetch;
+        // What it says of a stored page is for all, too.
+        let shared = fetch || revalidate::is_head_of_a_page(request, conf);
+        let question = if fetch { revalidate::ask(request, conf) } else { Question::default() };
         if !exchange(request, conf, shared, question) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         }
@@ -67,7 +70,7 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
         // SAFETY: the location's own handler, with its own request. The handler's hold on the request
         // (its count) outlasts this call, whatever it returned.
         let rc = unsafe { stand_in::around(request, handler) };
-        if stage == Stage::Fetch {
+        if shared {
             // SAFETY: a live request; `last` of the copied head points at the head's own place or into
             // the pool, where everything still is.
             unsafe {
@@ -75,7 +78,7 @@ unsafe extern "C" fn content_handler(r: *mut ngx_http_request_t) -> ngx_int_t {
                 sys::set_linked(r, linked);
             }
             // An internal redirect from inside the handler has made another request of it.
-            if ctx::get(request).is_some_and(|ctx| ptr::eq(ctx.flight, flight)) {
+            if fetch && ctx::get(request).is_some_and(|ctx| ptr::eq(ctx.flight, flight)) {
                 // SAFETY: zones outlive the requests of their cycle.
                 leaving::hold_on(request, unsafe { (*zone).max_page() });
             }

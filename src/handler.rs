@@ -193,11 +193,13 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) ->
         // Until the response says otherwise.
         _ => (Stage::Fetch, Reason::Incomplete),
     };
-    if ctx.stage == Stage::Fetch {
-        zone.count(Counter::Fetches);
+    if ctx.stage != Stage::Hit {
         ctx.lines_before = request.lines_out().count();
         // SAFETY: a live request.
         ctx.upstream_before = unsafe { (*request.raw()).upstream }.cast();
+    }
+    if ctx.stage == Stage::Fetch {
+        zone.count(Counter::Fetches);
     }
     Some(ctx.stage)
 }

@@ -8,6 +8,8 @@
 //! ```
 //!
 //! Invariants
+//! - Whatever can renew a page was asked for as a fetch of it is: its origin was told nothing that others' pages must not
+//!   depend on ([`crate::fetch`]).
 //! - Asked is by the validators of the very page that lies under the request's key, as its origin gave them, and never by
 //!   the client's.
 //! - The page is pinned from before the question until its bytes are of no use any more: what is served and stored is what was
@@ -185,9 +187,7 @@ fn is_304(request: Request<'_>) -> bool {
 pub fn exchange(request: Request<'_>, conf: &LocConf) -> Option<Exchange> {
     let (stage, before) = (ctx::get(request)?.stage, ctx::get(request)?.lines_before);
     if stage != Stage::Fetch {
-        if stage == Stage::Pass {
-            of_head(request, conf);
-        }
+        of_head(request, conf);
         return Some(Exchange::No);
     }
     if !is_304(request) {
@@ -287,22 +287,33 @@ pub fn refreshed(request: Request<'_>, conf: &LocConf) -> Option<(u16, Option<Re
     Some((status, new.stored.err()))
 }
 
-/// A HEAD went to the origin because its page has expired: what the answer says of that page.
+/// Whether this is a HEAD that goes to the origin because its page has expired: the answer may renew what others are sent.
+pub fn is_head_of_a_page(request: Request<'_>, conf: &LocConf) -> bool {
+    // SAFETY: a live request.
+    let is_head = unsafe { (*request.raw()).method == NGX_HTTP_HEAD as ngx_uint_t };
+    let is_of_page = |ctx: &mut ctx::Ctx| {
+        ctx.stage == Stage::Pass && ctx.reason == Reason::Head && ctx.status == Some(CacheStatus::Expired)
+    };
+    is_head && request.is_main() && conf.revalidate() && ctx::get(request).is_some_and(is_of_page)
+}
+
+/// What the answer to such a HEAD says of its page.
 fn of_head(request: Request<'_>, conf: &LocConf) -> Option<()> {
-    let ctx = ctx::get(request)?;
     let r = request.raw();
     // SAFETY: a live request.
     let (status, length) = unsafe {
-        let is_head = (*r).method == NGX_HTTP_HEAD as ngx_uint_t && !(*r).upstream.is_null();
-        let is_of_page = is_head && request.is_main() && ctx.reason == Reason::Head;
-        if !is_of_page || ctx.status != Some(CacheStatus::Expired) || !conf.revalidate() {
+        if !is_head_of_a_page(request, conf) || (*r).upstream.is_null() {
             return None;
         }
         (u16::try_from((*r).headers_out.status).ok()?, u64::try_from((*r).headers_out.content_length_n).ok())
     };
-    let before = ctx.lines_before;
+    let before = ctx::get(request)?.lines_before;
     let lines = lines_of(request, conf, before);
     let mut asked = Asked::of(request)?;
+    if !ctx::get(request)?.by_request && asked.found.meta.expires_ms > shm::now_ms() {
+        // Somebody has brought or renewed it since: that may be newer than what has come now.
+        return None;
+    }
     let all: Vec<Line> = lines.iter().map(TheLine::owned).collect();
     if asked.origin.of_head(status, &all, length) != OfHead::Renews {
         // That it is another one says no more than that its time is over.
@@ -352,13 +363,9 @@ fn lines_of(request: Request<'_>, conf: &LocConf, before: usize) -> Vec<TheLine>
         }
         lines.push(TheLine { name: name.to_vec(), value: value.to_vec(), once: fate == Fate::Once });
     }
-    for (name, value) in capture::hidden_lines(request) {
-        if let (_, Some(note)) = facts.line(&name, &value) {
-            capture::log_note(request, &name, &value, note);
-        }
-        let once = !facts.steers(&name);
-        lines.push(TheLine { name: renewal::hidden(&name), value, once });
-    }
+    capture::hear_hidden(request, &mut facts, |(name, value), steers| {
+        lines.push(TheLine { name, value, once: !steers });
+    });
     lines
 }
 

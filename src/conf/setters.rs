@@ -11,7 +11,7 @@ use ngx::ffi::{
     ngx_uint_t,
 };
 use ngx::ngx_conf_log_error;
-use twice_core::policy::{Factor, HeaderNames, UseStale, Valid};
+use twice_core::policy::{Factor, HeaderNames, UseStale, Valid, is_token};
 use twice_core::template::Delimiters;
 use twice_core::variants::{MAX_NAME, MAX_VARIANTS};
 
@@ -186,8 +186,7 @@ pub fn is_set<T>(p: *mut T) -> bool {
 
 /// A cookie's name (RFC 6265 4.1.1: a token).
 pub fn is_cookie_name(name: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(token)
+    name.len() <= MAX_NAME && is_token(name.as_bytes())
 }
 
 /// Sets one place to what a list of allowed words says of the first argument, once.

@@ -363,3 +363,62 @@ fn what_is_loaded_from_a_snapshot_can_be_asked_about() {
     page.send().assert(200, "REVALIDATED", "Hello Ann!");
     page.send().assert(200, "HIT", "Hello Ann!");
 }
+
+#[test]
+fn fragments_are_asked_for_as_pages_are_and_pages_wait_for_them() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "twice_include_timeout 10m;").start();
+    origin.on("/part", named("<& get cookie name Guest &>"));
+    expire(&nginx, &origin, "/", named("a <& include /part &> b"));
+    let gate = Gate::new();
+    origin.on("/part", same().gate(&gate));
+    let waiting = nginx.get("/").cookie("name=Ann").spawn();
+    gate.wait_arrived(1);
+    gate.open();
+    waiting.join().unwrap().assert(200, "REVALIDATED", "a Ann b");
+    assert_eq!(condition(&origin.last("/part")), [Some(ETAG), Some(MODIFIED)]);
+    nginx.get("/").send().assert(200, "HIT", "a Guest b");
+    assert_eq!((origin.count("/"), origin.count("/part"), nginx.figure("revalidated")), (2, 2, 2));
+}
+
+#[test]
+fn a_304_may_say_that_the_page_varies_from_now_on() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "").start();
+    origin.handle("/*", |request| {
+        let of = request.header("X-Of").unwrap_or("-").to_owned();
+        let tag = format!("\"{of}\"");
+        if request.header("If-None-Match") == Some(&tag) {
+            return same().header("Vary", "X-Of");
+        }
+        short(&of).header("ETag", tag)
+    });
+    nginx.get("/").header("X-Of", "a").send().assert(200, "MISS", "a");
+    wait_over(&nginx, &origin);
+    nginx.get("/").header("X-Of", "a").send().assert(200, "REVALIDATED", "a");
+    let hit = nginx.get("/").header("X-Of", "a").send();
+    hit.assert(200, "HIT", "a");
+    assert_eq!(hit.all("Vary"), ["X-Of"]);
+    nginx.get("/").header("X-Of", "b").send().assert(200, "MISS", "b");
+    nginx.get("/").header("X-Of", "a").send().assert(200, "HIT", "a");
+}
+
+#[test]
+fn fields_of_one_answer_are_not_stored_of_a_304_either() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "proxy_hide_header Cache-Control;").start();
+    let control = "private=\"X-Name\", no-cache=\"Set-Cookie\"";
+    expire(&nginx, &origin, "/", short("page").header("ETag", ETAG).header("Cache-Control", control));
+    let answer = same().header("X-Name", "Ann").header("X-Hop", "1").header("X-Own", "1");
+    origin.on("/", answer.header("Connection", "X-Hop, close").header("Set-Cookie", "a=1"));
+    let page = nginx.get("/").send();
+    page.assert(200, "REVALIDATED", "page");
+    assert_eq!(page.all("Set-Cookie"), ["a=1"]);
+    let hit = nginx.get("/").send();
+    hit.assert(200, "HIT", "page");
+    for page in [&page, &hit] {
+        let lines = ["X-Own", "X-Name", "X-Hop", "Cache-Control"].map(|name| page.header(name));
+        assert_eq!(lines, [Some("1"), None, None, None], "{page:?}");
+    }
+    assert_eq!(hit.header("Set-Cookie"), None);
+}

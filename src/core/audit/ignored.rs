@@ -1,6 +1,8 @@
 //! Response header lines that say something else each time and are of no use in a stored page: they are left out of it,
 //! and of the comparison.
 
+use crate::policy::is_token;
+
 /// Most names.
 pub const MAX_IGNORED: usize = 32;
 
@@ -17,9 +19,8 @@ pub struct Ignored {
 impl Ignored {
     /// Adds a name; why not, if it is none that can be left out.
     pub fn add(&mut self, name: &str) -> Result<(), String> {
-        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         let name = name.to_ascii_lowercase();
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(is_token) {
+        if name.len() > 64 || !is_token(name.as_bytes()) {
             return Err("allowed are names of response headers, 64 bytes at most".to_owned());
         }
         if NEEDED.contains(&name.as_str()) {

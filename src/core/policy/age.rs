@@ -1,8 +1,7 @@
 //! How old an answer is when it comes (RFC 9111 4.2.3), and how long it is good for by its dates (4.2.1).
 
-use std::time::UNIX_EPOCH;
-
 use super::{Lifetime, MAX_LIFETIME};
+use crate::conditional::http_date;
 
 /// The dates of an answer, gathered line by line. Seconds since the epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,10 +60,4 @@ impl Dates {
     pub fn unchanged_for(&self, now: i64) -> Option<u64> {
         u64::try_from(self.date.unwrap_or(now).saturating_sub(self.last_modified?)).ok()
     }
-}
-
-/// Seconds since the epoch of an HTTP date (RFC 9110 5.6.7).
-fn http_date(text: &[u8]) -> Option<i64> {
-    let date = httpdate::parse_http_date(std::str::from_utf8(text).ok()?.trim()).ok()?;
-    i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
 }

@@ -25,7 +25,7 @@ mod withheld;
 pub use age::Dates;
 pub use cache_control::CacheControl;
 pub use control::Control;
-pub use directives::Lifetime;
+pub use directives::{Lifetime, is_token};
 pub use facts::{Accel, Facts, Fate, Note};
 pub use guard::{Guard, Inert, TagHeaders};
 pub use heuristic::Heuristic;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::directives::is_token;
 use super::targeted::is_targeted;
 
 /// What a header is for.
@@ -122,8 +123,7 @@ impl HeaderNames {
     /// Sets the name of what `key` says (`control`, `request`, ...).
     pub fn set(&mut self, key: &str, name: &str) -> Result<(), BadName> {
         let at = TABLE.iter().position(|(_, word, _)| *word == key).ok_or(BadName::UnknownKey)?;
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(token) {
+        if name.len() > 64 || !is_token(name.as_bytes()) {
             return Err(BadName::NotAToken);
         }
         let lower = name.to_ascii_lowercase();

@@ -168,3 +168,20 @@ fn conditions_hold_where_an_app_sends_its_visitor_to_a_file() {
     assert_eq!(gate().header("If-None-Match", "\"other\"").send().text(), "0123456789");
     assert_eq!(origin.count("/gate"), 4);
 }
+
+#[test]
+fn what_a_location_hides_of_a_page_steers_beside_what_its_app_said_on_the_way() {
+    let origin = Origin::start();
+    let accel = Answer::html("never seen").header("X-Accel-Redirect", "/inside/page");
+    origin.on("/gate", accel.header("Cache-Control", "max-age=60"));
+    origin.on("/inside/page", Answer::html("Ann's").header("Cache-Control", "private"));
+    let nginx = Nginx::twice()
+        .location("= /gate", format!("proxy_pass {};", origin.url()))
+        .location("/inside/", format!("internal; proxy_hide_header Cache-Control; {}", proxied(&origin)))
+        .start();
+    for _ in 0..2 {
+        let page = nginx.get("/gate").send();
+        page.assert(200, "MISS", "Ann's");
+        assert_eq!(page.reason(), "cache_control");
+    }
+}

@@ -1,0 +1,105 @@
+//! What an answer's header lines say: those that are on their way to the client, and those that are hidden from it.
+
+use ngx::ffi::NGX_LOG_WARN;
+use ngx::ngx_log_error;
+use twice_core::policy::{Facts, Fate, Honor, Lifetime, Note};
+use twice_core::renewal::{self, Line, is_of_this_answer};
+
+use super::headers::Lines;
+use crate::ctx;
+use crate::sys::{self, Request};
+
+/// Hands the header lines over, takes the control lines out, and gives those that have to do with what is stored: not the
+/// first `before`, which are another answer's.
+pub fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before: usize) -> Lines {
+    let (mut kept, mut stripped) = (Vec::new(), Vec::new());
+    for (i, line) in request.lines_out().enumerate() {
+        // SAFETY: a line of this live request; a deleted one has hash 0.
+        let (name, value) = unsafe {
+            if (*line).hash == 0 {
+                continue;
+            }
+            sys::pair(line)
+        };
+        let (fate, note) = facts.line(name, value);
+        if let Some(note) = note {
+            log_note(request, name, value, note);
+        }
+        let own = || (name.to_vec(), value.to_vec());
+        match fate {
+            Fate::Keep if !honor.strips(name) => {
+                if i >= before {
+                    // SAFETY: a live request.
+                    let is_location = unsafe { std::ptr::eq(line, (*request.raw()).headers_out.location) };
+                    kept.push((own(), is_location));
+                }
+            }
+            Fate::Once => {}
+            Fate::Strip | Fate::Keep => {
+                if i >= before && !is_of_this_answer(name) {
+                    stripped.push(own());
+                }
+                // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
+                unsafe { (*line).hash = 0 };
+            }
+        }
+    }
+    hear_hidden(request, facts, |line, steers| {
+        if steers {
+            stripped.push(line);
+        }
+    });
+    kept.retain(|((name, _), _)| !facts.withholds(name));
+    let location = kept.iter().position(|(_, is_location)| *is_location);
+    let kept = kept.into_iter().map(|(line, _)| line).collect();
+    Lines { kept, stripped, location, ..Lines::default() }
+}
+
+/// Hands over what is hidden of the answer. `each` is told of the lines, by the names that they have in a stored page, and
+/// whether a later answer about the page needs to know of them.
+pub fn hear_hidden(request: Request<'_>, facts: &mut Facts<'_>, mut each: impl FnMut(Line, bool)) {
+    for (name, value) in hidden_lines(request) {
+        if let (_, Some(note)) = facts.line(&name, &value) {
+            log_note(request, &name, &value, note);
+        }
+        each((renewal::hidden(&name), value), facts.steers(&name));
+    }
+}
+
+/// The lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or that the
+/// location hides from clients: they steer nginx's own cache, too.
+fn hidden_lines(request: Request<'_>) -> Vec<Line> {
+    let Some(ctx) = ctx::get(request) else { return Vec::new() };
+    let (before, former) = (ctx.lines_before, ctx.upstream_before);
+    let Some(lines) = request.upstream_lines(former) else { return Vec::new() };
+    let hidden = lines.filter_map(|line| {
+        // SAFETY: a line of the upstream of this live request; a deleted one has hash 0.
+        let (name, value) = unsafe { if (*line).hash == 0 { return None } else { sys::pair(line) } };
+        // What another answer has said before, under the same name, is not what this one says.
+        let mut shown = request.lines_out().skip(before);
+        // SAFETY: lines of this live request. A line that was just taken out was read all the same.
+        let is_shown = shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name));
+        (!is_shown).then(|| (name.to_vec(), value.to_vec()))
+    });
+    hidden.collect()
+}
+
+/// Tells the log what is odd about a line.
+pub fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
+    let (Note::Lifetime(lifetime) | Note::Over(lifetime)) = note;
+    let what = match lifetime {
+        Lifetime::Malformed if matches!(note, Note::Over(_)) => "holds no number of seconds, taken as 0",
+        Lifetime::Malformed => "holds no number of seconds, taken as not given",
+        Lifetime::Saturated => "holds a number that is too large, taken as 2147483648 seconds",
+        Lifetime::Seconds(_) => return,
+    };
+    let value = value.get(..value.len().min(100)).unwrap_or_default();
+    ngx_log_error!(
+        NGX_LOG_WARN,
+        request.log(),
+        "twice: response header \"{}: {}\" {}",
+        name.escape_ascii(),
+        value.escape_ascii(),
+        what
+    );
+}
