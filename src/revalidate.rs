@@ -449,7 +449,7 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
     let head = Origin { lines: Vec::new(), ..asked.origin.clone() };
     let mut snapshot = Snapshot::of(head, kept, &facts, stated);
     if let Some(ignored) = conf.audit() {
-        snapshot.leave_out(ignored);
+        snapshot.leave_out(ignored, &facts);
     }
     // SAFETY: zones outlive the requests of their cycle.
     let zone = unsafe { &*asked.zone };
