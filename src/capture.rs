@@ -267,7 +267,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         _ => None,
     };
     if let Some((snapshot, ignored)) = snapshot.as_mut().zip(conf.audit()) {
-        snapshot.leave_out(ignored);
+        snapshot.leave_out(ignored, &facts);
     }
     let ctx = ctx::get(request)?;
     match lifetime {

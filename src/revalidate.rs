@@ -186,8 +186,14 @@ fn is_304(request: Request<'_>) -> bool {
 /// The first header filter has an answer to a client's request. What is not [`Exchange::No`] is the request's answer.
 pub fn exchange(request: Request<'_>, conf: &LocConf) -> Option<Exchange> {
     let (stage, before) = (ctx::get(request)?.stage, ctx::get(request)?.lines_before);
-    if stage != Stage::Fetch {
+    if is_head_of_a_page(request, conf) {
+        if is_304(request) {
+            log_useless(request, UNASKED);
+            return broken(request, before);
+        }
         of_head(request, conf);
+    }
+    if stage != Stage::Fetch {
         return Some(Exchange::No);
     }
     if !is_304(request) {
@@ -302,7 +308,7 @@ fn of_head(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let r = request.raw();
     // SAFETY: a live request.
     let (status, length) = unsafe {
-        if !is_head_of_a_page(request, conf) || (*r).upstream.is_null() {
+        if (*r).upstream.is_null() {
             return None;
         }
         (u16::try_from((*r).headers_out.status).ok()?, u64::try_from((*r).headers_out.content_length_n).ok())
@@ -375,10 +381,17 @@ fn is_about(request: Request<'_>, lines: &[TheLine]) -> bool {
     let why = match asked(request).map(|asked| asked.origin.is_meant(&all)) {
         Some(true) => return true,
         Some(false) => "is about another page than was asked about",
-        None => "has come though no condition was sent",
+        None => UNASKED,
     };
-    ngx_log_error!(NGX_LOG_ERR, request.log(), "twice: the origin's status 304 {}", why);
+    log_useless(request, why);
     false
+}
+
+const UNASKED: &str = "has come though no condition was sent";
+
+/// Tells the log of a 304 that is none.
+fn log_useless(request: Request<'_>, why: &str) {
+    ngx_log_error!(NGX_LOG_ERR, request.log(), "twice: the origin's status 304 {}", why);
 }
 
 /// A page with its new header.
@@ -436,7 +449,7 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
     let head = Origin { lines: Vec::new(), ..asked.origin.clone() };
     let mut snapshot = Snapshot::of(head, kept, &facts, stated);
     if let Some(ignored) = conf.audit() {
-        snapshot.leave_out(ignored);
+        snapshot.leave_out(ignored, &facts);
     }
     // SAFETY: zones outlive the requests of their cycle.
     let zone = unsafe { &*asked.zone };

@@ -172,8 +172,8 @@ impl Snapshot {
         &self.origin.tag_lines
     }
 
-    /// Takes lines out that are of no use in a stored page.
-    pub fn leave_out(&mut self, ignored: &Ignored) {
+    /// Takes lines out that are of no use in a stored page. `facts`: what the lines say together.
+    pub fn leave_out(&mut self, ignored: &Ignored, facts: &Facts<'_>) {
         if ignored.has(b"etag") {
             self.etag.clear();
         }
@@ -181,10 +181,9 @@ impl Snapshot {
             self.last_modified.clear();
             self.last_modified_time = -1;
         }
-        // Nor are they to come back with what is kept beside the page.
-        for lines in [&mut self.lines, &mut self.origin.lines] {
-            lines.retain(|(name, _)| !ignored.has(name));
-        }
+        self.lines.retain(|(name, _)| !ignored.has(name));
+        // Nor are they to come back with what is kept beside the page, but what they say of it holds.
+        self.origin.lines.retain(|(name, _)| !ignored.has(name) || facts.steers(name));
     }
 
     /// What the page varies by, unless its rules say more.

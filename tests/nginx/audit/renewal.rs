@@ -167,3 +167,26 @@ fn lines_that_are_ignored_do_not_come_back_with_a_304() {
     let page = site.assert_end("/x/", "user=Eve", "HIT hit");
     assert_eq!((page.header("X-Id"), page.header("ETag")), (None, Some("\"v\"")));
 }
+
+#[test]
+fn lines_that_steer_hold_though_they_are_ignored() {
+    let origin = Origin::start();
+    let audit = "twice pages; twice_audit on ignore=Expires,Surrogate-Key; twice_stale_factor 1;";
+    let nginx = audited(&origin, "")
+        .location("/x/", format!("{audit} proxy_pass {};", origin.url()))
+        .location("/purge", "twice_purge pages; allow 127.0.0.1; deny all;")
+        .start();
+    let site = Site { origin, nginx };
+    site.origin.handle("/x/", |request| match request.header("If-None-Match") {
+        Some(_) => Answer::new(304, "").header("X-Twice-Control", "max-age=60"),
+        None => validated(request, "Surrogate-Key", "news"),
+    });
+    site.assert_end("/x/", "user=Ann", "MISS audit_waits");
+    site.assert_end("/x/", "user=Bob", "MISS stored");
+    until("it has expired", || site.nginx.get("/x/").head().send().cache() == "EXPIRED");
+    site.assert_end("/x/", "user=Ann", "REVALIDATED stored");
+    site.assert_end("/x/", "user=Eve", "HIT hit");
+    let purge = site.nginx.get("/purge").header("Content-Type", "application/json");
+    assert_eq!(purge.body("{\"keys\":[\"news\"]}").send().status, 200);
+    site.assert_end("/x/", "user=Eve", "MISS audit_waits");
+}

@@ -124,3 +124,18 @@ fn a_late_head_says_nothing_of_a_page_that_came_meanwhile() {
     hit.assert(200, "HIT", "page");
     assert_eq!((hit.header("X-Own"), nginx.figure("revalidated")), (Some("new"), 1));
 }
+
+#[test]
+fn a_head_of_a_page_asks_for_no_304() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "")
+        .location("/alone/", format!("twice pages; twice_use_stale off; proxy_pass {};", origin.url()))
+        .start();
+    nginx.expect_log("status 304 has come though no condition was sent");
+    for (path, status, cache) in [("/", 200, "STALE"), ("/alone/", 502, "EXPIRED")] {
+        expire(&nginx, &origin, path, named("page"));
+        let head = nginx.get(path).head().send();
+        assert_eq!((head.status, head.cache()), (status, cache), "{path}");
+        assert_eq!(condition(&origin.last(path)), [None, None]);
+    }
+}
