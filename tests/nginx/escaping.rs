@@ -62,8 +62,10 @@ impl Site {
         for (number, value) in VALUES.iter().enumerate() {
             memcached.client().set(&format!("v{number}"), *value, 0).expect("stored");
         }
-        origin.on("/page", Answer::page(PAGE));
-        origin.on("/loaded", Answer::page(LOADED));
+        // A browser may take its time.
+        let stored = |page| Answer::html(page).header("X-Twice-Control", "max-age=86400");
+        origin.on("/page", stored(PAGE));
+        origin.on("/loaded", stored(LOADED));
         origin.handle("/local", |_| Answer::new(404, ""));
         let nginx = Nginx::twice()
             .http(format!("upstream counters {{ server {}; }}", memcached.address()))
