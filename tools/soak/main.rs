@@ -80,6 +80,7 @@ fn run(options: &Options) -> Summary {
     let summary = soak.end();
     let mut missing = summary.missing();
     if options.minutes >= LONG {
+        missing.extend(summary.missing_of_conditions());
         missing.extend(summary.missing_of_values());
     }
     assert!(missing.is_empty() || interrupt::happened(), "there were none of {missing:?}");
