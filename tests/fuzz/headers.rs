@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use twice_core::page::{FIXED, Fixed, View};
 use twice_core::policy::{
     Factor, Facts, Fate, HeaderNames, Heuristic, Honor, MAX_LIFETIME, Rules, SetCookie, Statuses, Steer,
-    Tags, Times, UseStale, Valid, Wanted, Windows, decide, never_stored,
+    Tags, Times, UseStale, Valid, Wanted, Windows, Withheld, decide, never_stored,
 };
 use twice_core::variants::MAX_DIMENSIONS;
 use twice_core::{ab, cookies, geo, key, language, variants};

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use twice_core::source::key::{Template, check};
+use twice_core::source::key::{MAX_KEY, Template, check};
 use twice_core::source::record::Record;
 
 #[path = "../pure/memcached/naive.rs"]
@@ -36,7 +36,8 @@ fn command(number: u8) -> Command {
 fn source(text: &[u8]) {
     let (first, second) = text.split_at(text.len() / 2);
     if let Ok(template) = Template::parse(first) {
-        for key in [template.fill(second, |_| Some(second)).ok(), template.substitute(second).ok()] {
+        let filled = template.fill::<MAX_KEY>(second, |_| Some(second)).ok();
+        for key in [filled, template.substitute(second).ok()] {
             assert!(key.is_none_or(|key| check(key.as_bytes()).is_ok()));
         }
     }

@@ -137,7 +137,12 @@ fn a_page_whose_guard_is_missing_or_bad_is_told() {
     // Nothing in it looks like a tag: nobody misses a guard.
     origin.on("/quiet", Answer::page("a < & b"));
     origin.on("/off", Answer::html("<& get cookie name &>").header("X-Twice-Control", "max-age=60, no-tags"));
-    origin.on("/json", Answer::page("<& get cookie name &>").header("Content-Type", "application/json"));
+    origin.on(
+        "/json",
+        Answer::ok("<& get cookie name &>")
+            .header("Content-Type", "application/json")
+            .header("X-Twice-Control", "max-age=60"),
+    );
     let lines = "twice_tags guarded;";
     for (path, line) in [
         (

@@ -60,8 +60,9 @@ fn the_tag_changes_with_the_page_and_with_nothing_else() {
         ("/filter", Answer::page("one <& get cookie name Guest | js &>")),
         (
             "/type",
-            Answer::page("one <& get cookie name Guest &>")
-                .header("Content-Type", "text/html; charset=utf-8"),
+            Answer::ok("one <& get cookie name Guest &>")
+                .header("Content-Type", "text/html; charset=utf-8")
+                .header("X-Twice-Control", "max-age=60"),
         ),
     ] {
         origin.on(path, page);
