@@ -38,7 +38,7 @@ use crate::{flight, include, leaving, outward, purge, refresh, revalidate, shm, 
 
 pub use audit::visitor_by_rules;
 pub use headers::{Laid, Lines, Snapshot, keep_private};
-pub use lines::{hear_hidden, log_note};
+pub use lines::{hear_hidden, hear_shown};
 pub use record::Capture;
 pub use save::save;
 

@@ -355,22 +355,11 @@ impl TheLine {
 fn lines_of(request: Request<'_>, conf: &LocConf, before: usize) -> Vec<TheLine> {
     let mut facts = Facts::new(conf.headers());
     let mut lines = Vec::new();
-    for line in request.lines_out().skip(before) {
-        // SAFETY: a line of this live request; a deleted one has hash 0.
-        let (name, value) = unsafe {
-            if (*line).hash == 0 {
-                continue;
-            }
-            sys::pair(line)
-        };
-        let (fate, note) = facts.line(name, value);
-        if let Some(note) = note {
-            capture::log_note(request, name, value, note);
-        }
+    capture::hear_shown(request, &mut facts, before, |_, _, (name, value), fate| {
         lines.push(TheLine { name: name.to_vec(), value: value.to_vec(), once: fate == Fate::Once });
-    }
+    });
     capture::hear_hidden(request, &mut facts, |(name, value), steers| {
-        lines.push(TheLine { name, value, once: !steers });
+        lines.push(TheLine { name: renewal::hidden(name), value: value.to_vec(), once: !steers });
     });
     lines
 }

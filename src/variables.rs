@@ -81,15 +81,13 @@ unsafe extern "C" fn get(
     v: *mut ngx_http_variable_value_t,
     data: usize,
 ) -> ngx_int_t {
-    guarded(ERROR, || {
-        // SAFETY: nginx passes a live request.
-        let request = unsafe { Request::new(r) };
-        let which = TABLE.get(data).map(|row| row.1);
-        let value = ctx::get(request).zip(which).and_then(|(ctx, which)| value(request, ctx, which));
-        // SAFETY: nginx passes a value to be filled.
-        fill(unsafe { &mut *v }, value);
-        OK
-    })
+    // SAFETY: what nginx passes.
+    unsafe {
+        give(r, v, |request| {
+            let which = TABLE.get(data).map(|row| row.1);
+            ctx::get(request).zip(which).and_then(|(ctx, which)| value(request, ctx, which))
+        })
+    }
 }
 
 /// `$twice_language`: negotiated by the languages of the location that asks.
@@ -98,12 +96,8 @@ unsafe extern "C" fn visitors_language(
     v: *mut ngx_http_variable_value_t,
     _data: usize,
 ) -> ngx_int_t {
-    guarded(ERROR, || {
-        // SAFETY: nginx passes a live request and a value to be filled.
-        let (request, v) = unsafe { (Request::new(r), &mut *v) };
-        fill(v, Some(language::language(request)));
-        OK
-    })
+    // SAFETY: what nginx passes.
+    unsafe { give(r, v, |request| Some(language::language(request))) }
 }
 
 /// `$twice_nonce`.
@@ -112,12 +106,8 @@ unsafe extern "C" fn response_nonce(
     v: *mut ngx_http_variable_value_t,
     _data: usize,
 ) -> ngx_int_t {
-    guarded(ERROR, || {
-        // SAFETY: nginx passes a live request and a value to be filled.
-        let (request, v) = unsafe { (Request::new(r), &mut *v) };
-        fill(v, nonce::of(request));
-        OK
-    })
+    // SAFETY: what nginx passes.
+    unsafe { give(r, v, nonce::of) }
 }
 
 /// `$twice_ab_NAME`: `data` is the test's place.
@@ -126,16 +116,31 @@ pub unsafe extern "C" fn ab_value(
     v: *mut ngx_http_variable_value_t,
     data: usize,
 ) -> ngx_int_t {
+    // SAFETY: what nginx passes.
+    unsafe { give(r, v, |request| ab::value_at(request, data)) }
+}
+
+/// Gives a variable what is found for the request.
+///
+/// # Safety
+/// `r` and `v` must be what nginx passes to a variable's handler: a live request and a value to be filled.
+pub unsafe fn give(
+    r: *mut ngx_http_request_t,
+    v: *mut ngx_http_variable_value_t,
+    value: impl for<'a> FnOnce(Request<'a>) -> Option<&'a [u8]>,
+) -> ngx_int_t {
     guarded(ERROR, || {
-        // SAFETY: nginx passes a live request and a value to be filled.
-        let (request, v) = unsafe { (Request::new(r), &mut *v) };
-        fill(v, ab::value_at(request, data));
+        // SAFETY: the caller's promise.
+        let request = unsafe { Request::new(r) };
+        let value = value(request);
+        // SAFETY: as above.
+        fill(unsafe { &mut *v }, value);
         OK
     })
 }
 
 /// Gives a variable its value, or none.
-pub fn fill(v: &mut ngx_http_variable_value_t, value: Option<&[u8]>) {
+fn fill(v: &mut ngx_http_variable_value_t, value: Option<&[u8]>) {
     match value {
         Some(text) => {
             v.set_len(text.len() as u32);

@@ -1,9 +1,9 @@
 //! What an answer's header lines say: those that are on their way to the client, and those that are hidden from it.
 
-use ngx::ffi::NGX_LOG_WARN;
+use ngx::ffi::{NGX_LOG_WARN, ngx_table_elt_t};
 use ngx::ngx_log_error;
 use twice_core::policy::{Facts, Fate, Honor, Lifetime, Note};
-use twice_core::renewal::{self, Line, is_of_this_answer};
+use twice_core::renewal::{self, is_of_this_answer};
 
 use super::headers::Lines;
 use crate::ctx;
@@ -13,18 +13,7 @@ use crate::sys::{self, Request};
 /// first `before`, which are another answer's.
 pub fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before: usize) -> Lines {
     let (mut kept, mut stripped) = (Vec::new(), Vec::new());
-    for (i, line) in request.lines_out().enumerate() {
-        // SAFETY: a line of this live request; a deleted one has hash 0.
-        let (name, value) = unsafe {
-            if (*line).hash == 0 {
-                continue;
-            }
-            sys::pair(line)
-        };
-        let (fate, note) = facts.line(name, value);
-        if let Some(note) = note {
-            log_note(request, name, value, note);
-        }
+    hear_shown(request, facts, 0, |i, line, (name, value), fate| {
         let own = || (name.to_vec(), value.to_vec());
         match fate {
             Fate::Keep if !honor.strips(name) => {
@@ -43,10 +32,10 @@ pub fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, be
                 unsafe { (*line).hash = 0 };
             }
         }
-    }
-    hear_hidden(request, facts, |line, steers| {
+    });
+    hear_hidden(request, facts, |(name, value), steers| {
         if steers {
-            stripped.push(line);
+            stripped.push((renewal::hidden(name), value.to_vec()));
         }
     });
     kept.retain(|((name, _), _)| !facts.withholds(name));
@@ -55,37 +44,58 @@ pub fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, be
     Lines { kept, stripped, location, ..Lines::default() }
 }
 
-/// Hands over what is hidden of the answer. `each` is told of the lines, by the names that they have in a stored page, and
-/// whether a later answer about the page needs to know of them.
-pub fn hear_hidden(request: Request<'_>, facts: &mut Facts<'_>, mut each: impl FnMut(Line, bool)) {
-    for (name, value) in hidden_lines(request) {
-        if let (_, Some(note)) = facts.line(&name, &value) {
-            log_note(request, &name, &value, note);
-        }
-        each((renewal::hidden(&name), value), facts.steers(&name));
+/// Hands over the lines that are on their way to the client, but for the first `before`. `each` is told of the line with its
+/// place, name and value, and what becomes of it.
+pub fn hear_shown(
+    request: Request<'_>,
+    facts: &mut Facts<'_>,
+    before: usize,
+    mut each: impl FnMut(usize, *mut ngx_table_elt_t, (&[u8], &[u8]), Fate),
+) {
+    for (i, line) in request.lines_out().enumerate().skip(before) {
+        // SAFETY: a line of this live request; a deleted one has hash 0.
+        let (name, value) = unsafe {
+            if (*line).hash == 0 {
+                continue;
+            }
+            sys::pair(line)
+        };
+        let fate = hear(request, facts, name, value);
+        each(i, line, (name, value), fate);
     }
 }
 
-/// The lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or that the
-/// location hides from clients: they steer nginx's own cache, too.
-fn hidden_lines(request: Request<'_>) -> Vec<Line> {
-    let Some(ctx) = ctx::get(request) else { return Vec::new() };
+/// Hands over the lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or
+/// that the location hides from clients: they steer nginx's own cache, too. `each` is told of them, and whether a later answer
+/// about the page needs to know of them.
+pub fn hear_hidden(request: Request<'_>, facts: &mut Facts<'_>, mut each: impl FnMut((&[u8], &[u8]), bool)) {
+    let Some(ctx) = ctx::get(request) else { return };
     let (before, former) = (ctx.lines_before, ctx.upstream_before);
-    let Some(lines) = request.upstream_lines(former) else { return Vec::new() };
-    let hidden = lines.filter_map(|line| {
+    let Some(lines) = request.upstream_lines(former) else { return };
+    for line in lines {
         // SAFETY: a line of the upstream of this live request; a deleted one has hash 0.
-        let (name, value) = unsafe { if (*line).hash == 0 { return None } else { sys::pair(line) } };
+        let (name, value) = unsafe { if (*line).hash == 0 { continue } else { sys::pair(line) } };
         // What another answer has said before, under the same name, is not what this one says.
         let mut shown = request.lines_out().skip(before);
         // SAFETY: lines of this live request. A line that was just taken out was read all the same.
-        let is_shown = shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name));
-        (!is_shown).then(|| (name.to_vec(), value.to_vec()))
-    });
-    hidden.collect()
+        if shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        hear(request, facts, name, value);
+        each((name, value), facts.steers(name));
+    }
 }
 
-/// Tells the log what is odd about a line.
-pub fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
+/// Hands over one line, and tells the log what is odd about it.
+fn hear(request: Request<'_>, facts: &mut Facts<'_>, name: &[u8], value: &[u8]) -> Fate {
+    let (fate, note) = facts.line(name, value);
+    if let Some(note) = note {
+        log_note(request, name, value, note);
+    }
+    fate
+}
+
+fn log_note(request: Request<'_>, name: &[u8], value: &[u8], note: Note) {
     let (Note::Lifetime(lifetime) | Note::Over(lifetime)) = note;
     let what = match lifetime {
         Lifetime::Malformed if matches!(note, Note::Over(_)) => "holds no number of seconds, taken as 0",

@@ -11,7 +11,6 @@ use twice_core::source::shown::{self, Told};
 
 use super::{Backend, Source};
 use crate::conf::{self, MainConf};
-use crate::guard::guarded;
 use crate::sys::{self, ERROR, OK, Request};
 use crate::variables;
 
@@ -75,15 +74,12 @@ unsafe extern "C" fn get(
     v: *mut ngx_http_variable_value_t,
     data: usize,
 ) -> ngx_int_t {
-    guarded(ERROR, || {
-        // SAFETY: nginx passes a live request, a value to be filled, and the name, which outlives the call.
-        let (request, v, name) = unsafe {
-            let name = std::ptr::with_exposed_provenance::<ngx_str_t>(data);
-            (Request::new(r), &mut *v, name.as_ref().map(|name| sys::bytes(*name)))
-        };
-        variables::fill(v, name.and_then(|name| value(request, name)));
-        OK
-    })
+    // SAFETY: nginx passes a live request, a value to be filled, and the name, which outlives the call.
+    unsafe {
+        let name = std::ptr::with_exposed_provenance::<ngx_str_t>(data);
+        let name = name.as_ref().map(|name| sys::bytes(*name));
+        variables::give(r, v, |request| value(request, name?))
+    }
 }
 
 fn value<'a>(request: Request<'a>, name: &[u8]) -> Option<&'a [u8]> {

@@ -9,6 +9,8 @@ mod request;
 
 use fixture::{Answer, Nginx, Origin, Response, Setup};
 
+use crate::steering::stored;
+
 fn cached(origin: &Origin, lines: &str) -> Setup {
     Nginx::twice()
         .http("add_header X-Ttl $twice_ttl always;")
@@ -26,13 +28,4 @@ fn never_stored(nginx: &Nginx, path: &str, reason: &str) -> Response {
     let again = nginx.get(path).send();
     assert_eq!((again.cache(), again.reason()), ("MISS", reason), "{path}: {again:?}");
     again
-}
-
-/// Stored, for about so long.
-#[track_caller]
-fn stored(nginx: &Nginx, path: &str, seconds: u64) -> Response {
-    let page = nginx.get(path).warm();
-    let ttl: u64 = page.header("X-Ttl").unwrap_or_default().parse().unwrap_or(0);
-    assert!(ttl <= seconds && ttl + 10 >= seconds, "{path}: {ttl} s, expected {seconds}: {page:?}");
-    page
 }

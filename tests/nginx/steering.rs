@@ -39,7 +39,7 @@ fn never_stored(nginx: &Nginx, origin: &Origin, path: &str, reason: &str) -> Res
 
 /// Stored, for about so long.
 #[track_caller]
-fn stored(nginx: &Nginx, path: &str, seconds: u64) -> Response {
+pub fn stored(nginx: &Nginx, path: &str, seconds: u64) -> Response {
     let page = nginx.get(path).warm();
     let ttl: u64 = page.header("X-Ttl").unwrap_or_default().parse().unwrap_or(0);
     assert!(ttl <= seconds && ttl + 10 >= seconds, "{path}: {ttl} s, expected {seconds}: {page:?}");

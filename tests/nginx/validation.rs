@@ -21,6 +21,15 @@ fn site(origin: &Origin, lines: &str) -> Setup {
         .figures()
 }
 
+/// A stored page.
+fn stored(lines: &str, page: Answer) -> (Origin, Nginx) {
+    let origin = Origin::start();
+    origin.on("/", page);
+    let nginx = site(&origin, lines).start();
+    nginx.get("/").warm();
+    (origin, nginx)
+}
+
 fn short(body: &str) -> Answer {
     Answer::html(body).header("X-Twice-Control", "max-age=1")
 }

@@ -2,14 +2,6 @@
 
 use super::*;
 
-fn stored(lines: &str, page: Answer) -> (Origin, Nginx) {
-    let origin = Origin::start();
-    origin.on("/", page);
-    let nginx = site(&origin, lines).start();
-    nginx.get("/").warm();
-    (origin, nginx)
-}
-
 fn page() -> Answer {
     Answer::page("page").header("ETag", "\"a\"").header("Last-Modified", MODIFIED)
 }

@@ -4,12 +4,8 @@ use std::collections::HashSet;
 
 use super::*;
 
-fn stored(lines: &str, body: &str) -> (Origin, Nginx) {
-    let origin = Origin::start();
-    origin.on("/", Answer::page(body).header("ETag", ETAG).header("Last-Modified", MODIFIED));
-    let nginx = site(&origin, lines).start();
-    nginx.get("/").warm();
-    (origin, nginx)
+fn filled(lines: &str, body: &str) -> (Origin, Nginx) {
+    stored(lines, Answer::page(body).header("ETag", ETAG).header("Last-Modified", MODIFIED))
 }
 
 fn tag(request: Request) -> String {
@@ -18,7 +14,7 @@ fn tag(request: Request) -> String {
 
 #[test]
 fn an_unchanged_visitor_is_not_sent_the_page_again() {
-    let (_origin, nginx) = stored("", "Hello <& get cookie name Guest &>! <& if arg q one two &>");
+    let (_origin, nginx) = filled("", "Hello <& get cookie name Guest &>! <& if arg q one two &>");
     let ask = |name: &str| nginx.get("/").cookie(&format!("name={name}; other={}", name.len()));
     let ann = ask("Ann").send();
     assert_eq!((ann.header("Cache-Control"), ann.header("Last-Modified")), (Some("private, no-cache"), None));
@@ -47,7 +43,7 @@ fn an_unchanged_visitor_is_not_sent_the_page_again() {
 
 #[test]
 fn the_tag_changes_with_the_page_and_with_nothing_else() {
-    let (origin, nginx) = stored("", "one <& get cookie name Guest &>");
+    let (origin, nginx) = filled("", "one <& get cookie name Guest &>");
     let first = tag(nginx.get("/"));
     // The same body at another time, with another header.
     origin.on("/again", Answer::page("one <& get cookie name Guest &>").header("X-Other", "1"));
