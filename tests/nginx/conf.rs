@@ -256,7 +256,7 @@ fn the_switch_is_inherited_and_may_be_turned() {
             page.assert(200, "", "x");
             assert_eq!((origin.count(path), page.reason()), (count, ""), "{path}");
             // Without Twice nginx is as it was: nothing is added, nothing taken away.
-            assert_eq!(page.header("X-Twice-Control"), Some("max-age=60"), "{path}");
+            assert_eq!(page.header("X-Twice-Control"), Some("max-age=3600"), "{path}");
             assert_eq!(origin.last(path).header("Twice"), None, "{path}");
         }
     }

@@ -123,7 +123,7 @@ twice_no_store $twice_reason_none $twice_age; twice_geo $twice_cache_status; {}"
         )
         .start();
     let miss = nginx.get("/").send();
-    miss.assert(200, "MISS", "MISS|127.0.0.1/|60|none");
+    miss.assert(200, "MISS", "MISS|127.0.0.1/|3600|none");
     for _ in 0..3 {
         let hit = nginx.get("/").send();
         hit.assert_cache("HIT");

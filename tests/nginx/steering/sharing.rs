@@ -2,7 +2,7 @@
 
 use fixture::{Answer, Origin};
 
-use super::{cached, cached_with, caching, each, never_stored, stored};
+use super::{cached, cached_with, caching, control, each, never_stored, stored};
 
 #[test]
 fn a_cookie_goes_to_the_visitor_that_caused_the_fetch_and_to_nobody_else() {
@@ -10,7 +10,7 @@ fn a_cookie_goes_to_the_visitor_that_caused_the_fetch_and_to_nobody_else() {
     let nginx = cached_with(&origin, "twice_valid any 1h;").start();
     origin.on(
         "/",
-        Answer::page("x").header("Set-Cookie", "sid=1").header("Set-Cookie", "b=2").header("X-Kept", "y"),
+        control("max-age=60").header("Set-Cookie", "sid=1").header("Set-Cookie", "b=2").header("X-Kept", "y"),
     );
     let miss = nginx.get("/").send();
     assert_eq!((miss.cache(), miss.all("Set-Cookie")), ("MISS", vec!["sid=1", "b=2"]));
@@ -51,7 +51,7 @@ fn an_answer_to_a_password_is_shared_only_where_it_says_so() {
         caching("public, max-age=60"),
         caching("must-revalidate, max-age=60"),
         caching("s-maxage=60"),
-        Answer::page("x"),
+        control("max-age=60"),
     ];
     for path in each(&origin, "shared", shared) {
         nginx.get(&path).header("Authorization", "Basic dTpw").warm();
@@ -71,7 +71,7 @@ fn an_answer_that_varies_by_what_the_origin_never_sees_is_one_page() {
         "Range, If-None-Match",
         "",
     ];
-    for path in each(&origin, "one", one.map(|value| Answer::page("x").header("Vary", value))) {
+    for path in each(&origin, "one", one.map(|value| control("max-age=60").header("Vary", value))) {
         stored(&nginx, &path, 60);
         for name in ["Accept-Encoding", "Pragma", "If-None-Match"] {
             nginx.get(&path).header(name, "\"y\"").send().assert_cache("HIT");
@@ -85,12 +85,12 @@ fn an_answer_that_varies_by_what_can_not_be_told_is_not_stored() {
     let origin = Origin::start();
     let nginx = cached(&origin).start();
     let many = ["*", "*, Accept-Encoding", "Accept-Encoding,*", "*, foo", "Accept-Encoding Cookie"];
-    for path in each(&origin, "many", many.map(|value| Answer::page("x").header("Vary", value))) {
+    for path in each(&origin, "many", many.map(|value| control("max-age=60").header("Vary", value))) {
         never_stored(&nginx, &origin, &path, "varies");
     }
     let names: Vec<_> = (0..17).map(|n| format!("X-{n}")).collect();
     let too_much = [names.join(", "), "x".repeat(257)];
-    for path in each(&origin, "much", too_much.map(|value| Answer::page("x").header("Vary", value))) {
+    for path in each(&origin, "much", too_much.map(|value| control("max-age=60").header("Vary", value))) {
         never_stored(&nginx, &origin, &path, "varies");
     }
     origin.on("/lines", caching("max-age=60").header("Vary", "Accept-Encoding").header("Vary", "*"));
@@ -98,12 +98,12 @@ fn an_answer_that_varies_by_what_can_not_be_told_is_not_stored() {
     // One name over and over is one name, and 16 are not too many.
     let long = format!("Accept-Encoding, {}", "X-Long, ".repeat(200));
     for path in
-        each(&origin, "long", [long, names[1..].join(",")].map(|v| Answer::page("x").header("Vary", v)))
+        each(&origin, "long", [long, names[1..].join(",")].map(|v| control("max-age=60").header("Vary", v)))
     {
         stored(&nginx, &path, 60);
     }
     // No such test.
-    origin.on("/ab", Answer::page("x").header("X-ABDependency", "a, b"));
+    origin.on("/ab", control("max-age=60").header("X-ABDependency", "a, b"));
     let page = never_stored(&nginx, &origin, "/ab", "varies");
     assert_eq!(page.header("X-ABDependency"), None);
 }
@@ -121,7 +121,7 @@ fn an_encoded_body_is_not_stored_and_not_touched() {
             ("<& get var pid &>", Some(coding))
         );
     }
-    origin.on("/identity", Answer::page("x").header("Content-Encoding", "identity"));
+    origin.on("/identity", control("max-age=60").header("Content-Encoding", "identity"));
     stored(&nginx, "/identity", 60);
 }
 
@@ -150,7 +150,7 @@ fn a_bypass_is_not_looked_up_and_still_stored() {
 fn what_must_not_be_stored_is_served_from_the_store_all_the_same() {
     let origin = Origin::start();
     let nginx = cached_with(&origin, "twice_no_store $cookie_n $sent_http_x_own;").start();
-    origin.on("/", Answer::page("x"));
+    origin.on("/", control("max-age=60"));
     for count in 1..=3 {
         let page = nginx.get("/").cookie("n=1").send();
         assert_eq!((page.cache(), page.reason(), origin.count("/")), ("MISS", "no_store", count));
@@ -158,7 +158,7 @@ fn what_must_not_be_stored_is_served_from_the_store_all_the_same() {
     nginx.get("/").cookie("n=0").warm();
     nginx.get("/").cookie("n=1").send().assert(200, "HIT", "x");
     // The response's own headers may be asked.
-    origin.on("/own", Answer::page("x").header("X-Own", "1"));
+    origin.on("/own", control("max-age=60").header("X-Own", "1"));
     never_stored(&nginx, &origin, "/own", "no_store");
 }
 

@@ -115,7 +115,7 @@ fn the_time_that_a_page_spent_elsewhere_counts() {
         never_stored(&nginx, path, "zero_lifetime");
     }
     let [miss, hit] = miss_and_hit(&nginx, "/control");
-    assert!(seconds(&miss, "X-Ttl") == Some(60) && seconds(&hit, "Age") < Some(20), "{miss:?} {hit:?}");
+    assert!(seconds(&miss, "X-Ttl") == Some(3600) && seconds(&hit, "Age") < Some(20), "{miss:?} {hit:?}");
 }
 
 #[test]
