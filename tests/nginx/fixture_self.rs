@@ -40,6 +40,54 @@ fn an_answer_arrives_whole_with_all_its_headers() {
 }
 
 #[test]
+fn the_library_asks_as_the_program_does() {
+    let origin = Origin::start();
+    let page = Answer::html("hello").header("X-Two", "a").header("X-Two", "b").header("ETag", "\"1\"");
+    origin.on("/page", page);
+    origin.on("/cut", Answer::ok("0123456789").truncated(4));
+    origin.on("/chunked", Answer::ok("0123456789").chunked().cut_every(3));
+    let nginx = Nginx::plain()
+        .location("/", format!("proxy_pass {}; proxy_http_version 1.1;", origin.url()))
+        .location("/packed", format!("proxy_pass {}/page; gzip on; gzip_min_length 1;", origin.url()))
+        .start();
+    let long = "x".repeat(2 << 20);
+    let of = |path: &str| fixture::get(format!("{}{path}", origin.url()));
+    for request in [
+        of("/page?a=b//../c%20[1-2]{x}").cookie("a=1; b=2").header("X-Empty", ""),
+        of("/page").without("User-Agent").without("Accept").without("Host"),
+        of("/page").header("Host", "other.example").header("Range", "bytes=0-1"),
+        of("/page").head(),
+        of("/page").head().http10(),
+        of("/page").method("PURGE"),
+        of("/page").method("POST"),
+        of("/page").method("PUT").body("the body").header("Content-Type", "text/plain"),
+        of("/page").body(""),
+        of("/page").body(long).header("Expect", ""),
+        of("/page").body("in chunks").header("Transfer-Encoding", "chunked"),
+        of("/page").http10().compressed(),
+        of("/cut"),
+        of("/chunked"),
+        of("/chunked").raw(),
+        nginx.get("/packed").compressed(),
+        nginx.get("/packed").compressed().raw(),
+        nginx.get("/a/../page"),
+    ] {
+        let ask = |response: fixture::Response| {
+            let mut answer = response;
+            answer.headers.retain(|(name, _)| name != "Date");
+            let Received { method, target, version, headers, body, .. } = origin.latest();
+            (format!("{answer:?}"), method, target, version, headers, body)
+        };
+        let (by_library, by_program) = (ask(request.try_send()), ask(request.by_program()));
+        assert_eq!(by_library, by_program, "{request:?}");
+    }
+    // nginx's is the connection that speaks HTTP/2.
+    let nginx = Nginx::plain().http2().location("/", format!("proxy_pass {};", origin.url())).start();
+    let page = nginx.get_h2("/page").send();
+    assert_eq!((page.version.as_str(), page.text()), ("2", nginx.get_h2("/page").by_program().text()));
+}
+
+#[test]
 fn routes_are_found_by_path_and_the_longest_prefix() {
     let origin = Origin::start();
     origin.on("/a/*", "prefix");
