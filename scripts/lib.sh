@@ -124,6 +124,25 @@ use_given_nginx() {
     prepare_nginx "$version-given" "$source" "$source" "${flags[@]}"
 }
 
+# seed_module_folder PROFILE
+# The folder for another nginx begins as a copy of one that is there: the generator of bindings, which takes longest to
+# build, is the same for each nginx. Cargo builds anew what differs.
+seed_module_folder() {
+    local dir="$target/module-$nginx_label/$1" other
+    (
+        flock 9
+        [ ! -d "$dir" ] || exit 0
+        for other in "$target"/module-*/"$1"; do
+            [ -d "$other" ] || continue
+            rm -rf "$dir.new"
+            mkdir -p "$dir.new"
+            cp -a "$other"/{build,deps,.fingerprint} "$dir.new/"
+            mv "$dir.new" "$dir"
+            break
+        done
+    ) 9>"$target/nginx/seed.lock"
+}
+
 # build_module [debug]
 # Builds the release module for the chosen nginx; sets `module`. With `debug` the one with assertions and with
 # src/fault.rs, which is never to be installed.
@@ -136,6 +155,7 @@ build_module() {
         label=$nginx_label-debug
     fi
     say "building the module for nginx $label"
+    seed_module_folder "$profile"
     (
         cd "$root"
         NGINX_SOURCE_DIR="$nginx_source" NGINX_BUILD_DIR="$nginx_objs" \

@@ -1,43 +1,16 @@
-//! The README, taken at its word: its commands do what it says, its examples run.
+//! The README and the pages under docs/, taken at their word: commands do what they say, examples run.
 
-use std::fs;
+mod docs;
+
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use fixture::Browser;
+use fixture::docs::{in_language, root};
 use fixture::folder::free_port;
 use fixture::process;
-use twice_core::health::State;
-use twice_core::outcome::Reason;
-use twice_core::source::figures::{ServerStat, Stat};
-use twice_core::template::{Compiler, Delimiters, Escape, Limits, Start};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
-}
-
-/// The code blocks of one language.
-fn blocks(language: &str) -> Vec<String> {
-    let text = readme();
-    let mut found = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if line.strip_prefix("```") == Some(language) {
-            found.push(
-                lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect(),
-            );
-        }
-    }
-    assert!(!found.is_empty(), "the README has no {language} block");
-    found
-}
 
 /// scripts/demo, running.
 struct Demo {
@@ -73,10 +46,10 @@ fn shell(line: &str) -> String {
 }
 
 #[test]
-fn the_demo_does_what_the_readme_shows() {
+fn the_demo_does_what_the_pages_show() {
     let port = free_port();
     let demo = Demo::start(port);
-    for block in blocks("console") {
+    for block in in_language("console") {
         let block = block.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
         let mut output = String::new();
         for line in block.lines() {
@@ -163,76 +136,4 @@ fn the_table_of_eviction_policies_is_the_same_each_time() {
     let bad = run(&["--trace", "nonsense"]);
     assert!(!bad.status.success());
     assert!(String::from_utf8(bad.stderr).unwrap().contains("there are zipf-0.7"));
-}
-
-#[test]
-fn the_module_is_installed_as_the_readme_says() {
-    let folder = fixture::folder::Folder::new();
-    let line =
-        blocks("sh").concat().lines().find(|line| line.starts_with("sudo install")).unwrap().to_owned();
-    let line = line.replace("sudo ", "").replace("/usr/lib", &folder.path().display().to_string());
-    shell(&format!("cd '{}' && {line}", root().display()));
-    assert!(folder.path().join("nginx/modules/ngx_http_twice_module.so").is_file());
-}
-
-#[test]
-fn every_configuration_of_the_readme_is_good() {
-    let output = Command::new(root().join("scripts/build")).output().unwrap();
-    let module = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
-    let folder = fixture::folder::Folder::new();
-    for block in blocks("nginx") {
-        let conf = block.replace("modules/ngx_http_twice_module.so", &module);
-        folder.write("nginx.conf", format!("pid nginx.pid;\n{conf}"));
-        let output = Command::new("nginx")
-            .env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap()))
-            .args(["-t", "-c", "nginx.conf", "-e", "stderr", "-p"])
-            .arg(folder.path())
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stderr);
-        // Debian's own folders belong to root: for anybody else that is the one thing nginx may say.
-        let told = text.lines().filter(|line| !line.contains("/var/l"));
-        let errors: Vec<_> =
-            told.filter(|line| line.contains("[emerg]") || line.contains("[error]")).collect();
-        assert!(errors.is_empty(), "{block}{text}");
-        assert!(output.status.success() || text.contains("/var/l"), "{block}{text}");
-    }
-}
-
-#[test]
-fn every_tag_of_the_readme_compiles() {
-    let delimiters = Arc::new(Delimiters::default());
-    let sources = ["memcache", "viewdb", "session", "unread"].map(Box::from).into();
-    let escape = Escape::Auto(Start::Html);
-    let mut compiler = Compiler::new(delimiters, escape, Limits::default(), sources);
-    let html: String = blocks("html").concat();
-    let text = readme();
-    let rows = text.lines().filter(|line| line.starts_with("| `<& ")).map(|line| format!("{line}\n"));
-    let page: String = rows.chain([html]).collect();
-    compiler.feed(page.as_bytes());
-    compiler.finish();
-    assert!(compiler.tags() >= 6 && compiler.errors().is_empty(), "{:?}", compiler.errors());
-}
-
-#[test]
-fn the_readme_has_every_reason() {
-    let text = readme();
-    for reason in Reason::ALL {
-        let row = format!("| `{}` | {} |\n", reason.as_str(), reason.help());
-        assert!(text.contains(&row), "the README lacks {row}");
-    }
-}
-
-#[test]
-fn the_readme_has_every_figure_of_sources_and_servers() {
-    let text = readme();
-    let of_sources = Stat::ALL.iter().map(|stat| (stat.as_str(), stat.help()));
-    let of_servers = ServerStat::ALL.iter().map(|stat| (stat.as_str(), stat.help()));
-    for (name, help) in of_sources.chain(of_servers) {
-        let row = format!("| `{name}` | {help} |\n");
-        assert!(text.contains(&row), "the README lacks {row}");
-    }
-    for state in State::ALL {
-        assert!(text.contains(&format!("`{}`", state.as_str())), "the README lacks {}", state.as_str());
-    }
 }

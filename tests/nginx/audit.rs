@@ -1,8 +1,8 @@
 //! The leak guard: a page is shared when two visitors were sent the same, and nothing of what differs is told.
 
 mod crowds;
+mod page;
 mod places;
-mod readme;
 mod renewal;
 
 use std::fs;

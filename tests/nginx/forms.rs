@@ -1,7 +1,8 @@
-//! The README's forms that only a site's own pages can send: a token of the visitor's session in a page that is stored
+//! The forms of docs/security.md that only a site's own pages can send: a token of the visitor's session in a page that is stored
 //! for everybody.
 
-use fixture::{Answer, Nginx, Origin, readme};
+use fixture::docs::examples;
+use fixture::{Answer, Nginx, Origin};
 
 /// The application: sessions with a token each, and what it does with a form.
 fn application(origin: &Origin) {
@@ -21,8 +22,8 @@ fn application(origin: &Origin) {
         let right = told.is_some_and(|token| sent == format!("csrf={token}"));
         if right { Answer::ok("sent") } else { Answer::new(403, "refused") }
     });
-    let heading = "Forms that only your own pages can send";
-    origin.on("/", Answer::page(readme::blocks(heading, "html").concat()));
+    let form = examples("Forms that only your own pages can send", "html").concat();
+    origin.on("/", Answer::page(form));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod collapse;
 mod conf;
 mod delivery;
 mod escaping;
+mod examples;
 mod fixture_self;
 mod forms;
 mod geo;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use fixture::{Answer, Browser, Gate, Nginx, Origin, Response, Setup, readme, until};
+use fixture::docs::examples;
+use fixture::{Answer, Browser, Gate, Nginx, Origin, Response, Setup, until};
 
 fn cached(origin: &Origin, lines: &str) -> Setup {
     Nginx::twice().location("/", format!("twice pages; {lines} proxy_pass {};", origin.url()))
@@ -161,16 +162,14 @@ fn a_refresh_is_another_response() {
     });
 }
 
-/// The README's page with its policy; without `Twice-Headers` the policy's nonce is none.
+/// The page of docs/security.md with its policy; without `Twice-Headers` the policy's nonce is none.
 fn with_policy(listed: bool) -> Answer {
-    let heading = "A nonce in every response";
-    let head = readme::blocks(heading, "http").concat();
+    let head = examples("A nonce in every response", "http").concat();
+    let page = examples("A nonce in every response", "html").concat();
     let headers = head.lines().filter_map(|line| line.split_once(": "));
     headers
         .filter(|(name, _)| listed || *name != "Twice-Headers")
-        .fold(Answer::html(readme::blocks(heading, "html").concat()), |answer, (name, value)| {
-            answer.header(name, value)
-        })
+        .fold(Answer::html(page), |answer, (name, value)| answer.header(name, value))
 }
 
 #[test]

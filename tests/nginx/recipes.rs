@@ -1,9 +1,9 @@
-//! The README's recipes for those who come from uWSGI's cache router: each of its blocks is run as it stands there, in
+//! The recipes of docs/from-uwsgi.md for those who come from uWSGI's cache router: each of its blocks is run as it stands there, in
 //! front of an application that says nothing about caching.
 
 use std::fs;
-use std::path::Path;
 
+use fixture::docs::in_language;
 use fixture::{Answer, Nginx, Origin, Response, Setup};
 
 /// What each recipe is known by here.
@@ -20,18 +20,9 @@ const RECIPES: [&str; 10] = [
     "twice_set_cookie",
 ];
 
-/// The blocks of the README that are no whole configurations.
+/// Examples that are no whole configurations.
 fn blocks() -> Vec<String> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
-    let mut lines = text.lines();
-    let mut found = Vec::new();
-    while let Some(line) = lines.next() {
-        if line == "```nginx recipe" {
-            let block = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n"));
-            found.push(block.collect());
-        }
-    }
-    found
+    in_language("nginx recipe")
 }
 
 /// Runs a recipe in front of this application.

@@ -1,21 +1,11 @@
-//! The README's way to put an unknown application behind the cache, taken at its word.
+//! The way of docs/audit.md to put an unknown application behind the cache, taken at its word.
 
 use std::fs;
-use std::path::Path;
 
+use fixture::docs::examples;
 use fixture::{Answer, Nginx, Origin, until};
 
 use super::user;
-
-/// The first block of this language in the section.
-fn block(language: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = fs::read_to_string(path).unwrap();
-    let (_, section) = text.split_once("\n## An unknown application\n").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
-    let (_, block) = section.split_once(&format!("```{language}\n")).unwrap();
-    block.split_once("```").unwrap().0.to_owned()
-}
 
 /// What stands between two lines.
 fn between<'t>(text: &'t str, begin: &str, end: &str) -> &'t str {
@@ -23,9 +13,10 @@ fn between<'t>(text: &'t str, begin: &str, end: &str) -> &'t str {
 }
 
 #[test]
-fn the_readmes_steps_lead_to_a_page_that_is_shared() {
+fn the_pages_steps_lead_to_a_page_that_is_shared() {
     let origin = Origin::start();
-    let conf = block("nginx").replace("http://127.0.0.1:8000", &origin.url());
+    let conf =
+        examples("An unknown application", "nginx").concat().replace("http://127.0.0.1:8000", &origin.url());
     let nginx = Nginx::bare()
         .http(between(&conf, "http {\n", "    server {\n"))
         .server(between(&conf, "listen 8080;\n", "\n    }\n}"))
@@ -48,7 +39,7 @@ fn the_readmes_steps_lead_to_a_page_that_is_shared() {
     visit("/news", "Eve");
     visit("/", "Ann");
     assert_eq!(visit("/", "Bob"), "<body>\n<p>Hello Bob!</p>\n");
-    assert_eq!(log(), block("log"));
+    assert_eq!(log(), examples("An unknown application", "log").concat());
     nginx.expect_log(
         "the page \"/\" is not stored, two visitors were sent different ones: body line 2 column 10",
     );
@@ -56,7 +47,7 @@ fn the_readmes_steps_lead_to_a_page_that_is_shared() {
     let figures = &status["zones"]["pages"];
     assert_eq!((figures["audit_waits"].as_u64(), figures["audit_differs"].as_u64()), (Some(2), Some(1)));
     // The tag.
-    origin.on("/", Answer::html(block("html")));
+    origin.on("/", Answer::html(examples("An unknown application", "html").concat()));
     nginx.allow_log("two visitors were sent different ones");
     visit("/", "Ann");
     for user in ["Bob", "Ann", "Eve"] {
