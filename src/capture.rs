@@ -353,7 +353,7 @@ pub fn rules<'c>(request: Request<'_>, conf: &'c LocConf, type_has_tags: bool) -
         heuristic: conf.steering.heuristic(),
         set_cookie: conf.steering.set_cookie(),
         delay,
-        authorization: request.header_in(b"authorization").is_some() || refresh::is_somebodys(request),
+        authorization: flight::has_password(request) || refresh::is_somebodys(request),
         no_store,
         now: ngx::ffi::ngx_time(),
         stale_factor: conf.stale_factor(),
