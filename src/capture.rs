@@ -39,8 +39,9 @@ use crate::{flight, include, leaving, outward, purge, refresh, revalidate, shm, 
 pub use audit::visitor_by_rules;
 pub use headers::{Laid, Lines, Snapshot, keep_private};
 pub use lines::{hear_hidden, hear_shown};
+pub use place::Renews;
 pub use record::Capture;
-pub use save::save;
+pub use save::{Made, save};
 
 use lines::read_lines;
 use record::Recording;

@@ -14,6 +14,8 @@
 //!   the client's.
 //! - The page is pinned from before the question until its bytes are of no use any more: what is served and stored is what was
 //!   asked about. A page that can't be pinned is asked for as if it were not there.
+//! - A page is renewed as long as it is the one that visitors get: where another has come meanwhile, or this one has gone, its
+//!   client gets it and nothing is stored.
 //! - A 304 makes no page. What it says of one is decided on as the 200 would be whose header it renews.
 
 use std::ptr;
@@ -28,10 +30,10 @@ use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::{Fixed, Program};
 use twice_core::policy::{Facts, Fate, decide, ends_the_page};
 use twice_core::renewal::{self, Line, OfHead, Origin, Question};
-use twice_core::store::{Entry, Found, Meta, Pin};
+use twice_core::store::{Found, Meta, Pin};
 use twice_core::variants::{Dimensions, is_rules};
 
-use crate::capture::{self, Laid, Lines, Snapshot, save};
+use crate::capture::{self, Laid, Lines, Made, Renews, Snapshot, save};
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Stage};
 use crate::deliver::{self, Kept, Renewed, Taken, Way};
@@ -111,10 +113,6 @@ impl Asked {
         let entry = self.found.entry;
         // SAFETY: as above.
         unsafe { &*self.zone }.with(|section| section.remove(entry));
-    }
-
-    fn entry(&self) -> Entry {
-        self.found.entry
     }
 }
 
@@ -451,19 +449,17 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
     let generation = fixed.generation();
     let pieces: Vec<&[u8]> = page.value_part(fixed.prefix_len(), fixed.literals_len()).collect();
     let stored = match lifetime {
-        Ok(_) if is_overtaken(request, zone, asked.entry()) => Ok(()),
-        Ok(_) => save(request, &snapshot, &program, &pieces, None, generation, asked.found.meta.tag),
+        Ok(_) => {
+            // SAFETY: the key lies in the request's pool.
+            let (key, hash) = unsafe { (&*ctx.key, ctx.hash) };
+            let renews = Some(Renews { key, hash, entry: asked.found.entry });
+            let tag = asked.found.meta.tag;
+            let made = Made { program: &program, literals: &pieces, origin: None, generation, tag, renews };
+            save(request, &snapshot, &made)
+        }
         Err(reason) => Err(reason),
     };
     let Laid { prefix, .. } =
         snapshot.lay(&program, (fixed.literals_len(), generation), &all, conf.headers())?;
     Some(New { stored, prefix })
-}
-
-/// Whether somebody else has brought another page meanwhile, which stays.
-fn is_overtaken(request: Request<'_>, zone: &Zone, entry: Entry) -> bool {
-    let Some(ctx) = ctx::get(request) else { return false };
-    // SAFETY: the key lies in the request's pool.
-    let (key, hash) = unsafe { (&*ctx.key, ctx.hash) };
-    zone.with(|section| section.peek(hash, key).is_some_and(|found| found.entry != entry)).unwrap_or(false)
 }

@@ -3,6 +3,7 @@
 //!
 //! A page lives for a second here and is expired then; stories wait for that by a page that was stored after it.
 
+mod beside;
 mod clients;
 mod heads;
 mod lies;

@@ -34,8 +34,8 @@ impl Outcome {
     /// its head says.
     pub const fn of_unstored(reason: Reason, status: u16) -> Outcome {
         match reason {
-            // The next one will be stored.
-            Reason::Purged => Outcome::Abandoned,
+            // The next one will be stored, or there is one already.
+            Reason::Purged | Reason::Overtaken => Outcome::Abandoned,
             Reason::AuditWaits => Outcome::Again,
             Reason::Incomplete => Outcome::Failed,
             Reason::Status if status >= 500 => Outcome::Failed,
