@@ -29,6 +29,7 @@ use twice_core::board::Counter;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::{Fixed, Program};
 use twice_core::policy::{Facts, Fate, decide, ends_the_page};
+use twice_core::recipe;
 use twice_core::renewal::{self, Line, OfHead, Origin, Question};
 use twice_core::store::{Found, Meta, Pin};
 use twice_core::variants::{Dimensions, is_rules};
@@ -131,7 +132,7 @@ pub fn ask<'a>(request: Request<'a>, conf: &LocConf) -> Question<'a> {
 fn begin<'a>(request: Request<'a>, conf: &LocConf) -> Option<Question<'a>> {
     let asked = Asked::of(request)?;
     if asked.origin.question() == Question::default()
-        || asked.origin.recipe != recipe(request, conf, &asked.origin)
+        || asked.origin.recipe != recipe_of(request, conf, &asked.origin)
     {
         return None;
     }
@@ -144,7 +145,7 @@ fn begin<'a>(request: Request<'a>, conf: &LocConf) -> Option<Question<'a>> {
 }
 
 /// What the page's body would be read by if it came now.
-fn recipe(request: Request<'_>, conf: &LocConf, origin: &Origin) -> u64 {
+fn recipe_of(request: Request<'_>, conf: &LocConf, origin: &Origin) -> u64 {
     let Some(content_type) = request.copy(&origin.content_type) else { return 0 };
     // SAFETY: a live request without an answer so far; what is filled in is taken out again.
     let has_tags = unsafe {
@@ -159,7 +160,7 @@ fn recipe(request: Request<'_>, conf: &LocConf, origin: &Origin) -> u64 {
         (*out).content_type_lowcase = ptr::null_mut();
         has_tags
     };
-    capture::recipe(request, conf, content_type, has_tags)
+    recipe::of_answer(conf.recipe, has_tags, conf.escape(content_type))
 }
 
 /// What the request has asked about, if it has.

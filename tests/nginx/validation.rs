@@ -339,6 +339,23 @@ fn pages_of_another_configuration_are_made_anew() {
 }
 
 #[test]
+fn lines_of_a_former_name_do_not_come_out_with_a_304() {
+    let origin = Origin::start();
+    let mut nginx = site(&origin, "").start();
+    expire(&nginx, &origin, "/", named("page").header("Twice-Cookies", "lang"));
+    origin.handle("/", |request| match condition(request) {
+        [None, None] => Answer::html("page").header("X-Own-Control", "max-age=60"),
+        _ => Answer::new(304, "").header("X-Own-Control", "max-age=60"),
+    });
+    nginx.reload_with(|setup| setup.http("twice_headers control=X-Own-Control cookies=X-Own-Cookies;"));
+    for cache in ["EXPIRED", "HIT"] {
+        let page = nginx.get("/").send();
+        page.assert(200, cache, "page");
+        assert_eq!(["X-Twice-Control", "Twice-Cookies"].map(|name| page.header(name)), [None, None]);
+    }
+}
+
+#[test]
 fn pages_with_values_that_come_later_are_renewed_too() {
     let origin = Origin::start();
     let nginx = site(&origin, "").start();
