@@ -70,12 +70,16 @@ impl Start {
         let essence = essence.to_ascii_lowercase();
         let (_, subtype) = essence.split_at(essence.iter().position(|&byte| byte == b'/').unwrap_or(0));
         let subtype = subtype.strip_prefix(b"/").unwrap_or_default();
-        match essence.as_slice() {
-            b"text/plain" | b"text/csv" | b"text/markdown" => Start::Plain,
-            b"text/css" => Start::Style,
-            _ if subtype == b"json" || subtype.ends_with(b"+json") => Start::Json,
-            _ if subtype == b"xml" || subtype.ends_with(b"+xml") => Start::Xml,
-            _ if subtype.ends_with(b"javascript") || subtype.ends_with(b"ecmascript") => Start::Script,
+        let bare = subtype.strip_prefix(b"x-").unwrap_or(subtype);
+        match bare {
+            _ if matches!(essence.as_slice(), b"text/plain" | b"text/csv" | b"text/markdown") => Start::Plain,
+            b"css" => Start::Style,
+            b"json" | b"ndjson" | b"json-seq" => Start::Json,
+            b"xml" | b"xsl" | b"xslt" => Start::Xml,
+            b"jscript" | b"livescript" => Start::Script,
+            _ if subtype.ends_with(b"+json") => Start::Json,
+            _ if subtype.ends_with(b"+xml") => Start::Xml,
+            _ if bare.starts_with(b"javascript") || bare.starts_with(b"ecmascript") => Start::Script,
             _ => Start::Html,
         }
     }
