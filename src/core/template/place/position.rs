@@ -84,7 +84,7 @@ fn is_space(byte: u8) -> bool {
 impl Position {
     pub(super) fn new(start: Start) -> Self {
         let at = match start {
-            Start::Html | Start::Xml | Start::Plain => At::Data,
+            Start::Html | Start::Wide | Start::Xml | Start::Plain | Start::Foreign => At::Data,
             Start::Script => At::Code(Box::new(Code::Script(Script::new(true)))),
             Start::Json => At::Code(Box::new(Code::Json(Json::default()))),
             Start::Style => At::Code(Box::new(Code::Style(Style::new()))),

@@ -193,6 +193,27 @@ fn scripts_of_their_own() {
 }
 
 #[test]
+fn character_sets() {
+    const REFUSED: &str = "!in this character set";
+    table(
+        Start::Wide,
+        &[
+            ("<p title='¤'>¤</p>", "html"),
+            ("<a href='/?¤'>", "url"),
+            ("<script>a = ¤</script>", REFUSED),
+            ("<p onclick='f(¤)'>", REFUSED),
+            ("<script>a = '¤'</script>", REFUSED),
+            ("<script>a = `¤`</script>", REFUSED),
+            ("<p onclick=\"f('¤')\">", REFUSED),
+            ("<style>a { b: '¤' }</style>", REFUSED),
+            ("<script type=application/json>\"¤\"</script>", REFUSED),
+            ("<!-- ¤ -->", "!in a comment"),
+        ],
+    );
+    table(Start::Foreign, &[("¤", REFUSED), ("<p title='¤'>¤", REFUSED)]);
+}
+
+#[test]
 fn content_types() {
     for (content_type, start) in [
         ("text/html", Start::Html),
@@ -216,6 +237,17 @@ fn content_types() {
         ("text/x-javascript", Start::Script),
         ("text/css", Start::Style),
         ("text/plain", Start::Plain),
+        ("text/plain; charset=utf-16", Start::Plain),
+        ("text/html;charset=\"UTF-8\"", Start::Html),
+        ("text/html; charset=windows-1252", Start::Html),
+        ("text/html; charset=euc-jp", Start::Html),
+        ("text/html; a=b; Charset=\"Shift_JIS\"", Start::Wide),
+        ("text/html; charset=gb2312", Start::Wide),
+        ("text/html; charset= GBK", Start::Wide),
+        ("text/html; charset=big5-hkscs", Start::Wide),
+        ("application/json; charset=gbk", Start::Foreign),
+        ("text/html; charset=utf-16le", Start::Foreign),
+        ("text/html; charset=iso-2022-jp", Start::Foreign),
     ] {
         assert_eq!(Start::of(content_type.as_bytes()), start, "{content_type}");
     }
