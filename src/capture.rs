@@ -23,10 +23,9 @@ use ngx::ffi::{
     ngx_http_cleanup_add, ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_test_content_type,
     ngx_http_test_predicates, ngx_http_top_header_filter, ngx_int_t,
 };
-use twice_core::marks;
 use twice_core::outcome::{CacheStatus, Reason};
-use twice_core::page::PAGE_FORMAT;
 use twice_core::policy::{Facts, Inert, Rules, decide};
+use twice_core::recipe;
 use twice_core::variants::Dimensions;
 
 use crate::conf::{self, LocConf};
@@ -39,8 +38,9 @@ use crate::{flight, include, leaving, outward, purge, refresh, revalidate, shm, 
 pub use audit::visitor_by_rules;
 pub use headers::{Laid, Lines, Snapshot, keep_private};
 pub use lines::{hear_hidden, hear_shown};
+pub use place::Renews;
 pub use record::Capture;
-pub use save::save;
+pub use save::{Made, save};
 
 use lines::read_lines;
 use record::Recording;
@@ -223,7 +223,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let r = request.raw();
     let mut facts = Facts::new(conf.headers());
     let before = ctx::get(request)?.lines_before;
-    let mut lines = read_lines(request, &mut facts, conf.steering.honor(), before);
+    let lines = read_lines(request, &mut facts, conf.steering.honor(), before);
     // SAFETY: a live request, its location's merged hash.
     let (status, type_has_tags, length) = unsafe {
         let status = u16::try_from((*r).headers_out.status).unwrap_or(0);
@@ -251,6 +251,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         _ => Err(ctx.reason),
     };
     let recording = lifetime.is_ok();
+    let mut lines = if recording { lines.copy() } else { Lines::default() };
     let tags = if verdict.tags { tags::begin(request, conf, max, &facts, before, &mut lines) } else { None };
     // The whole answer is wanted where it is ours: the client's conditions are about another one. Where it
     // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
@@ -261,7 +262,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
             lines.tagged = tags.as_ref().map_or_else(Vec::new, Tags::encode);
             // SAFETY: a live request; the type lies in its pool or in the configuration.
             let content_type = unsafe { sys::bytes((*r).headers_out.content_type) };
-            let recipe = recipe(request, conf, content_type, type_has_tags);
+            let recipe = recipe::of_answer(conf.recipe, type_has_tags, conf.escape(content_type));
             Snapshot::take(request, lines, &facts, stated, recipe)
         }
         _ => None,
@@ -353,7 +354,7 @@ pub fn rules<'c>(request: Request<'_>, conf: &'c LocConf, type_has_tags: bool) -
         heuristic: conf.steering.heuristic(),
         set_cookie: conf.steering.set_cookie(),
         delay,
-        authorization: request.header_in(b"authorization").is_some() || refresh::is_somebodys(request),
+        authorization: flight::has_password(request) || refresh::is_somebodys(request),
         no_store,
         now: ngx::ffi::ngx_time(),
         stale_factor: conf.stale_factor(),
@@ -415,13 +416,4 @@ fn at_the_end(request: Request<'_>, ctx: *mut Ctx) -> Option<()> {
         (*cleanup).data = ctx.cast();
     }
     Some(())
-}
-
-/// What a body is read by, in one number: whether and how tags are looked for. Pages that were made by another recipe, by
-/// another configuration or another Twice, are not renewed but made anew.
-pub fn recipe(request: Request<'_>, conf: &LocConf, content_type: &[u8], type_has_tags: bool) -> u64 {
-    let sources = &conf::main_of_request(request).source_names;
-    let escape = conf.escape(content_type);
-    let all = (PAGE_FORMAT, conf.tags(), type_has_tags, conf.delimiters(), escape, sources);
-    marks::of_key(format!("{all:?}").as_bytes())
 }

@@ -30,6 +30,7 @@ use twice_core::audit::Ignored as Unaudited;
 use twice_core::key::Ignored;
 use twice_core::language::{Hosts, Languages};
 use twice_core::policy::{Factor, HeaderNames, Tags, UseStale, Valid, Withheld};
+use twice_core::recipe;
 use twice_core::template::{Delimiters, Escape, Start};
 use twice_core::variants::Dimensions;
 
@@ -95,6 +96,8 @@ pub struct LocConf {
     /// `twice_types`, as nginx's hash.
     pub types: ngx_hash_t,
     escape: ngx_uint_t,
+    /// What its pages are read by, but for their type.
+    pub recipe: u64,
     headers: *mut HeaderNames,
     /// `twice_purge`: null is none.
     purge: *mut ngx_shm_zone_t,
@@ -431,6 +434,9 @@ unsafe fn merge(cf: *mut ngx_conf_t, parent: &mut LocConf, child: &mut LocConf) 
         lines::merge(cf, pool, &mut parent.lines, &mut child.lines, names, by_language)?;
         let names = &*child.headers;
         child.steering.merge(cf, &mut parent.steering, names)?;
+        // Sources are known: nginx merges locations after it has read everything.
+        let sources = &main_of(cf).source_names;
+        child.recipe = recipe::of_location(&(child.tags(), child.delimiters(), sources, names));
     }
     // SAFETY: nginx's own merge of what its own setter filled.
     let rc = unsafe {

@@ -25,6 +25,8 @@ pub struct Flight {
     request: *mut ngx_http_request_t,
     zone: *const Zone,
     lease: Option<Lease>,
+    /// The request has a password: what it is sent may be for no other.
+    password: bool,
     /// The origin has begun to answer.
     answered: bool,
     /// What keeps the fetch going when the client leaves.
@@ -52,6 +54,7 @@ pub fn keep(request: Request<'_>, zone: &Zone, lease: Lease) -> Option<()> {
             request: request.raw(),
             zone,
             lease: Some(lease),
+            password: has_password(request),
             answered: false,
             hold: Hold::default(),
         });
@@ -60,6 +63,11 @@ pub fn keep(request: Request<'_>, zone: &Zone, lease: Lease) -> Option<()> {
     };
     ctx::get(request)?.flight = flight;
     Some(())
+}
+
+/// Whether a request has a password, be it a good one or none.
+pub fn has_password(request: Request<'_>) -> bool {
+    request.header_in(b"authorization").is_some()
 }
 
 unsafe extern "C" fn at_the_end(data: *mut c_void) {
@@ -76,6 +84,7 @@ unsafe extern "C" fn at_the_end(data: *mut c_void) {
 
 fn land(flight: &mut Flight, outcome: Outcome) {
     if let Some(lease) = flight.lease.take() {
+        let outcome = if flight.password { outcome.to_a_password() } else { outcome };
         // SAFETY: zones outlive the requests of their cycle.
         tell(unsafe { &*flight.zone }, lease, outcome);
     }

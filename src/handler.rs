@@ -157,8 +157,10 @@ fn look_up(request: Request<'_>, conf: &LocConf, zone: &Zone, may_wait: bool) ->
         (*request.raw()).method == NGX_HTTP_HEAD as ngx_uint_t || (*request.raw()).post_action() != 0
     };
     let wanted = ctx::get(request)?.wanted;
-    // Others do not wait for a page that this client will not have stored.
-    let may_wait = may_wait && !head && !bypass && !wanted.only_if_cached && !wanted.no_store;
+    // Others do not wait for a page that this client will not have stored; what was asked for before he came is not what he
+    // wants who wants it anew.
+    let waits = !wanted.only_if_cached && !wanted.no_store && !wanted.is_anew();
+    let may_wait = may_wait && !head && !bypass && waits;
     let status = if bypass { Ok(CacheStatus::Bypass) } else { find_or_wait(request, conf, zone, may_wait)? };
     let ctx = ctx::get(request)?;
     let status = match status {
@@ -240,8 +242,8 @@ fn begin(request: Request<'_>, conf: &LocConf, zone: &Zone) -> Option<Option<boo
     let ctx = ctx::get(request)?;
     (ctx.base_key, ctx.base_hash) = base;
     (ctx.key, ctx.hash) = base;
-    (ctx.wanted, ctx.by_request) = (wanted, wanted.is_anew());
-    Some(Some(bypass || wanted.is_anew()))
+    ctx.wanted = wanted;
+    Some(Some(bypass))
 }
 
 /// What a request says in its own `Cache-Control` and `Pragma`.
@@ -330,7 +332,10 @@ fn judge(
     let freshness = ctx.wanted.at(times, found.meta.created_ms, now);
     if freshness == Freshness::Expired {
         ctx.by_request = times.at(now) != Freshness::Expired;
-        stand_in::note(request, ctx, found.meta, now);
+        // Who wants it anew is told what has become of that.
+        if !ctx.wanted.is_anew() {
+            stand_in::note(request, ctx, found.meta, now);
+        }
         return CacheStatus::Expired;
     }
     // It may be served, but it can't be held: as if it were not there.

@@ -14,6 +14,8 @@
 //!   the client's.
 //! - The page is pinned from before the question until its bytes are of no use any more: what is served and stored is what was
 //!   asked about. A page that can't be pinned is asked for as if it were not there.
+//! - A page is renewed as long as it is the one that visitors get: where another has come meanwhile, or this one has gone, its
+//!   client gets it and nothing is stored.
 //! - A 304 makes no page. What it says of one is decided on as the 200 would be whose header it renews.
 
 use std::ptr;
@@ -27,11 +29,12 @@ use twice_core::board::Counter;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::page::{Fixed, Program};
 use twice_core::policy::{Facts, Fate, decide, ends_the_page};
+use twice_core::recipe;
 use twice_core::renewal::{self, Line, OfHead, Origin, Question};
-use twice_core::store::{Entry, Found, Meta, Pin};
+use twice_core::store::{Found, Meta, Pin};
 use twice_core::variants::{Dimensions, is_rules};
 
-use crate::capture::{self, Laid, Lines, Snapshot, save};
+use crate::capture::{self, Laid, Lines, Made, Renews, Snapshot, save};
 use crate::conf::{self, LocConf};
 use crate::ctx::{self, Stage};
 use crate::deliver::{self, Kept, Renewed, Taken, Way};
@@ -112,10 +115,6 @@ impl Asked {
         // SAFETY: as above.
         unsafe { &*self.zone }.with(|section| section.remove(entry));
     }
-
-    fn entry(&self) -> Entry {
-        self.found.entry
-    }
 }
 
 /// What the request's origin is asked by; nothing where there is no page that it could be asked about.
@@ -133,7 +132,7 @@ pub fn ask<'a>(request: Request<'a>, conf: &LocConf) -> Question<'a> {
 fn begin<'a>(request: Request<'a>, conf: &LocConf) -> Option<Question<'a>> {
     let asked = Asked::of(request)?;
     if asked.origin.question() == Question::default()
-        || asked.origin.recipe != recipe(request, conf, &asked.origin)
+        || asked.origin.recipe != recipe_of(request, conf, &asked.origin)
     {
         return None;
     }
@@ -146,7 +145,7 @@ fn begin<'a>(request: Request<'a>, conf: &LocConf) -> Option<Question<'a>> {
 }
 
 /// What the page's body would be read by if it came now.
-fn recipe(request: Request<'_>, conf: &LocConf, origin: &Origin) -> u64 {
+fn recipe_of(request: Request<'_>, conf: &LocConf, origin: &Origin) -> u64 {
     let Some(content_type) = request.copy(&origin.content_type) else { return 0 };
     // SAFETY: a live request without an answer so far; what is filled in is taken out again.
     let has_tags = unsafe {
@@ -161,7 +160,7 @@ fn recipe(request: Request<'_>, conf: &LocConf, origin: &Origin) -> u64 {
         (*out).content_type_lowcase = ptr::null_mut();
         has_tags
     };
-    capture::recipe(request, conf, content_type, has_tags)
+    recipe::of_answer(conf.recipe, has_tags, conf.escape(content_type))
 }
 
 /// What the request has asked about, if it has.
@@ -451,19 +450,17 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
     let generation = fixed.generation();
     let pieces: Vec<&[u8]> = page.value_part(fixed.prefix_len(), fixed.literals_len()).collect();
     let stored = match lifetime {
-        Ok(_) if is_overtaken(request, zone, asked.entry()) => Ok(()),
-        Ok(_) => save(request, &snapshot, &program, &pieces, None, generation, asked.found.meta.tag),
+        Ok(_) => {
+            // SAFETY: the key lies in the request's pool.
+            let (key, hash) = unsafe { (&*ctx.key, ctx.hash) };
+            let renews = Some(Renews { key, hash, entry: asked.found.entry });
+            let tag = asked.found.meta.tag;
+            let made = Made { program: &program, literals: &pieces, origin: None, generation, tag, renews };
+            save(request, &snapshot, &made)
+        }
         Err(reason) => Err(reason),
     };
     let Laid { prefix, .. } =
         snapshot.lay(&program, (fixed.literals_len(), generation), &all, conf.headers())?;
     Some(New { stored, prefix })
-}
-
-/// Whether somebody else has brought another page meanwhile, which stays.
-fn is_overtaken(request: Request<'_>, zone: &Zone, entry: Entry) -> bool {
-    let Some(ctx) = ctx::get(request) else { return false };
-    // SAFETY: the key lies in the request's pool.
-    let (key, hash) = unsafe { (&*ctx.key, ctx.hash) };
-    zone.with(|section| section.peek(hash, key).is_some_and(|found| found.entry != entry)).unwrap_or(false)
 }

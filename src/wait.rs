@@ -115,14 +115,18 @@ pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone, again: bool) -> O
     }
     let now = shm::now_ms();
     let channel = if conf.lock_timeout_ms() == 0 { None } else { channel::mine() };
+    let password = flight::has_password(request);
     let mut useless = None;
     let asked = zone.flights(|section, flights| {
         if again {
             useless = section.peek(hash, key).map(|found| found.entry);
         }
         // It may have been stored since it was looked up, and then nobody fetches it any more.
-        (!is_there(section, hash, key, useless, now))
-            .then(|| flights.ask(hash, now, conf.lock_age_ms(), zone.owner(), channel))
+        let (age, me) = (conf.lock_age_ms(), zone.owner());
+        (!is_there(section, hash, key, useless, now)).then(|| match password {
+            true => flights.ask_with_password(hash, now, age, me, channel),
+            false => flights.ask(hash, now, age, me, channel),
+        })
     })?;
     match asked {
         None => Some(Turn::Again),

@@ -9,48 +9,65 @@ use super::headers::Lines;
 use crate::ctx;
 use crate::sys::{self, Request};
 
+/// Lines of an answer where they lie, in its request's pool: most answers that are read are not stored.
+#[derive(Default)]
+pub struct Read<'a> {
+    kept: Vec<(&'a [u8], &'a [u8], bool)>,
+    stripped: Vec<(&'a [u8], &'a [u8])>,
+    hidden: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl Read<'_> {
+    /// Copies them.
+    pub fn copy(&self) -> Lines {
+        let own = |name: &[u8], value: &[u8]| (name.to_vec(), value.to_vec());
+        let hidden = self.hidden.iter().map(|(name, value)| (renewal::hidden(name), value.to_vec()));
+        Lines {
+            kept: self.kept.iter().map(|(name, value, _)| own(name, value)).collect(),
+            stripped: self.stripped.iter().map(|(name, value)| own(name, value)).chain(hidden).collect(),
+            location: self.kept.iter().position(|(_, _, is_location)| *is_location),
+            ..Lines::default()
+        }
+    }
+}
+
 /// Hands the header lines over, takes the control lines out, and gives those that have to do with what is stored: not the
 /// first `before`, which are another answer's.
-pub fn read_lines(request: Request<'_>, facts: &mut Facts<'_>, honor: &Honor, before: usize) -> Lines {
-    let (mut kept, mut stripped) = (Vec::new(), Vec::new());
-    hear_shown(request, facts, 0, |i, line, (name, value), fate| {
-        let own = || (name.to_vec(), value.to_vec());
-        match fate {
-            Fate::Keep if !honor.strips(name) => {
-                if i >= before {
-                    // SAFETY: a live request.
-                    let is_location = unsafe { std::ptr::eq(line, (*request.raw()).headers_out.location) };
-                    kept.push((own(), is_location));
-                }
+pub fn read_lines<'a>(request: Request<'a>, facts: &mut Facts<'_>, honor: &Honor, before: usize) -> Read<'a> {
+    let mut read = Read::default();
+    hear_shown(request, facts, 0, |i, line, (name, value), fate| match fate {
+        Fate::Keep if !honor.strips(name) => {
+            if i >= before {
+                // SAFETY: a live request.
+                let is_location = unsafe { std::ptr::eq(line, (*request.raw()).headers_out.location) };
+                read.kept.push((name, value, is_location));
             }
-            Fate::Once => {}
-            Fate::Strip | Fate::Keep => {
-                if i >= before && !is_of_this_answer(name) {
-                    stripped.push(own());
-                }
-                // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
-                unsafe { (*line).hash = 0 };
+        }
+        Fate::Once => {}
+        Fate::Strip | Fate::Keep => {
+            if i >= before && !is_of_this_answer(name) {
+                read.stripped.push((name, value));
             }
+            // SAFETY: as above. nginx's header filter leaves lines of hash 0 out.
+            unsafe { (*line).hash = 0 };
         }
     });
     hear_hidden(request, facts, |(name, value), steers| {
         if steers {
-            stripped.push((renewal::hidden(name), value.to_vec()));
+            read.hidden.push((name, value));
         }
     });
-    kept.retain(|((name, _), _)| !facts.withholds(name));
-    let location = kept.iter().position(|(_, is_location)| *is_location);
-    let kept = kept.into_iter().map(|(line, _)| line).collect();
-    Lines { kept, stripped, location, ..Lines::default() }
+    read.kept.retain(|(name, ..)| !facts.withholds(name));
+    read
 }
 
 /// Hands over the lines that are on their way to the client, but for the first `before`. `each` is told of the line with its
 /// place, name and value, and what becomes of it.
-pub fn hear_shown(
-    request: Request<'_>,
+pub fn hear_shown<'a>(
+    request: Request<'a>,
     facts: &mut Facts<'_>,
     before: usize,
-    mut each: impl FnMut(usize, *mut ngx_table_elt_t, (&[u8], &[u8]), Fate),
+    mut each: impl FnMut(usize, *mut ngx_table_elt_t, (&'a [u8], &'a [u8]), Fate),
 ) {
     for (i, line) in request.lines_out().enumerate().skip(before) {
         // SAFETY: a line of this live request; a deleted one has hash 0.
@@ -68,7 +85,11 @@ pub fn hear_shown(
 /// Hands over the lines of the origin's answer that nginx keeps to itself (its own `X-Accel-Expires`, `Connection`, `Date`) or
 /// that the location hides from clients: they steer nginx's own cache, too. `each` is told of them, and whether a later answer
 /// about the page needs to know of them.
-pub fn hear_hidden(request: Request<'_>, facts: &mut Facts<'_>, mut each: impl FnMut((&[u8], &[u8]), bool)) {
+pub fn hear_hidden<'a>(
+    request: Request<'a>,
+    facts: &mut Facts<'_>,
+    mut each: impl FnMut((&'a [u8], &'a [u8]), bool),
+) {
     let Some(ctx) = ctx::get(request) else { return };
     let (before, former) = (ctx.lines_before, ctx.upstream_before);
     let Some(lines) = request.upstream_lines(former) else { return };

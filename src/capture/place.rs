@@ -10,6 +10,8 @@
 //! - Rules are changed by whoever read the latest ones, and published together with the variant for which they were
 //!   changed: no change of another worker is lost, and a page's list of variants is complete.
 //! - A page that is the same for everybody never takes the place of rules, nor a variant that of a page.
+//! - A page that is stored anew because its origin has confirmed it takes the place of that very page: of nothing that has
+//!   come meanwhile, nor of what has gone.
 
 use ngx::ffi::NGX_LOG_WARN;
 use ngx::ngx_log_error;
@@ -51,6 +53,25 @@ pub struct ToStore<'a> {
     pub max_variants: usize,
     /// Where pages are audited.
     pub audit: Option<Audit<'a>>,
+    /// The page that was asked about; none: it is a new one.
+    pub renews: Option<Renews<'a>>,
+}
+
+/// A page that its origin has confirmed.
+#[derive(Clone, Copy)]
+pub struct Renews<'a> {
+    pub key: &'a [u8],
+    pub hash: u64,
+    pub entry: Entry,
+}
+
+impl Renews<'_> {
+    /// Whether it is not what visitors get any more, or another one has come to where it would go now: what pages vary by
+    /// may have changed.
+    fn is_overtaken(&self, section: &Section<'_>, (key, hash): (&[u8], u64)) -> bool {
+        let at = |key, hash| section.peek(hash, key).map(|found| found.entry);
+        at(self.key, self.hash) != Some(self.entry) || at(key, hash).is_some_and(|there| there != self.entry)
+    }
 }
 
 /// What an audit needs besides.
@@ -107,7 +128,7 @@ pub fn place(
                 Some(Changed { filled: fill(request, page.zone, base, &parts, now)?, struck })
             }
         };
-        match publish(page, seen, filled, changed, now)? {
+        match publish(page, (key, hash), seen, filled, changed, now)? {
             None => {
                 if let Some(passed) = passed {
                     passed.stored(page.zone);
@@ -245,10 +266,11 @@ pub fn put(
     published.flatten().ok_or(Reason::Failed)?
 }
 
-/// Publishes a page, and its rules if they changed. Gives the page back if meanwhile its rules are not those that were
+/// Publishes a page under its key, and its rules if they changed. Gives the page back if meanwhile its rules are not those that were
 /// seen.
 fn publish<'z>(
     page: &ToStore<'z>,
+    key: (&[u8], u64),
     seen: Option<Entry>,
     mut filled: Filled<'z>,
     mut changed: Option<Changed<'z>>,
@@ -260,6 +282,9 @@ fn publish<'z>(
     let published = page.zone.with(|section| {
         if !board.allows(section, page.meta.began, &marks) {
             return Some(Err(Reason::Purged));
+        }
+        if page.renews.is_some_and(|asked| asked.is_overtaken(section, key)) {
+            return Some(Err(Reason::Overtaken));
         }
         if rules_at(section, page).map(|(entry, _)| entry) != seen {
             return Some(Ok(false));

@@ -10,18 +10,33 @@ use twice_core::store::Meta;
 use twice_core::template::{Compiler, Limits, Origin, Sink, State, Values};
 
 use super::headers::Snapshot;
-use super::place::{Audit, ToStore, place};
+use super::place::{Audit, Renews, ToStore, place};
 use crate::conf;
 use crate::ctx;
 use crate::deliver::{LARGE_RUN, page_tag};
 use crate::identity;
 use crate::sys::Request;
 
+/// What is stored besides the header.
+pub struct Made<'a> {
+    pub program: &'a Program<'a>,
+    /// In one piece or several.
+    pub literals: &'a [&'a [u8]],
+    /// Where its tags stood, if that is known.
+    pub origin: Option<&'a Origin>,
+    pub generation: u64,
+    /// What the store keeps for a hit ([`page_tag`]).
+    pub tag: u64,
+    /// The page that was asked about; none: it is a new one.
+    pub renews: Option<Renews<'a>>,
+}
+
 /// Stores a page without tags.
 pub fn plain(request: Request<'_>, snapshot: &Snapshot, body: &[u8]) -> Result<(), Reason> {
     let large = body.len() >= LARGE_RUN;
     let tag = page_tag(if large { 0 } else { body.len() }, large);
-    save(request, snapshot, &Program::default(), &[body], None, 0, tag)
+    let (program, literals) = (&Program::default(), &[body][..]);
+    save(request, snapshot, &Made { program, literals, origin: None, generation: 0, tag, renews: None })
 }
 
 /// Stores a page with its program. A page whose template turned out to have no tag is a plain one, with the validators and
@@ -43,7 +58,8 @@ pub fn tagged(request: Request<'_>, snapshot: &Snapshot, compiler: &Compiler) ->
     let literals = parts.literals;
     let generation = fingerprint::generation(&snapshot.read_as(), &program, literals);
     let (origin, tag) = (compiler.origin(), runs(&program, literals.len()));
-    save(request, snapshot, &program, &[literals], origin, generation, tag)
+    let made = Made { program: &program, literals: &[literals], origin, generation, tag, renews: None };
+    save(request, snapshot, &made)
 }
 
 /// What a hit will join and whether it has large runs: the program is run once with all values there
@@ -84,16 +100,9 @@ fn runs(program: &Program<'_>, literals: usize) -> u64 {
     page_tag(joined, measure.large || program.includes)
 }
 
-/// Stores a page: `literals` in one piece or several, `origin` where its tags stood, if that is known. Its times are those of the request's context.
-pub fn save(
-    request: Request<'_>,
-    snapshot: &Snapshot,
-    program: &Program<'_>,
-    literals: &[&[u8]],
-    origin: Option<&Origin>,
-    generation: u64,
-    tag: u64,
-) -> Result<(), Reason> {
+/// Stores a page. Its times are those of the request's context.
+pub fn save(request: Request<'_>, snapshot: &Snapshot, made: &Made<'_>) -> Result<(), Reason> {
+    let Made { program, literals, origin, generation, tag, renews } = *made;
     let conf = conf::of(request);
     let ctx = ctx::get(request).ok_or(Reason::Failed)?;
     let meta = Meta {
@@ -120,6 +129,7 @@ pub fn save(
         meta,
         max_variants: conf.max_variants,
         audit: conf.audit().map(|_| Audit { origin }),
+        renews,
     };
     let len = literals.iter().map(|piece| piece.len()).sum();
     place(request, &page, |dimensions| snapshot.lay(program, (len, generation), dimensions, conf.headers()))?;

@@ -30,6 +30,7 @@ pub mod outcome;
 pub mod page;
 pub mod policy;
 pub mod purge;
+pub mod recipe;
 pub mod reference;
 pub mod renewal;
 pub mod ring;

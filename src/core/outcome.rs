@@ -148,6 +148,8 @@ reasons! {
     TooManyKeys = "too_many_keys", NotStored;
     /// The page, or something that its response names, was purged while it was fetched.
     Purged = "purged", NotStored;
+    /// The origin has confirmed a page (by a 304, or in its answer to a HEAD) that was replaced or taken out of the store meanwhile.
+    Overtaken = "overtaken", NotStored;
     /// The page waits for a second visitor who is sent the same: `twice_audit`.
     AuditWaits = "audit_waits", NotStored;
     /// Two visitors were sent different pages: `twice_audit`. `$twice_reason` and the error log tell the first place.

@@ -64,15 +64,17 @@ fn cache_status(request: Request<'_>, ttl: i64, way: Way) -> Option<()> {
     let mut digits = [0; 21];
     let len = sys::write_signed(&mut digits, ttl);
     let digits = digits.get(..len)?;
+    let by_request = ctx::get(request)?.by_request;
+    let why = if by_request { "request" } else { "stale" };
     let forwarded = match way {
         Way::Hit => None,
         Way::StandIn(status) => {
             let status = status.map_or(String::new(), |status| format!("; fwd-status={status}"));
-            Some(format!("Twice; fwd=stale{status}; detail={}; ttl=", Reason::OriginFailed.as_str()))
+            Some(format!("Twice; fwd={why}{status}; detail={}; ttl=", Reason::OriginFailed.as_str()))
         }
         Way::Revalidated(stored) => {
             let stored = if stored { "; stored" } else { "" };
-            Some(format!("Twice; fwd=stale; fwd-status=304{stored}; ttl="))
+            Some(format!("Twice; fwd={why}; fwd-status=304{stored}; ttl="))
         }
     };
     if let Some(head) = forwarded {
@@ -82,6 +84,7 @@ fn cache_status(request: Request<'_>, ttl: i64, way: Way) -> Option<()> {
     // A page that another one's fetch brought was not there when it was asked for.
     let how: &[u8] = match ctx::get(request)?.waited_for {
         None => b"Twice; hit; ttl=",
+        Some(CacheStatus::Expired) if by_request => b"Twice; fwd=request; collapsed; ttl=",
         Some(CacheStatus::Expired) => b"Twice; fwd=stale; collapsed; ttl=",
         Some(_) => b"Twice; fwd=uri-miss; collapsed; ttl=",
     };

@@ -3,11 +3,13 @@
 
 #![no_main]
 
+mod asked;
+
 use libfuzzer_sys::fuzz_target;
 use twice_core::page::{FIXED, Fixed, View};
 use twice_core::policy::{
-    Factor, Facts, Fate, HeaderNames, Heuristic, Honor, MAX_LIFETIME, Rules, SetCookie, Statuses, Steer,
-    Tags, Times, UseStale, Valid, Wanted, Windows, Withheld, decide, never_stored,
+    Factor, Facts, Fate, Guard, HeaderNames, Heuristic, Honor, MAX_LIFETIME, Rules, SetCookie, Statuses,
+    Steer, Tags, Times, UseStale, Valid, Wanted, Windows, Withheld, decide, never_stored,
 };
 use twice_core::variants::MAX_DIMENSIONS;
 use twice_core::{ab, cookies, geo, key, language, variants};
@@ -21,6 +23,7 @@ fuzz_target!(|data: &[u8]| {
     response(status, options, lines);
     client(lines);
     stored(data);
+    asked::run(lines);
 });
 
 /// Header lines, one each: `name:value`.
@@ -44,7 +47,7 @@ fn response(status: u16, options: u16, lines: &[u8]) {
     if options & 1 != 0 {
         let _ = valid.add("any", 60);
     }
-    let tags = [Tags::Off, Tags::Marked, Tags::All][usize::from(options >> 1) % 3];
+    let tags = [Tags::Off, Tags::Marked, Tags::Guarded, Tags::All][usize::from(options >> 1) % 4];
     let honors = [
         Honor::default(),
         Honor::parse(["Surrogate-Control", "X-Accel-Expires", "CDN-Cache-Control", "Cache-Control"]).unwrap(),
@@ -83,7 +86,13 @@ fn response(status: u16, options: u16, lines: &[u8]) {
         }
         assert!(honor.has(&Steer::Control) || verdict.age >= facts.dates.age.unwrap_or(0));
     }
-    assert!(!verdict.tags || tags != Tags::Off && (control || tags == Tags::All));
+    let guarded = facts.guard.token().is_some();
+    assert!(!verdict.tags || tags != Tags::Off && (control || guarded || tags == Tags::All));
+    // Text is no tag where a guard is demanded, or where one came that is none.
+    assert!(!verdict.tags || guarded || tags != Tags::Guarded && facts.guard == Guard::Missing);
+    for name in ["set-cookie", "location", "etag", "twice-guard", "X-Twice-Control"] {
+        assert!(!facts.tag_headers.has(name.as_bytes()));
+    }
 }
 
 fn client(text: &[u8]) {

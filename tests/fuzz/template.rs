@@ -1,12 +1,15 @@
 //! Any page, cut anywhere, with any value: the core must print what the naive model prints; where it chooses filters by
 //! their places, it must choose the same for all cuts.
 //!
+//! A page differs from another one where it does, and holds as a header line, too.
+//!
 //! An input is `setup, 4 places to cut at, length of the value, value, page`; a run is that of
 //! `Setup::check` in tests/pure/template/rig.rs. A failing input is printed as a test for
 //! tests/pure/template/cuts.rs.
 
 #![no_main]
 
+mod compared;
 #[path = "../pure/template/naive/mod.rs"]
 #[allow(dead_code)]
 mod naive;
@@ -57,6 +60,8 @@ fuzz_target!(|data: &[u8]| {
     let auto = Setup { escape: Escape::Auto(start), ..setup.clone() };
     CURRENT.lock().unwrap().as_mut().unwrap().0 = auto.clone();
     auto.check_cuts(page, &cuts, &lookup);
+    compared::header(&setup, page, &lookup);
+    compared::pages(&auto, page, &cuts, usize::from(*a) << 8 | usize::from(*b));
 
     // The same bytes as a program and as slots: they may print anything, but must end.
     let visitor = Visitor(vec![value.to_vec(); 3]);

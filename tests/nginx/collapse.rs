@@ -6,6 +6,7 @@
 mod ends;
 mod leaving;
 mod measure;
+mod passwords;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -3,6 +3,7 @@
 //!
 //! A page lives for a second here and is expired then; stories wait for that by a page that was stored after it.
 
+mod beside;
 mod clients;
 mod heads;
 mod lies;
@@ -335,6 +336,23 @@ fn pages_of_another_configuration_are_made_anew() {
     let page = nginx.get("/").cookie("name=Ann").send();
     page.assert(200, "EXPIRED", "Ann<& get cookie name Guest &>");
     assert_eq!(condition(&origin.last("/")), [None, None]);
+}
+
+#[test]
+fn lines_of_a_former_name_do_not_come_out_with_a_304() {
+    let origin = Origin::start();
+    let mut nginx = site(&origin, "").start();
+    expire(&nginx, &origin, "/", named("page").header("Twice-Cookies", "lang"));
+    origin.handle("/", |request| match condition(request) {
+        [None, None] => Answer::html("page").header("X-Own-Control", "max-age=60"),
+        _ => Answer::new(304, "").header("X-Own-Control", "max-age=60"),
+    });
+    nginx.reload_with(|setup| setup.http("twice_headers control=X-Own-Control cookies=X-Own-Cookies;"));
+    for cache in ["EXPIRED", "HIT"] {
+        let page = nginx.get("/").send();
+        page.assert(200, cache, "page");
+        assert_eq!(["X-Twice-Control", "Twice-Cookies"].map(|name| page.header(name)), [None, None]);
+    }
 }
 
 #[test]

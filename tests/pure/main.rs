@@ -24,6 +24,7 @@ mod outcome;
 mod page;
 mod policy;
 mod purge;
+mod recipe;
 mod reference;
 mod renewal;
 mod ring;

@@ -13,7 +13,7 @@
 
 use crate::page::{FIXED, Fixed, View};
 use crate::store;
-use crate::template::{At, Origin, Slot, Slots, Step, Steps};
+use crate::template::{self, At, Origin, Slot, Slots, Step, Steps, Target};
 use std::fmt;
 
 /// A value in the store, or something like it.
@@ -86,6 +86,9 @@ pub fn difference(fresh: &Fresh<'_>, known: &impl Value, at: usize) -> Option<Op
     }
     if new.fixed.status() != old.fixed.status() {
         return Some(Some(Place::Status));
+    }
+    if let Some(name) = tag_line_that_differs(&new, &old) {
+        return Some(Some(Place::Header(name)));
     }
     // Where one of them has tags, or asks for a visitor's values, and the other does not, the lines that follow from that
     // are Twice's own: the bodies are what differs.
@@ -221,6 +224,43 @@ fn line_that_differs(new: &Known<'_>, old: &Known<'_>) -> Option<String> {
         (None, None) => return None,
     };
     Some(printable(name))
+}
+
+/// The name of the first header line with tags that differs. The numbers of values count by what they stand for.
+fn tag_line_that_differs(new: &Known<'_>, old: &Known<'_>) -> Option<String> {
+    let (new_lines, old_lines) = (tag_lines(new)?, tag_lines(old)?);
+    let at = (0..new_lines.len().max(old_lines.len())).find(|&at| new_lines.get(at) != old_lines.get(at))?;
+    new_lines.get(at).or(old_lines.get(at)).map(|line| printable(&line.name))
+}
+
+#[derive(PartialEq)]
+struct TagLine {
+    name: Vec<u8>,
+    code: Vec<u8>,
+    literals: Vec<u8>,
+    values: Vec<Option<(Target, Vec<u8>)>>,
+}
+
+/// A page's header lines with tags, names in lower case.
+fn tag_lines(page: &Known<'_>) -> Option<Vec<TagLine>> {
+    if !page.fixed.has_tag_lines() {
+        return Some(Vec::new());
+    }
+    let view = View::parse(&page.fixed, page.prefix.get(..page.fixed.head_len())?)?;
+    let slots: Vec<Slot<'_>> = Slots::new(page.program().0).collect();
+    let value = |step| match step {
+        Step::Other { slot: Some(number), .. } => {
+            Some(slots.get(number).map(|slot| (slot.target, slot.key.to_vec())))
+        }
+        Step::Other { .. } | Step::Text(_) => None,
+    };
+    let all = template::lines(view.head.tag_lines).map(|line| TagLine {
+        name: line.name.to_ascii_lowercase(),
+        code: line.code().to_vec(),
+        literals: line.literals().to_vec(),
+        values: Steps::new(line.code()).filter_map(value).collect(),
+    });
+    Some(all.collect())
 }
 
 /// A name that can stand in a log line and a variable, whatever the origin called it.

@@ -1,11 +1,5 @@
 //! Fetches under way: who asks the origin, or a source, for what, and who waits for it.
 //!
-//! ```text
-//! set    8 entries; a key has its place in one of them, by its hash
-//! entry  0 hash | 8 state, failures (16 bits), rounds | 16 generation | 24 started | 32 until | 40 channels that wait | 48 owner, pid
-//!        56 latest stamp when it began
-//! ```
-//!
 //! A zone has one table for pages, and one for values of sources, so that neither takes the other's places.
 //!
 //! Invariants
@@ -22,40 +16,14 @@
 use std::marker::PhantomData;
 
 use super::{Board, at};
-use crate::outcome::Reason;
 use crate::store::Section;
 
-/// Entries of a set.
-pub(super) const SET: usize = 8;
-/// Bytes of an entry: a cache line.
-pub(super) const ENTRY: usize = 64;
+mod outcome;
+mod table;
 
-mod field {
-    pub const HASH: usize = 0;
-    pub const STATE: usize = 8;
-    pub const FAILURES: usize = 12;
-    pub const GENERATION: usize = 16;
-    pub const STARTED: usize = 24;
-    pub const UNTIL: usize = 32;
-    pub const CHANNELS: usize = 40;
-    pub const OWNER: usize = 48;
-    pub const PID: usize = 52;
-    pub const BEGAN: usize = 56;
-}
-
-mod state {
-    pub const FREE: u32 = 0;
-    /// A client waits for it.
-    pub const FETCHING: u32 = 1;
-    /// A stale page is being renewed.
-    pub const REFRESHING: u32 = 2;
-    /// What came last can't be stored.
-    pub const UNSTORABLE: u32 = 3;
-    /// The origin failed.
-    pub const FAILING: u32 = 4;
-    /// What came last is to be compared with what comes next.
-    pub const AGAIN: u32 = 5;
-}
+pub use outcome::Outcome;
+pub(super) use table::Plan;
+use table::{field, state};
 
 /// The first back-off after a failure; each further one is twice as long.
 const BACK_OFF_MS: u64 = 1000;
@@ -63,6 +31,8 @@ const BACK_OFF_MS: u64 = 1000;
 const DOUBLINGS: u32 = 5;
 /// No entry keeps anybody from anything for longer: a clock that was set back must not make it a day.
 const LONGEST_MS: u64 = BACK_OFF_MS << DOUBLINGS;
+/// Each worker reads its clock at the beginning of a turn: one may be behind another by so much, and yet none was set back.
+const APART_MS: u64 = 1000;
 /// From so many failures in a row on, nobody queues behind the next one: each would wait for an origin that fails.
 const PATIENCE: u32 = 2;
 /// So many answers in a row are waited for by those whose turn has not come yet. Were it more, each of hundreds of visitors
@@ -131,53 +101,6 @@ pub enum Alone {
     NoChannel,
 }
 
-/// How a fetch ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The page is in the store.
-    Stored,
-    /// The answer can't be stored, and the next one won't be either for so long.
-    Unstorable {
-        /// At most 32 seconds.
-        for_ms: u64,
-    },
-    /// The answer is not stored, and the next one may be: it was the first of those that have to agree.
-    Again,
-    /// The origin did not answer, or with a failure.
-    Failed,
-    /// Nothing is known of the origin: who fetched has left.
-    Abandoned,
-}
-
-impl Outcome {
-    /// So long a key is remembered as one whose answer can't be stored.
-    const UNSTORABLE: Outcome = Outcome::Unstorable { for_ms: 5000 };
-
-    /// What an answer that was not stored says of the next one. `status`: the answer's, where it was not stored for what
-    /// its head says.
-    pub const fn of_unstored(reason: Reason, status: u16) -> Outcome {
-        match reason {
-            // The next one will be stored.
-            Reason::Purged => Outcome::Abandoned,
-            Reason::AuditWaits => Outcome::Again,
-            Reason::Incomplete => Outcome::Failed,
-            Reason::Status if status >= 500 => Outcome::Failed,
-            // That there is no room, or no memory, is not the origin's fault: nobody queues, but nothing is said of it.
-            _ => Outcome::UNSTORABLE,
-        }
-    }
-
-    /// The same for the answer to a refresh; a status of 0 says that none came. Nobody waits for a refresh, so that the
-    /// next one has time.
-    pub const fn of_refresh(reason: Reason, status: u16) -> Outcome {
-        match Outcome::of_unstored(reason, status) {
-            Outcome::Unstorable { .. } if status == 0 => Outcome::Failed,
-            Outcome::Again => Outcome::UNSTORABLE,
-            outcome => outcome,
-        }
-    }
-}
-
 /// Channels to be written to, after the lock is gone.
 #[must_use = "somebody waits on them"]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -202,32 +125,6 @@ pub struct Watched {
     pub started_ms: u64,
     /// The process that fetches.
     pub pid: u32,
-}
-
-/// Where a table lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
-    at: usize,
-    /// A power of two.
-    sets: usize,
-}
-
-impl Plan {
-    /// For as many fetches as this or fewer: the largest power of two that is not more.
-    pub fn for_some(flights: usize, start: usize) -> Plan {
-        Plan { at: start.next_multiple_of(ENTRY), sets: 1 << (flights / SET).max(1).ilog2() }
-    }
-
-    pub fn end(&self) -> usize {
-        self.at + self.sets * SET * ENTRY
-    }
-
-    fn set(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
-        // The store uses the low bits for its own index: other ones here cost nothing.
-        let set = (hash >> 32) as usize & (self.sets - 1);
-        let first = self.at + set * SET * ENTRY;
-        (0..SET).map(move |n| first + n * ENTRY)
-    }
 }
 
 /// The fetches of a zone, under its lock.
@@ -265,6 +162,30 @@ impl Flights<'_> {
     /// A request that found no page asks who fetches it. `channel`: where its process listens; where the answer is
     /// "wait", it will be woken there. A fetch that is older than `age_ms` is overtaken.
     pub fn ask(&mut self, hash: u64, now_ms: u64, age_ms: u64, me: Owner, channel: Option<u32>) -> Asked {
+        self.ask_by(hash, now_ms, age_ms, me, channel, false)
+    }
+
+    /// The same by a request with a password: what it is sent may be for no other.
+    pub fn ask_with_password(
+        &mut self,
+        hash: u64,
+        now_ms: u64,
+        age_ms: u64,
+        me: Owner,
+        channel: Option<u32>,
+    ) -> Asked {
+        self.ask_by(hash, now_ms, age_ms, me, channel, true)
+    }
+
+    fn ask_by(
+        &mut self,
+        hash: u64,
+        now_ms: u64,
+        age_ms: u64,
+        me: Owner,
+        channel: Option<u32>,
+        password: bool,
+    ) -> Asked {
         if let Some(entry) = self.find(hash) {
             match self.state(entry) {
                 state::FETCHING | state::REFRESHING => {
@@ -278,10 +199,13 @@ impl Flights<'_> {
                     self.add_channel(entry, channel);
                     return Asked::Wait(self.u64(entry, field::GENERATION));
                 }
-                state::UNSTORABLE if self.holds_back(entry, now_ms) => {
+                state::UNSTORABLE if self.lasts(entry, now_ms) => {
                     return Asked::Alone(Alone::Unstorable);
                 }
-                state::FAILING if self.failures(entry) >= PATIENCE && self.holds_back(entry, now_ms) => {
+                state::OF_PASSWORD if password && self.lasts(entry, now_ms) => {
+                    return Asked::Alone(Alone::Unstorable);
+                }
+                state::FAILING if self.failures(entry) >= PATIENCE && self.lasts(entry, now_ms) => {
                     return Asked::Alone(Alone::Failing);
                 }
                 _ => {}
@@ -302,7 +226,7 @@ impl Flights<'_> {
                     let is_old = self.u64(entry, field::STARTED).abs_diff(now_ms) >= age_ms;
                     return is_old.then(|| self.overtake(entry, hash, now_ms, me, state::REFRESHING));
                 }
-                _ if self.holds_back(entry, now_ms) => return None,
+                state::UNSTORABLE | state::FAILING if self.lasts(entry, now_ms) => return None,
                 _ => {}
             }
         }
@@ -350,6 +274,10 @@ impl Flights<'_> {
                 let until = now_ms.saturating_add(for_ms.min(LONGEST_MS));
                 self.land(entry, state::UNSTORABLE, until, 0)
             }
+            Outcome::OfPassword { for_ms } => {
+                let until = now_ms.saturating_add(for_ms.min(LONGEST_MS));
+                self.land(entry, state::OF_PASSWORD, until, 0)
+            }
             Outcome::Again => {
                 let rounds = self.u32(entry, field::FAILURES) >> ROUNDS_SHIFT;
                 if rounds + 1 >= ROUNDS {
@@ -377,7 +305,7 @@ impl Flights<'_> {
     /// Ends all fetches of a slot whose process is no more.
     pub fn give_up_all(&mut self, slot: u32) -> Channels {
         let mut woken = Channels::default();
-        for entry in (self.plan.at..self.plan.end()).step_by(ENTRY) {
+        for entry in self.plan.entries() {
             if self.is_in_flight(entry) && self.u32(entry, field::OWNER) == slot.wrapping_add(1) {
                 woken = woken.and(self.free(entry));
             }
@@ -403,13 +331,9 @@ impl Flights<'_> {
 
     /// What a new fetch of this entry's hash is to know of those before it, as the word of the failures has it.
     fn remembered(&self, entry: usize, now_ms: u64) -> u32 {
-        let is_recent = || {
-            let until = self.u64(entry, field::UNTIL);
-            until > now_ms && until - now_ms <= ROUND_MS
-        };
         match self.state(entry) {
             state::FAILING => self.failures(entry),
-            state::AGAIN if is_recent() => self.u32(entry, field::FAILURES),
+            state::AGAIN if self.lasts(entry, now_ms) => self.u32(entry, field::FAILURES),
             _ => 0,
         }
     }
@@ -418,11 +342,10 @@ impl Flights<'_> {
         matches!(self.state(entry), state::FETCHING | state::REFRESHING)
     }
 
-    fn holds_back(&self, entry: usize, now_ms: u64) -> bool {
+    /// Whether what is remembered of the last fetch still counts.
+    fn lasts(&self, entry: usize, now_ms: u64) -> bool {
         let until = self.u64(entry, field::UNTIL);
-        matches!(self.state(entry), state::UNSTORABLE | state::FAILING)
-            && until > now_ms
-            && until - now_ms <= LONGEST_MS
+        until > now_ms && until - now_ms <= LONGEST_MS + APART_MS
     }
 
     fn find(&self, hash: u64) -> Option<usize> {

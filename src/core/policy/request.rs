@@ -76,7 +76,7 @@ impl Wanted {
         }
     }
 
-    /// Whether no stored page will do (`no-cache`).
+    /// Whether no stored page will do unless its origin confirms it (`no-cache`).
     pub fn is_anew(&self) -> bool {
         self.anew
     }
@@ -84,14 +84,15 @@ impl Wanted {
     /// In which of its times a page is for this client. `Expired` where it does not want it as it is.
     #[inline]
     pub fn at(&self, times: Times, created_ms: u64, now_ms: u64) -> Freshness {
-        if self.said { self.judge(times, created_ms, now_ms) } else { times.at(now_ms) }
+        if self.said || self.anew { self.judge(times, created_ms, now_ms) } else { times.at(now_ms) }
     }
 
     fn judge(&self, times: Times, created_ms: u64, now_ms: u64) -> Freshness {
         let own = times.at(now_ms);
         let age = now_ms.saturating_sub(created_ms) / 1000;
         let left = times.expires_ms.saturating_sub(now_ms) / 1000;
-        if self.max_age != NONE && age > u64::from(self.max_age)
+        if self.anew
+            || self.max_age != NONE && age > u64::from(self.max_age)
             || self.min_fresh != NONE && left < u64::from(self.min_fresh)
         {
             return Freshness::Expired;

@@ -83,21 +83,28 @@ impl Found for Builder {
         self.line += memchr::memchr_iter(b'\n', text).count();
     }
 
-    fn tag(&mut self, whole: &[u8], inside: &[u8]) {
+    fn tag(&mut self, whole: &[u8], inside: &[u8]) -> bool {
         let before = self.literals.len();
         match parse::parse(inside).and_then(|tag| self.compile(tag, whole)) {
-            Ok(false) => self.text(whole),
+            Ok(false) => false,
             Ok(true) => {
                 self.tags = self.tags.saturating_add(1);
                 self.line += memchr::memchr_iter(b'\n', whole).count();
                 if let Some(origin) = &mut self.origin {
                     origin.note(whole, before, self.literals.len(), self.code.len());
                 }
+                true
             }
             Err(kind) => {
                 self.wrong(kind, whole);
-                self.text(whole);
+                false
             }
+        }
+    }
+
+    fn dropped(&mut self, bytes: usize) {
+        if let Some(origin) = &mut self.origin {
+            origin.dropped(bytes, self.literals.len(), self.code.len());
         }
     }
 

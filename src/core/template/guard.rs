@@ -69,16 +69,42 @@ impl Guard {
         out
     }
 
-    /// Hands on a tag that has the token. `inside`: what stands behind the token.
-    pub(super) fn tag(&self, whole: &[u8], inside: &[u8], found: &mut impl Found) {
-        let whole = self.without(whole);
-        if inside.first().is_some_and(|&byte| is_space(byte)) {
-            found.tag(&whole, &self.without(inside));
-        } else {
-            found.wrong(ErrorKind::NoSpaceAfterGuard, &whole);
-            found.text(&whole);
+    /// Hands on a text up to its last token, without any, and gives the rest.
+    pub(super) fn text_to_last<'t>(&self, text: &'t [u8], found: &mut impl Found) -> &'t [u8] {
+        let mut rest = text;
+        while let Some(at) = self.0.find(rest) {
+            let (before, from) = rest.split_at(at);
+            found.text(before);
+            found.dropped(self.token().len());
+            rest = from.get(self.token().len()..).unwrap_or_default();
         }
+        rest
     }
+
+    /// Hands on a tag that has the token; false: it is text. `inside`: what stands behind the token.
+    pub(super) fn tag(&self, whole: &[u8], inside: &[u8], found: &mut impl Found) -> bool {
+        let shown = self.without(whole);
+        if !inside.first().is_some_and(|&byte| is_space(byte)) {
+            found.wrong(ErrorKind::NoSpaceAfterGuard, &shown);
+            return false;
+        }
+        let is_tag = found.tag(&shown, &self.without(inside));
+        if is_tag {
+            // Those before a line end move nothing behind it.
+            let last = memchr::memrchr(b'\n', whole).map_or(whole, |at| whole.split_at(at).1);
+            found.dropped(last.len() - self.without(last).len());
+        }
+        is_tag
+    }
+}
+
+/// Hands on a text, without the token if there is one.
+pub(super) fn text(guard: Option<&Guard>, text: &[u8], found: &mut impl Found) {
+    let rest = match guard {
+        None => text,
+        Some(guard) => guard.text_to_last(text, found),
+    };
+    found.text(rest);
 }
 
 /// The text without the token, if there is one.

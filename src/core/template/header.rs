@@ -54,6 +54,18 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
+impl<'a> Line<'a> {
+    /// Its program.
+    pub fn code(&self) -> &'a [u8] {
+        self.code
+    }
+
+    /// Its own text.
+    pub fn literals(&self) -> &'a [u8] {
+        self.literals
+    }
+}
+
 impl Line<'_> {
     /// Writes the line's value into `out`, in place of what that holds. False: it would be longer than [`MAX_HEADER`].
     pub fn print<V: Values>(

@@ -8,7 +8,7 @@
 //!
 //! Noted only where it is asked for: a few bytes for each tag.
 
-/// A tag that was compiled.
+/// A tag that was compiled, or what was left out.
 #[derive(Clone, Copy, Debug)]
 struct Tag {
     /// Literals before it, and with its own texts.
@@ -54,6 +54,12 @@ impl Origin {
             lines: short(memchr::memchr_iter(b'\n', whole).count()),
             bytes: short(behind),
         });
+    }
+
+    /// Notes bytes that were left out behind these literals and this code.
+    pub(super) fn dropped(&mut self, bytes: usize, literals: usize, code: usize) {
+        let (at, code, bytes) = (short(literals), short(code), short(bytes));
+        self.tags.push(Tag { before: at, after: at, code, lines: 0, bytes });
     }
 
     /// Line and column of a place, both from 1; columns count bytes. What a tag has made stands where the tag begins.

@@ -22,7 +22,7 @@
 use super::ErrorKind;
 use super::Limits;
 use super::delimiters::{Delimiters, Expression, Kind, Strings};
-use super::guard::{Guard, without};
+use super::guard::{self, Guard, without};
 use memchr::memchr2;
 use std::mem;
 use std::sync::Arc;
@@ -35,8 +35,10 @@ const STEP: usize = 1024;
 pub(super) trait Found {
     /// Bytes that are no tag.
     fn text(&mut self, text: &[u8]);
-    /// A tag, with and without its delimiters.
-    fn tag(&mut self, whole: &[u8], inside: &[u8]);
+    /// A tag, with and without its delimiters; false: it is none, and follows as text.
+    fn tag(&mut self, whole: &[u8], inside: &[u8]) -> bool;
+    /// So many bytes of the body were left out here, none of them a line end.
+    fn dropped(&mut self, bytes: usize);
     /// Something wrong begins here. What it is follows as text.
     fn wrong(&mut self, kind: ErrorKind, text: &[u8]);
 }
@@ -147,10 +149,7 @@ impl Scanner {
                     let end = open.len() + inside_len + strings.close.len();
                     let (whole, _) = rest.split_at(end.min(rest.len()));
                     let inside = whole.get(open.len()..open.len() + inside_len).unwrap_or_default();
-                    match &strings.guard {
-                        None => found.tag(whole, inside),
-                        Some(guard) => guard.tag(whole, inside, found),
-                    }
+                    tag(strings.guard.as_ref(), whole, inside, found);
                     whole.len()
                 }
                 End::Wrong(kind, len) => {
@@ -214,8 +213,8 @@ impl Scanner {
     fn pass_on(&mut self, expression: &Expression, piece: &[u8], found: &mut impl Found) {
         let Some(guard) = &expression.guard else { return found.text(piece) };
         self.held.extend_from_slice(piece);
-        let text = guard.without(&self.held);
-        let (now, later) = text.split_at(text.len() - prefix_at_end(&text, guard.token()));
+        let text = guard.text_to_last(&self.held, found);
+        let (now, later) = text.split_at(text.len() - prefix_at_end(text, guard.token()));
         found.text(now);
         self.held = later.to_vec();
     }
@@ -223,9 +222,20 @@ impl Scanner {
 
 /// What looked like a tag is text.
 fn fails(guard: Option<&Guard>, kind: ErrorKind, text: &[u8], found: &mut impl Found) {
-    let text = without(guard, text);
-    found.wrong(kind, text.strip_suffix(b"\n").unwrap_or(&text));
-    found.text(&text);
+    let shown = without(guard, text);
+    found.wrong(kind, shown.strip_suffix(b"\n").unwrap_or(&shown));
+    guard::text(guard, text, found);
+}
+
+/// What looks like a tag, and is text if it is none.
+fn tag(guard: Option<&Guard>, whole: &[u8], inside: &[u8], found: &mut impl Found) {
+    let is_tag = match guard {
+        None => found.tag(whole, inside),
+        Some(guard) => guard.tag(whole, inside, found),
+    };
+    if !is_tag {
+        guard::text(guard, whole, found);
+    }
 }
 
 enum End {
@@ -253,15 +263,15 @@ fn matches(expression: &Expression, tag_max: usize, body: &[u8], found: &mut imp
             Some(inside) => inside,
             None => continue,
         };
-        found.text(&without(guard, body.get(done..whole.start()).unwrap_or_default()));
-        match guard {
-            _ if inside.len() > tag_max => fails(guard, ErrorKind::TagTooLong, whole.as_bytes(), found),
-            None => found.tag(whole.as_bytes(), inside),
-            Some(guard) => guard.tag(whole.as_bytes(), inside, found),
+        guard::text(guard, body.get(done..whole.start()).unwrap_or_default(), found);
+        if inside.len() > tag_max {
+            fails(guard, ErrorKind::TagTooLong, whole.as_bytes(), found);
+        } else {
+            tag(guard, whole.as_bytes(), inside, found);
         }
         done = whole.end();
     }
-    found.text(&without(guard, body.get(done..).unwrap_or_default()));
+    guard::text(guard, body.get(done..).unwrap_or_default(), found);
 }
 
 /// How many bytes at the end of `text` may be the beginning of `needle`, of which `text` holds none.

@@ -96,6 +96,25 @@ fn a_tag_in_the_place_of_text() {
 }
 
 #[test]
+fn behind_a_guarded_tag() {
+    // Each answer's token is another one, and as long.
+    leaks("/guarded", "body line 2 column 45", |user| {
+        let token = format!("0123456789abcde{}", user.len() % 10);
+        Answer::page(format!("<html>\n<p><&{token} get cookie lang en &> {user}!</p>"))
+            .header("Twice-Guard", token)
+    });
+}
+
+#[test]
+fn a_header_line_with_tags() {
+    leaks("/line", "header x-user", |user| {
+        Answer::page("x <& get cookie x &>")
+            .header("Twice-Headers", "X-User")
+            .header("X-User", format!("{user} <& get cookie x &>"))
+    });
+}
+
+#[test]
 fn behind_tags_with_line_ends() {
     let site = Site::start(r"twice_delimiters '~(?s)\{\{(.*?)\}\}';");
     site.origin.handle("/", |request| {

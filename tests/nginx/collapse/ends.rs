@@ -124,9 +124,13 @@ fn a_worker_that_must_end_lets_the_others_go_on() {
             && nginx.leaving_workers().is_empty()
             && nginx.log_count("exited with code 0") >= 3
     });
-    // Their clients are gone with them; nobody keeps the page from the next one.
-    nginx.get("/").send().assert(200, "MISS", "second");
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    // Their clients are gone with them; nobody keeps the page from the next one, who may find what a worker that
+    // ended a moment later than the first still fetched.
+    let page = nginx.get("/").send();
+    assert_eq!((page.status, page.text().as_str()), (200, "second"));
+    assert!(["MISS", "HIT"].contains(&page.cache()), "{page:?}");
+    // One for each worker that outlived another by a moment, at most.
+    assert!((2..=4).contains(&asked.load(Ordering::SeqCst)));
     gate.open();
     drop((first, others));
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 use twice_core::audit::{Fresh, Place, difference, is_same};
 use twice_core::page::{Behind, FIXED, Head, Program, encode_prefix};
-use twice_core::template::{Compiler, Delimiters, Escape, Limits};
+use twice_core::template::{Compiler, Delimiters, Escape, Limits, Token};
 
 use super::Pieces;
 
@@ -40,17 +40,23 @@ const TAGS: [&str; 18] = [
     "include /other | default:none",
 ];
 
-/// A body as its origin sends it. In each tag of `wide` there are line ends and more white space: to a program it is the
-/// same.
-fn written(parts: &[Part], wide: bool) -> (String, Vec<usize>) {
+/// What guarded tags begin with.
+const GUARD: &str = "0123456789-abcdef ";
+const OTHER: &str = "abcdefgh_01234567-x ";
+
+/// A body as its origin sends it, its tags with a guard or without. In each tag of `wide` there are line ends and more white
+/// space: to a program it is the same.
+fn written(parts: &[Part], wide: bool, guard: &str) -> (String, Vec<usize>) {
     let mut body = String::new();
     let mut starts = Vec::new();
     for part in parts {
         starts.push(body.len());
         match part {
             Part::Text(text) => body += text,
-            Part::Tag(tag) if wide => body += &format!("{{{{ {}\n }}}}", TAGS[*tag].replace(' ', "\n\n  ")),
-            Part::Tag(tag) => body += &format!("{{{{{}}}}}", TAGS[*tag]),
+            Part::Tag(tag) if wide => {
+                body += &format!("{{{{{guard} {}\n }}}}", TAGS[*tag].replace(' ', "\n\n  "));
+            }
+            Part::Tag(tag) => body += &format!("{{{{{guard}{}}}}}", TAGS[*tag]),
         }
     }
     (body, starts)
@@ -61,10 +67,20 @@ fn behind(literals: &[u8]) -> Behind {
 }
 
 fn compiled(body: &str) -> Compiler {
-    static DELIMITERS: LazyLock<Arc<Delimiters>> =
-        LazyLock::new(|| Arc::new(Delimiters::regex(r"(?s)\{\{(.*?)\}\}").unwrap()));
+    guarded(body, "")
+}
+
+fn guarded(body: &str, guard: &str) -> Compiler {
+    // Each is made once: expressions take their time.
+    static DELIMITERS: LazyLock<[Arc<Delimiters>; 3]> = LazyLock::new(|| {
+        let plain = Delimiters::regex(r"(?s)\{\{(.*?)\}\}").unwrap();
+        let guarded = |guard: &str| plain.guarded(&Token::parse(guard.trim().as_bytes()).unwrap()).unwrap();
+        [guarded(GUARD), guarded(OTHER), plain.clone()].map(Arc::new)
+    });
     let sources = Arc::from(["viewdb".into()]);
-    let mut compiler = Compiler::new(Arc::clone(&DELIMITERS), Escape::Html, Limits::default(), sources);
+    let number = [GUARD, OTHER, ""].iter().position(|known| *known == guard).unwrap();
+    let delimiters = Arc::clone(&DELIMITERS[number]);
+    let mut compiler = Compiler::new(delimiters, Escape::Html, Limits::default(), sources);
     compiler.note_origin();
     compiler.feed(body.as_bytes());
     compiler.finish();
@@ -123,9 +139,23 @@ fn place(body: &str, at: usize) -> Place {
 
 #[track_caller]
 fn check(new: &[Part], old: &[Part], cut: usize) -> Result<(), TestCaseError> {
-    let (body, starts) = written(new, true);
-    let ours = compiled(&body);
-    let theirs = compiled(&written(old, false).0);
+    check_as(new, old, cut, true, ["", ""])?;
+    // Each answer has a token of its own.
+    check_as(new, old, cut, true, [GUARD, OTHER])?;
+    check_as(new, old, cut, false, [GUARD, ""])
+}
+
+#[track_caller]
+fn check_as(
+    new: &[Part],
+    old: &[Part],
+    cut: usize,
+    wide: bool,
+    [guard, other]: [&str; 2],
+) -> Result<(), TestCaseError> {
+    let (body, starts) = written(new, wide, guard);
+    let ours = guarded(&body, guard);
+    let theirs = guarded(&written(old, false, other).0, other);
     prop_assert!(ours.errors().iter().chain(theirs.errors()).all(|e| e.to_string().contains("end")));
     let (prefix, literals) = page(&ours);
     let pieces: Vec<&[u8]> = literals.chunks(cut.div_ceil(2)).collect();
@@ -178,6 +208,91 @@ fn every_two_tags_differ_where_they_begin() {
     }
 }
 
+/// What looked like a tag is text without its token: that counts where it stood.
+#[test]
+fn a_bad_guarded_tag_has_its_token_where_it_is_counted() {
+    let limits = Limits { tag_max: 24, ..Limits::default() };
+    let strings = || Delimiters::default();
+    let expression = || Delimiters::regex("<&(.*?)&>").unwrap();
+    for page in [
+        "a <&# get nothing x &> ¤",
+        "a <&# fetch cookie x &> ¤",
+        "a <&#get cookie x &> ¤",
+        "a <&# get cookie a Guest-is-too-long &> ¤",
+        "a <&# fetch ¤ &>",
+        "a <&# get cookie x &> <&# end &> ¤",
+        "a <&# if cookie x &>\n<&# bad &> ¤",
+    ] {
+        for delimiters in [strings(), expression()] {
+            let body = |name: &str| page.replace('#', GUARD.trim()).replace('¤', name);
+            let compiled = |name: &str| {
+                let token = Token::parse(GUARD.trim().as_bytes()).unwrap();
+                let guarded = Arc::new(delimiters.guarded(&token).unwrap());
+                let mut compiler = Compiler::new(guarded, Escape::Html, limits, Arc::from([]));
+                compiler.note_origin();
+                body(name).bytes().for_each(|byte| compiler.feed(&[byte]));
+                compiler.finish();
+                compiler
+            };
+            let (ours, theirs) = (compiled("Ann"), compiled("Bob"));
+            let ((prefix, literals), (mut value, more)) = (self::page(&ours), self::page(&theirs));
+            assert!(!String::from_utf8(literals.clone()).unwrap().contains(GUARD.trim()), "{page}");
+            value.extend(more);
+            let fresh = Fresh { prefix: &prefix, literals: &[&literals], origin: ours.origin() };
+            let found = difference(&fresh, &Pieces(value, 7), 0).unwrap();
+            assert_eq!(found, Some(place(&body("Ann"), body("Ann").find("Ann").unwrap())), "{page}");
+        }
+    }
+}
+
+/// A page with this line in its header and this body.
+fn with_line(name: &str, value: &str, body: &str) -> (Vec<u8>, Vec<u8>, Compiler) {
+    let mut compiler = Compiler::new(Arc::default(), Escape::Html, Limits::default(), Arc::from([]));
+    compiler.note_origin();
+    let header = compiler.header(value.as_bytes());
+    compiler.feed(body.as_bytes());
+    compiler.finish();
+    let mut tag_lines = Vec::new();
+    if header.tags > 0 {
+        header.encode(name.as_bytes(), &mut tag_lines);
+    }
+    let ready = [(name.as_bytes(), value.as_bytes())].into_iter().filter(|_| header.tags == 0);
+    let parts = compiler.parts().unwrap();
+    let program =
+        Program { slots: parts.slots, code: parts.code, personal: parts.personal, ..Program::default() };
+    let program = if parts.tags == 0 { Program::default() } else { program };
+    let head = Head { status: 200, tag_lines: &tag_lines, ..Head::default() };
+    let prefix = encode_prefix(&head, ready, &program, &behind(parts.literals)).unwrap();
+    let literals = parts.literals.to_vec();
+    (prefix, literals, compiler)
+}
+
+#[test]
+fn a_header_line_with_tags_has_a_name() {
+    const TAG: &str = "<& get cookie a &>";
+    for (new, old, place) in [
+        (("X-A", TAG, ""), ("X-A", TAG, ""), None),
+        (("X-A", TAG, ""), ("X-A", "<& get cookie b &>", ""), Some("header x-a")),
+        (("X-A", TAG, ""), ("X-A", "<& get cookie a x &>", ""), Some("header x-a")),
+        (("X-A", TAG, ""), ("X-A", "Ann <& get cookie a &>", ""), Some("header x-a")),
+        (("X-A", TAG, ""), ("X-B", TAG, ""), Some("header x-a")),
+        (("X-A", TAG, ""), ("X-A", "Ann", ""), Some("header x-a")),
+        (("X-A", "<& get cookie a &>b", "x"), ("X-A", "<& get cookie a &>c", "y"), Some("header x-a")),
+        (("X-A", TAG, "<& get cookie a &>x"), ("X-A", TAG, "<& get cookie b &>x"), Some("body line 1 column 1")),
+        (("X-A", TAG, "<& get cookie a &>x"), ("X-A", TAG, "<& get cookie a &>y"), Some("body line 1 column 19")),
+    ] {
+        for (new, old) in [(new, old), (old, new)] {
+            let (ours, theirs) = (with_line(new.0, new.1, new.2), with_line(old.0, old.1, old.2));
+            let fresh = Fresh { prefix: &ours.0, literals: &[&ours.1], origin: ours.2.origin() };
+            let value = Pieces([theirs.0, theirs.1].concat(), 1000);
+            let found = difference(&fresh, &value, 0).unwrap().map(|place| place.to_string());
+            // Of two names the new page's is told.
+            let place = place.map(|place| place.replace("x-a", &new.0.to_ascii_lowercase()));
+            assert_eq!(found, place, "{new:?} {old:?}");
+        }
+    }
+}
+
 #[test]
 fn lines_that_follow_from_a_tag_are_no_difference_of_their_own() {
     let with = |body: &str, cache_control: &'static [u8], personal: bool| {
@@ -218,7 +333,8 @@ fn who_has_no_body_names_no_place_in_it() {
 
 #[test]
 fn a_damaged_program_has_a_place_too() {
-    let (body, _) = written(&[Part::Text("ab".to_owned()), Part::Tag(5), Part::Text("c".to_owned())], false);
+    let parts = [Part::Text("ab".to_owned()), Part::Tag(5), Part::Text("c".to_owned())];
+    let (body, _) = written(&parts, false, "");
     let ours = compiled(&body);
     let (prefix, literals) = page(&ours);
     let fresh = Fresh { prefix: &prefix, literals: &[&literals], origin: ours.origin() };

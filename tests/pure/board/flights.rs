@@ -134,6 +134,71 @@ fn what_cannot_be_stored_is_remembered_for_a_time() {
 }
 
 #[test]
+fn a_worker_whose_clock_is_a_little_behind_remembers_too() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        // Each worker reads its clock when its turn begins.
+        let lease = fetches(f.ask(7, 1000, AGE, owner(1), Some(1)));
+        let _ = f.end(lease, Outcome::Unstorable { for_ms: u64::MAX }, 7000);
+        for now in [6000, 6990, 38_999] {
+            assert_eq!(f.ask(7, now, AGE, owner(2), Some(2)), Asked::Alone(Alone::Unstorable), "{now}");
+            assert_eq!(f.refresh(7, now, AGE, owner(2)), None, "{now}");
+        }
+        // Farther behind than any turn takes, it was set back.
+        fetches(f.ask(7, 5999, AGE, owner(2), Some(2)));
+        // The longest back-off.
+        let mut now = 100_000;
+        for _ in 0..6 {
+            let lease = fetches(f.ask(8, now, AGE, owner(1), Some(1)));
+            let _ = f.end(lease, Outcome::Failed, now);
+            assert_eq!(f.refresh(8, now - 10, AGE, owner(2)), None);
+            now += 32_000;
+        }
+        // Rounds that are in a row.
+        for round in 1..=4 {
+            let lease = fetches(f.ask(9, 1_000 - round * 10, AGE, owner(1), Some(1)));
+            let _ = f.end(lease, Outcome::Again, 1_000);
+        }
+        assert_eq!(f.ask(9, 1_000, AGE, owner(2), Some(2)), Asked::Alone(Alone::Unstorable));
+    });
+}
+
+#[test]
+fn an_answer_to_a_password_says_nothing_to_those_without_one() {
+    let scene = Scene::new(ZONE);
+    scene.flights(|f| {
+        let lease = fetches(f.ask_with_password(7, 1000, AGE, owner(1), Some(1)));
+        assert_eq!(f.ask(7, 1000, AGE, owner(2), Some(2)), Asked::Wait(lease.generation()));
+        assert_eq!(numbers(f.end(lease, UNSTORABLE.to_a_password(), 2000)), [2]);
+        // Those with one go by themselves.
+        for now in [1990, 2000, 6999] {
+            let asked = f.ask_with_password(7, now, AGE, owner(1), Some(1));
+            assert_eq!(asked, Asked::Alone(Alone::Unstorable), "{now}");
+        }
+        // Of all others one fetches, and the rest waits; those with one as well, for now it may be stored.
+        let lease = fetches(f.ask(7, 2000, AGE, owner(2), Some(2)));
+        assert_eq!(f.ask(7, 2001, AGE, owner(3), Some(3)), Asked::Wait(lease.generation()));
+        assert_eq!(f.ask_with_password(7, 2001, AGE, owner(1), Some(1)), Asked::Wait(lease.generation()));
+        // What can't be stored for them can't for anybody.
+        assert_eq!(numbers(f.end(lease, UNSTORABLE, 3000)), [1, 3]);
+        assert_eq!(f.ask(7, 3000, AGE, owner(2), Some(2)), Asked::Alone(Alone::Unstorable));
+        assert_eq!(f.ask_with_password(7, 3000, AGE, owner(1), None), Asked::Alone(Alone::Unstorable));
+        // A refresh has none, but for those that say of themselves that they are somebody's.
+        let lease = fetches(f.ask_with_password(8, 1000, AGE, owner(1), Some(1)));
+        let _ = f.end(lease, UNSTORABLE.to_a_password(), 1000);
+        assert!(f.refresh(8, 1001, AGE, owner(2)).is_some());
+        // After a while one tries again.
+        let lease = fetches(f.ask_with_password(9, 1000, AGE, owner(1), Some(1)));
+        let _ = f.end(lease, UNSTORABLE.to_a_password(), 1000);
+        fetches(f.ask_with_password(9, 6000, AGE, owner(1), Some(1)));
+    });
+    // What it says of the origin, or of the page, is said to all.
+    for outcome in [Outcome::Stored, Outcome::Failed, Outcome::Abandoned, Outcome::Again] {
+        assert_eq!(outcome.to_a_password(), outcome);
+    }
+}
+
+#[test]
 fn from_the_second_failure_on_nobody_waits() {
     let scene = Scene::new(ZONE);
     scene.flights(|f| {
@@ -275,12 +340,13 @@ enum Entry {
     Flying { lease: Lease, slot: u32, started: u64, channels: Vec<u32>, failures: u32, rounds: u32 },
     Again { until: u64, rounds: u32 },
     Unstorable { until: u64 },
+    OfPassword { until: u64 },
     Failing { until: u64, failures: u32 },
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Ask { hash: u64, slot: u32, channel: Option<u32> },
+    Ask { hash: u64, slot: u32, channel: Option<u32>, password: bool },
     Refresh { hash: u64, slot: u32 },
     Watch { lease: usize, channel: u32 },
     End { lease: usize, outcome: u8 },
@@ -292,11 +358,11 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let hash = (0..3u64, 0..2u64).prop_map(|(low, set)| set << 32 | low);
     prop_oneof![
-        4 => (hash.clone(), 0..3u32, proptest::option::weighted(0.9, 0..64u32))
-            .prop_map(|(hash, slot, channel)| Step::Ask { hash, slot, channel }),
+        4 => (hash.clone(), 0..3u32, proptest::option::weighted(0.9, 0..64u32), any::<bool>())
+            .prop_map(|(hash, slot, channel, password)| Step::Ask { hash, slot, channel, password }),
         1 => (hash, 0..3u32).prop_map(|(hash, slot)| Step::Refresh { hash, slot }),
         1 => (0..8usize, 0..64u32).prop_map(|(lease, channel)| Step::Watch { lease, channel }),
-        3 => (0..8usize, 0..7u8).prop_map(|(lease, outcome)| Step::End { lease, outcome }),
+        3 => (0..8usize, 0..8u8).prop_map(|(lease, outcome)| Step::End { lease, outcome }),
         1 => (0..8usize).prop_map(|lease| Step::GiveUp { lease }),
         1 => (0..3u32).prop_map(|slot| Step::GiveUpAll { slot }),
         2 => prop_oneof![0..3000u64, 25_000..40_000u64].prop_map(|ms| Step::Later { ms }),
@@ -327,8 +393,11 @@ impl Model {
         self.entries.insert(hash, flying);
     }
 
-    fn asks(&mut self, scene: &Scene, hash: u64, slot: u32, channel: Option<u32>) {
-        let asked = scene.flights(|f| f.ask(hash, self.now, AGE, owner(slot), channel));
+    fn asks(&mut self, scene: &Scene, hash: u64, slot: u32, channel: Option<u32>, password: bool) {
+        let asked = scene.flights(|f| match password {
+            true => f.ask_with_password(hash, self.now, AGE, owner(slot), channel),
+            false => f.ask(hash, self.now, AGE, owner(slot), channel),
+        });
         let taken = if let Asked::Fetch(lease) = asked { Some(lease) } else { None };
         match self.entries.get_mut(&hash) {
             Some(Entry::Flying { started, channels, failures, rounds, .. }) if self.now - *started >= AGE => {
@@ -346,6 +415,9 @@ impl Model {
                 None => assert_eq!(asked, Asked::Alone(Alone::NoChannel)),
             },
             Some(Entry::Unstorable { until }) if *until > self.now => {
+                assert_eq!(asked, Asked::Alone(Alone::Unstorable));
+            }
+            Some(Entry::OfPassword { until }) if password && *until > self.now => {
                 assert_eq!(asked, Asked::Alone(Alone::Unstorable));
             }
             Some(Entry::Failing { until, failures }) => {
@@ -405,6 +477,7 @@ impl Model {
             1 => UNSTORABLE,
             2 | 3 => Outcome::Failed,
             4 | 5 => Outcome::Again,
+            6 => UNSTORABLE.to_a_password(),
             _ => Outcome::Abandoned,
         };
         let woken = numbers(scene.flights(|f| f.end(lease, outcome, self.now)));
@@ -415,6 +488,7 @@ impl Model {
                 let next = match outcome {
                     Outcome::Stored | Outcome::Abandoned => None,
                     Outcome::Unstorable { for_ms } => Some(Entry::Unstorable { until: now + for_ms }),
+                    Outcome::OfPassword { for_ms } => Some(Entry::OfPassword { until: now + for_ms }),
                     Outcome::Again if rounds == 4 => Some(Entry::Unstorable { until: now + 5000 }),
                     Outcome::Again => Some(Entry::Again { until: now + 5000, rounds }),
                     Outcome::Failed => {
@@ -441,7 +515,7 @@ impl Model {
 
     fn does(&mut self, scene: &Scene, step: Step) {
         match step {
-            Step::Ask { hash, slot, channel } => self.asks(scene, hash, slot, channel),
+            Step::Ask { hash, slot, channel, password } => self.asks(scene, hash, slot, channel, password),
             Step::Refresh { hash, slot } => self.refreshes(scene, hash, slot),
             Step::End { lease, outcome } => self.ends(scene, lease, outcome),
             Step::Later { ms } => self.now += ms,

@@ -48,7 +48,8 @@ fn which_pages_will_do() {
         ("max-stale=9999", hour, 3700, Expired, "4.2.4: beyond what the origin allows"),
         ("max-stale", never, 100, Expired, "4.2.4: must-revalidate"),
         ("max-stale=20, max-stale=10", soft, 111, Expired, "the least of them"),
-        ("no-cache", soft, 10, Fresh, "5.2.1.4: not looked up at all"),
+        ("no-cache", soft, 0, Expired, "5.2.1.4"),
+        ("no-cache, max-stale", soft, 110, Expired, "5.2.1.4"),
         ("foo, max-age=\"10\"", soft, 11, Expired, "any form"),
         ("MAX-AGE=10", soft, 11, Expired, "any case"),
     ];
@@ -84,6 +85,13 @@ fn what_else_it_wants() {
             "{lines:?} {pragma} RFC 9111 {section}"
         );
     }
+}
+
+#[test]
+fn pragma_asks_anew_as_well() {
+    let times = Times { expires_ms: EXPIRES, windows: Windows { stale_s: 50, error_s: FOR_EVER } };
+    assert_eq!(wanted(&[], "no-cache").at(times, CREATED, CREATED), Expired);
+    assert_eq!(wanted(&["max-age=5"], "no-cache").at(times, CREATED, CREATED), Fresh);
 }
 
 proptest! {

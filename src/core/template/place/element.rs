@@ -142,22 +142,24 @@ pub(super) struct Said {
 pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
     // Too long to be one that acts, or a value is part of it.
     let Some(full) = attribute.known() else { return Kind::None(Place::AttributeName) };
-    if full.starts_with(b"data-") && !full.starts_with(b"data-ng-") || full.starts_with(b"aria-") {
+    // Some libraries take theirs with `data-` before, too.
+    let short = full.strip_prefix(b"data-").unwrap_or(full);
+    if is_of_library(full, short) {
+        return Kind::None(Place::Library);
+    }
+    if matches!(short, b"hx-get" | b"hx-post" | b"hx-put" | b"hx-patch" | b"hx-delete") {
+        return Kind::Url(true);
+    }
+    if full.starts_with(b"data-") || full.starts_with(b"aria-") {
         return Kind::Text;
-    }
-    const LIBRARIES: [&[u8]; 8] = [b"@", b":", b"#", b"(", b"[", b"v-", b"x-", b"ng-"];
-    if LIBRARIES.iter().any(|prefix| full.starts_with(prefix)) || full.starts_with(b"data-ng-") {
-        return Kind::None(Place::Library);
-    }
-    if full.starts_with(b"hx-on") || full.starts_with(b"hx-vals") || full.starts_with(b"hx-vars") {
-        return Kind::None(Place::Library);
     }
     // Whatever the prefix stands for, `xlink:` above all.
     let name = full.rsplit(|&byte| byte == b':').next().unwrap_or(full);
     if name.len() > 2 && name.starts_with(b"on") {
         return Kind::Script;
     }
-    let is = |elements: &[&[u8]]| element.is_one_of(elements);
+    let local = element.known().and_then(|name| name.rsplit(|&byte| byte == b':').next());
+    let is = |elements: &[&[u8]]| local.is_some_and(|name| elements.contains(&name));
     let animates = is(&[b"set", b"animate", b"animatemotion", b"animatetransform", b"discard"]);
     match name {
         b"style" => Kind::Style,
@@ -178,6 +180,8 @@ pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
         },
         b"attributename" | b"http-equiv" | b"sandbox" | b"is" | b"shadowrootmode" | b"nonce"
         | b"integrity" => Kind::None(Place::Role),
+        // Whoever chooses how bytes are read chooses what they say.
+        b"charset" if is(&[b"meta", b"script", b"link"]) => Kind::None(Place::Role),
         b"from" | b"to" | b"by" | b"values" if animates => Kind::None(Place::Role),
         b"type" | b"rel" | b"language" | b"as"
             if is(&[b"script", b"link", b"style", b"object", b"embed"]) =>
@@ -186,4 +190,12 @@ pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
         }
         _ => Kind::Text,
     }
+}
+
+/// Whether a library in the browser runs what stands in an attribute. `short`: its name without `data-`.
+fn is_of_library(full: &[u8], short: &[u8]) -> bool {
+    const OWN: [&[u8]; 9] = [b"@", b":", b"#", b"(", b"[", b"v-", b"x-", b"wire:", b"_"];
+    const WITH_DATA: [&[u8]; 7] = [b"ng-", b"hx-on", b"hx-vals", b"hx-vars", b"hx-trigger", b"on:", b"on-"];
+    let begins = |name: &[u8], prefixes: &[&[u8]]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    begins(full, &OWN) || begins(short, &WITH_DATA) || full == b"data-bind"
 }

@@ -15,6 +15,7 @@
 
 mod attribute;
 mod charref;
+mod charset;
 mod element;
 mod json;
 mod name;
@@ -27,6 +28,7 @@ mod tree;
 mod url;
 
 use super::filter::Filter;
+use charset::Charset;
 use position::Position;
 pub use refused::Place;
 
@@ -61,6 +63,10 @@ pub enum Start {
     Style,
     /// Plain text: nothing is escaped.
     Plain,
+    /// HTML in a character set in which a value may take the byte behind it, if that is a letter, a backslash or a backtick.
+    Wide,
+    /// Anything in a character set whose bytes nobody can follow.
+    Foreign,
 }
 
 impl Start {
@@ -70,13 +76,22 @@ impl Start {
         let essence = essence.to_ascii_lowercase();
         let (_, subtype) = essence.split_at(essence.iter().position(|&byte| byte == b'/').unwrap_or(0));
         let subtype = subtype.strip_prefix(b"/").unwrap_or_default();
-        match essence.as_slice() {
-            b"text/plain" | b"text/csv" | b"text/markdown" => Start::Plain,
-            b"text/css" => Start::Style,
-            _ if subtype == b"json" || subtype.ends_with(b"+json") => Start::Json,
-            _ if subtype == b"xml" || subtype.ends_with(b"+xml") => Start::Xml,
-            _ if subtype.ends_with(b"javascript") || subtype.ends_with(b"ecmascript") => Start::Script,
+        let bare = subtype.strip_prefix(b"x-").unwrap_or(subtype);
+        let start = match bare {
+            _ if matches!(essence.as_slice(), b"text/plain" | b"text/csv" | b"text/markdown") => Start::Plain,
+            b"css" => Start::Style,
+            b"json" | b"ndjson" | b"json-seq" => Start::Json,
+            b"xml" | b"xsl" | b"xslt" => Start::Xml,
+            b"jscript" | b"livescript" => Start::Script,
+            _ if subtype.ends_with(b"+json") => Start::Json,
+            _ if subtype.ends_with(b"+xml") => Start::Xml,
+            _ if bare.starts_with(b"javascript") || bare.starts_with(b"ecmascript") => Start::Script,
             _ => Start::Html,
+        };
+        match (Charset::of(content_type), start) {
+            (Charset::Plain, start) | (_, start @ Start::Plain) => start,
+            (Charset::Wide, Start::Html) => Start::Wide,
+            _ => Start::Foreign,
         }
     }
 }
@@ -90,6 +105,12 @@ enum Want {
 }
 
 impl Want {
+    /// In a language whose strings end with a backtick, or have backslashes.
+    fn has_backslashes(self) -> bool {
+        const SUCH: [&[Filter]; 5] = [JS, JS_VALUE, JS_VALUE_QUOTED, JSON, CSS];
+        matches!(self, Want::Filters(filters) if SUCH.contains(&filters))
+    }
+
     /// Outside of strings, where a language has such.
     fn is_code(self) -> bool {
         matches!(self, Want::Filters(filters) if filters == JS_VALUE || filters == CSS_WORD)
@@ -160,6 +181,7 @@ pub(super) struct Places {
     blocks: Vec<Block>,
     /// That the readings differ was said since they did.
     told: bool,
+    start: Start,
 }
 
 /// Why a value can't be printed.
@@ -171,7 +193,7 @@ pub(super) struct Refused {
 
 impl Places {
     pub(super) fn new(start: Start) -> Self {
-        Places { now: Readings(vec![Position::new(start)]), blocks: Vec::new(), told: false }
+        Places { now: Readings(vec![Position::new(start)]), blocks: Vec::new(), told: false, start }
     }
 
     /// Text of the page's own.
@@ -197,7 +219,10 @@ impl Places {
         if self.now.0.is_empty() {
             wanted = Err(Place::Lost);
         }
-        let differ = matches!(wanted, Err(Place::Branches | Place::Lost));
+        if self.start == Start::Foreign || self.start == Start::Wide && wanted.is_ok_and(Want::has_backslashes) {
+            wanted = Err(Place::Charset);
+        }
+        let differ = matches!(wanted, Err(Place::Branches | Place::Lost | Place::Charset));
         let told = std::mem::replace(&mut self.told, differ);
         match wanted {
             Ok(Want::Filters(filters)) => Ok(filters),

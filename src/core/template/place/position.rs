@@ -3,7 +3,7 @@
 //!
 //! Invariant: what is left of a tag behind its `>` is nothing, so that readings that differ in a tag meet again.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 use super::attribute::{Quote, Value};
 use super::element::{self, Inside, Said};
@@ -44,7 +44,8 @@ enum At {
     Comment(Comment),
     /// A comment that ends at the next `>`.
     Bogus,
-    Doctype,
+    /// In XML: the quote that is open.
+    Doctype(Option<u8>),
     /// How many `]` were read of `]]>`.
     Cdata(u8),
     /// Of XML; whether a `?` was read.
@@ -83,8 +84,8 @@ fn is_space(byte: u8) -> bool {
 impl Position {
     pub(super) fn new(start: Start) -> Self {
         let at = match start {
-            Start::Html | Start::Xml | Start::Plain => At::Data,
-            Start::Script => At::Code(Box::new(Code::Script(Script::new(false)))),
+            Start::Html | Start::Wide | Start::Xml | Start::Plain | Start::Foreign => At::Data,
+            Start::Script => At::Code(Box::new(Code::Script(Script::new(true)))),
             Start::Json => At::Code(Box::new(Code::Json(Json::default()))),
             Start::Style => At::Code(Box::new(Code::Style(Style::new()))),
         };
@@ -98,7 +99,7 @@ impl Position {
             At::Data => until(memchr(b'<', text)),
             At::Comment(Comment::Inside) => until(memchr(b'-', text)),
             At::Bogus => until(memchr(b'>', text)),
-            At::Doctype => until(memchr2(b'>', b'[', text)),
+            At::Doctype(_) if !self.xml => until(memchr(b'>', text)),
             At::Cdata(0) => until(memchr(b']', text)),
             At::Raw(raw) if raw.is_quiet() => until(memchr(b'<', text)),
             At::Value(value) if value.is_text() => match value.quote {
@@ -190,9 +191,14 @@ impl Position {
             At::Declaration(name) => self.declaration(name, byte, &mut fork),
             At::Comment(comment) => self.comment(comment, byte),
             At::Bogus if byte == b'>' => At::Data,
-            At::Doctype if byte == b'>' => At::Data,
-            // A document type of its own: entities may be anything.
-            At::Doctype if byte == b'[' && self.xml => At::Lost,
+            At::Doctype(Some(quote)) if byte == quote => At::Doctype(None),
+            At::Doctype(None) if byte == b'>' => At::Data,
+            At::Doctype(None) if self.xml => match byte {
+                b'"' | b'\'' => At::Doctype(Some(byte)),
+                // A document type of its own: entities may be anything.
+                b'[' => At::Lost,
+                _ => At::Doctype(None),
+            },
             At::Cdata(count) => match byte {
                 b']' => At::Cdata(2.min(count + 1)),
                 b'>' if count == 2 => At::Data,
@@ -264,7 +270,7 @@ impl Position {
             return At::Comment(Comment::Start);
         }
         if text.eq_ignore_ascii_case(b"doctype") {
-            return At::Doctype;
+            return At::Doctype(None);
         }
         if text == b"[CDATA[" {
             if self.xml || self.tree.is_foreign() {
@@ -298,6 +304,7 @@ impl Position {
     }
 
     fn attribute(&mut self, byte: u8) -> At {
+        self.type_without_value();
         self.tag.attribute.clear();
         self.tag.attribute.push(byte);
         At::Name
@@ -310,6 +317,13 @@ impl Position {
         tag.said.named |= tag.attribute.is_one_of(&[b"name", b"property", b"itemprop"]);
         let is_type = tag.name.is(b"script") && tag.attribute.is(b"type") && tag.kind.is_none();
         At::Value(Box::new(Value::new(quote, kind, is_type)))
+    }
+
+    /// The attribute before this one may have been a script's type, all the same: only the first one counts.
+    fn type_without_value(&mut self) {
+        if self.tag.name.is(b"script") && self.tag.attribute.is(b"type") && self.tag.kind.is_none() {
+            self.tag.kind = Some(Name::default());
+        }
     }
 
     fn unquoted(&mut self, byte: u8) -> At {
@@ -378,7 +392,7 @@ impl Position {
             }
             At::Value(value) => value.want(),
             At::Declaration(_) | At::Comment(_) | At::Bogus => Err(Place::Comment),
-            At::Doctype => Err(Place::Doctype),
+            At::Doctype(_) => Err(Place::Doctype),
             At::Cdata(_) => Err(Place::Cdata),
             At::Instruction(_) => Err(Place::Instruction),
             At::Raw(raw) => raw.want(),

@@ -19,8 +19,8 @@ pub(super) enum Code {
     Script(Script),
     Json(Json),
     Style(Style),
-    /// A script in a language that nobody knows.
-    Unknown,
+    /// A script where nothing is safe.
+    Refused(Place),
 }
 
 impl Code {
@@ -47,13 +47,15 @@ impl Code {
             b"module",
         ];
         let Some(name) = kind else { return Code::Script(Script::new(false)) };
-        let Some(text) = name.known() else { return Code::Unknown };
+        let Some(text) = name.known() else { return Code::Refused(Place::ScriptType) };
         let essence = text.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
         match essence {
-            b"importmap" | b"speculationrules" | b"application/json" => Code::Json(Json::default()),
+            // Its texts say what is run.
+            b"importmap" => Code::Refused(Place::Resource),
+            b"speculationrules" | b"application/json" | b"text/json" => Code::Json(Json::default()),
             _ if essence.ends_with(b"+json") => Code::Json(Json::default()),
             _ if SCRIPTS.contains(&essence) => Code::Script(Script::new(essence == b"module")),
-            _ => Code::Unknown,
+            _ => Code::Refused(Place::ScriptType),
         }
     }
 
@@ -62,7 +64,7 @@ impl Code {
             Code::Script(script) => script.feed(byte),
             Code::Json(json) => json.feed(byte),
             Code::Style(style) => style.feed(byte),
-            Code::None | Code::Unknown => (),
+            Code::None | Code::Refused(_) => (),
         }
     }
 
@@ -72,7 +74,7 @@ impl Code {
             Code::Script(script) => script.want(),
             Code::Json(json) => json.want(),
             Code::Style(style) => style.want(),
-            Code::Unknown => Err(Place::ScriptType),
+            Code::Refused(place) => Err(*place),
         }
     }
 
@@ -81,7 +83,7 @@ impl Code {
             Code::Script(script) => script.value(),
             Code::Json(json) => json.value(),
             Code::Style(style) => style.value(),
-            Code::None | Code::Unknown => (),
+            Code::None | Code::Refused(_) => (),
         }
     }
 }
@@ -138,7 +140,7 @@ impl Raw {
 
     /// Nothing is begun that a `<` alone would not begin anew.
     pub(super) fn is_quiet(&self) -> bool {
-        self.tag == Tag::None && matches!(self.code, Code::None | Code::Unknown) && self.escape == 0
+        self.tag == Tag::None && matches!(self.code, Code::None | Code::Refused(_)) && self.escape == 0
     }
 
     pub(super) fn feed(&mut self, byte: u8) -> Step {

@@ -51,6 +51,8 @@ pub enum Place {
     Style,
     /// A script or a style inside of SVG or XML.
     ForeignCode,
+    /// A character set in which a value may take what stands behind it.
+    Charset,
     /// An include outside of text.
     Include,
     /// Behind branches, or a value and its default, that end in different places.
@@ -87,6 +89,7 @@ impl Place {
             Place::StyleComment => "no safe filter in a comment of a style",
             Place::Style => "no safe filter in a style that can't be followed",
             Place::ForeignCode => "no safe filter in a script or a style inside of SVG or XML",
+            Place::Charset => "no safe filter here in this character set",
             Place::Include => "include outside of text",
             Place::Branches => "no safe filter where branches end in different places",
             Place::Lost => "no safe filter in a page that can't be followed",

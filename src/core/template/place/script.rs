@@ -76,6 +76,7 @@ pub(super) struct Script {
     separator: u8,
     /// Nothing but white space and comments on this line so far.
     fresh: bool,
+    /// A module, or perhaps one.
     module: bool,
     depth: u8,
     open: [Open; MAX_OPEN],
@@ -156,6 +157,7 @@ impl Script {
             self.before = joined(before);
             return;
         }
+        let fresh = self.fresh;
         self.fresh &= byte == b'/';
         self.before = match byte {
             b'"' => return self.begin(At::Double),
@@ -175,7 +177,8 @@ impl Script {
                         Before::Operator
                     }
                 }
-                before => Before::Sign(byte, before == Before::Operand),
+                // At the beginning of a line two of them belong to what comes.
+                before => Before::Sign(byte, before == Before::Operand && !fresh),
             },
             b'(' | b'{' => {
                 let what = match self.word.known() {
@@ -224,7 +227,7 @@ impl Script {
         match self.word.known() {
             Some(
                 b"return" | b"typeof" | b"instanceof" | b"in" | b"new" | b"delete" | b"void" | b"throw"
-                | b"case" | b"do" | b"else",
+                | b"case" | b"do" | b"else" | b"default" | b"extends" | b"break" | b"continue" | b"debugger",
             ) => Before::Operator,
             // Words in some places, names in others.
             Some(b"of" | b"yield" | b"await") | None => Before::Either,

@@ -30,7 +30,7 @@ pub(super) struct Style {
     word: Name,
     /// The byte before was a backslash that counts; in a comment: a `*`.
     armed: bool,
-    /// The word has an escape in it: nobody knows how it reads.
+    /// The word, or the string, has an escape in it: nobody knows how it reads.
     escaped_word: bool,
     /// Strings are URLs of style sheets (`@import`) or of images, up to the end of the declaration.
     loads: bool,
@@ -100,10 +100,10 @@ impl Style {
         let escaped = self.escaped_word;
         self.escaped_word &= byte.is_ascii_whitespace();
         let word = std::mem::take(&mut self.word);
-        self.loads |= word.is(b"@import");
+        self.loads |= word.is(b"@import") || escaped;
         match byte {
-            b'"' => self.at = At::Double,
-            b'\'' => self.at = At::Single,
+            b'"' => (self.at, self.escaped_word) = (At::Double, false),
+            b'\'' => (self.at, self.escaped_word) = (At::Single, false),
             b'/' => self.at = At::Slash,
             b'(' if escaped => self.lose(),
             b'(' if word.is(b"url") => (self.at, self.url) = (At::UrlStart, bare(self.loads)),
@@ -118,14 +118,17 @@ impl Style {
 
     fn string(&mut self, byte: u8) {
         if std::mem::take(&mut self.armed) {
+            self.escaped_word |= byte != b'\n';
             return;
         }
         let in_url = matches!(self.at, At::UrlDouble | At::UrlSingle);
         match (byte, self.at) {
             (b'\\', _) if in_url => self.lose(),
             (b'\\', _) => self.armed = true,
-            (b'"', At::Double) | (b'\'', At::Single) => self.at = At::Code,
+            (b'"', At::Double) | (b'\'', At::Single) => (self.at, self.escaped_word) = (At::Code, false),
             (b'"', At::UrlDouble) | (b'\'', At::UrlSingle) => self.end_url(),
+            // An escape may take a line end with it.
+            (b'\n' | b'\r' | 0x0c, _) if self.escaped_word => self.lose(),
             // It ends here, as a bad one.
             (b'\n' | b'\r' | 0x0c, _) => self.end_url(),
             _ if in_url => self.url.feed(byte),

@@ -40,6 +40,26 @@ fn strings_of_scripts() {
     );
 }
 
+/// Words behind which no value stands that could be divided.
+#[test]
+fn a_slash_behind_a_word() {
+    table(
+        Start::Html,
+        &[
+            ("<script type=module>export default /\"/; a = '¤'</script>", "js"),
+            ("<script>class A extends /\"/ {}; a = '¤'</script>", "js"),
+            ("<script>for (;;) break\n/\"/; a = '¤'</script>", "js"),
+            ("<script>for (;;) continue\n/\"/; a = '¤'</script>", "js"),
+            ("<script>debugger\n/\"/; a = '¤'</script>", "js"),
+            ("<script>a\n++/\"/.b; a = '¤'</script>", "js"),
+            ("<script>a/*\n*/--/\"/.b; a = '¤'</script>", "js"),
+            ("<script>a ++/ 2; a = '¤'; this / 2; null / 2; a.default / 2; '¤'</script>", "js"),
+        ],
+    );
+    // One of a script's own may be a module or not.
+    table(Start::Script, &[("a <!-- \"\n; '¤'", "!script that can't be followed")]);
+}
+
 #[test]
 fn code_of_scripts() {
     table(
@@ -112,7 +132,13 @@ fn json() {
         Start::Html,
         &[
             ("<script type=application/ld+json>{\"a\": ¤}</script>", "jsvalue"),
-            ("<script type=\"importmap\">{\"a\\\"\": ¤}</script>", "jsvalue"),
+            ("<script type=\"text/json\">{\"a\\\"\": ¤}</script>", "jsvalue"),
+            // Its texts are the scripts that run.
+            ("<script type=importmap>{\"imports\": {\"a\": \"¤\"}}</script>", "!choose what is loaded"),
+            ("<script type=' ImportMap '>{\"imports\": ¤}</script>", "!choose what is loaded"),
+            ("<script type='' type=application/json>`¤`</script>", "js"),
+            ("<script type type=application/json>`¤`</script>", "js"),
+            ("<script type/type=application/json>`¤`</script>", "js"),
             ("<script type=application/json>{\"a\\¤\": 1}</script>", "!behind a backslash"),
         ],
     );
@@ -147,6 +173,11 @@ fn styles() {
             ("<style>a { b: u\\72 l(¤) }</style>", "!style that can't be followed"),
             ("<style>a { b: url(a\\¤) }</style>", "!style that can't be followed"),
             ("<style>'a\n¤</style>", "cssword"),
+            // What takes a line end with it.
+            ("<style>a { b: 'a\\\r\nb\"¤' }</style>", "!style that can't be followed"),
+            ("<style>a { b: '\\201C\n\"¤' }</style>", "!style that can't be followed"),
+            ("<style>a { b: 'a\\\nb¤' }</style>", "css"),
+            ("<style>@\\69mport '¤'</style>", "!choose what is loaded"),
         ],
     );
     table(Start::Style, &[("a { color: ¤ }", "cssword"), ("a { b: '¤' }", "css"), ("</style>'¤'", "css")]);
@@ -159,6 +190,27 @@ fn scripts_of_their_own() {
         &[("a = '¤'", "js"), ("a = ¤", "jsvalue"), ("'</script>¤'", "js"), ("// ¤", "!comment of a script")],
     );
     table(Start::Plain, &[("<p ¤> ¤", "raw")]);
+}
+
+#[test]
+fn character_sets() {
+    const REFUSED: &str = "!in this character set";
+    table(
+        Start::Wide,
+        &[
+            ("<p title='¤'>¤</p>", "html"),
+            ("<a href='/?¤'>", "url"),
+            ("<script>a = ¤</script>", REFUSED),
+            ("<p onclick='f(¤)'>", REFUSED),
+            ("<script>a = '¤'</script>", REFUSED),
+            ("<script>a = `¤`</script>", REFUSED),
+            ("<p onclick=\"f('¤')\">", REFUSED),
+            ("<style>a { b: '¤' }</style>", REFUSED),
+            ("<script type=application/json>\"¤\"</script>", REFUSED),
+            ("<!-- ¤ -->", "!in a comment"),
+        ],
+    );
+    table(Start::Foreign, &[("¤", REFUSED), ("<p title='¤'>¤", REFUSED)]);
 }
 
 #[test]
@@ -175,9 +227,27 @@ fn content_types() {
         ("application/json", Start::Json),
         ("application/ld+json ;a=b", Start::Json),
         ("application/javascript", Start::Script),
+        ("text/javascript1.5", Start::Script),
+        ("text/jscript", Start::Script),
+        ("text/livescript", Start::Script),
+        ("text/xsl", Start::Xml),
+        ("application/json-seq", Start::Json),
+        ("application/x-ndjson", Start::Json),
+        ("application/manifest+json", Start::Json),
         ("text/x-javascript", Start::Script),
         ("text/css", Start::Style),
         ("text/plain", Start::Plain),
+        ("text/plain; charset=utf-16", Start::Plain),
+        ("text/html;charset=\"UTF-8\"", Start::Html),
+        ("text/html; charset=windows-1252", Start::Html),
+        ("text/html; charset=euc-jp", Start::Html),
+        ("text/html; a=b; Charset=\"Shift_JIS\"", Start::Wide),
+        ("text/html; charset=gb2312", Start::Wide),
+        ("text/html; charset= GBK", Start::Wide),
+        ("text/html; charset=big5-hkscs", Start::Wide),
+        ("application/json; charset=gbk", Start::Foreign),
+        ("text/html; charset=utf-16le", Start::Foreign),
+        ("text/html; charset=iso-2022-jp", Start::Foreign),
     ] {
         assert_eq!(Start::of(content_type.as_bytes()), start, "{content_type}");
     }

@@ -1,0 +1,64 @@
+//! How a fetch ends, and what that says of the next one.
+
+use crate::outcome::Reason;
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The page is in the store.
+    Stored,
+    /// The answer can't be stored, and the next one won't be either for so long.
+    Unstorable {
+        /// At most 32 seconds.
+        for_ms: u64,
+    },
+    /// The answer can't be stored, and it was one to a request with a password: for so long those with one need not wait for
+    /// each other. What others get is not known by it.
+    OfPassword {
+        /// At most 32 seconds.
+        for_ms: u64,
+    },
+    /// The answer is not stored, and the next one may be: it was the first of those that have to agree.
+    Again,
+    /// The origin did not answer, or with a failure.
+    Failed,
+    /// Nothing is known of the origin: who fetched has left.
+    Abandoned,
+}
+
+impl Outcome {
+    /// So long a key is remembered as one whose answer can't be stored.
+    pub(super) const UNSTORABLE: Outcome = Outcome::Unstorable { for_ms: 5000 };
+
+    /// What an answer that was not stored says of the next one. `status`: the answer's, where it was not stored for what
+    /// its head says.
+    pub const fn of_unstored(reason: Reason, status: u16) -> Outcome {
+        match reason {
+            // The next one will be stored, or there is one already.
+            Reason::Purged | Reason::Overtaken => Outcome::Abandoned,
+            Reason::AuditWaits => Outcome::Again,
+            Reason::Incomplete => Outcome::Failed,
+            Reason::Status if status >= 500 => Outcome::Failed,
+            // That there is no room, or no memory, is not the origin's fault: nobody queues, but nothing is said of it.
+            _ => Outcome::UNSTORABLE,
+        }
+    }
+
+    /// The same where the request had a password (`Authorization`), which anybody can make up.
+    pub const fn to_a_password(self) -> Outcome {
+        match self {
+            Outcome::Unstorable { for_ms } => Outcome::OfPassword { for_ms },
+            outcome => outcome,
+        }
+    }
+
+    /// The same for the answer to a refresh; a status of 0 says that none came. Nobody waits for a refresh, so that the
+    /// next one has time.
+    pub const fn of_refresh(reason: Reason, status: u16) -> Outcome {
+        match Outcome::of_unstored(reason, status) {
+            Outcome::Unstorable { .. } if status == 0 => Outcome::Failed,
+            Outcome::Again => Outcome::UNSTORABLE,
+            outcome => outcome,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Requests with `Authorization`: anybody can make one up, and what it is sent is no other's business.
+
+use super::*;
+
+fn site(origin: &Origin) -> Nginx {
+    collapsing(origin, "twice_stale_factor 1;").figures().start()
+}
+
+/// Stores a page and waits until it has expired: what a HEAD is told renews nothing.
+#[track_caller]
+fn expire(nginx: &Nginx, origin: &Origin) {
+    let old = Answer::html("old").header("Cache-Control", "max-age=1").header("ETag", "\"old\"");
+    origin.handle("/", move |request| match request.method.as_str() {
+        "HEAD" => Answer::new(404, ""),
+        _ => old.clone(),
+    });
+    nginx.get("/").send().assert(200, "MISS", "old");
+    until("it has expired", || nginx.get("/").head().send().cache() == "EXPIRED");
+}
+
+#[test]
+fn a_made_up_password_leaves_the_others_one_fetch() {
+    // What it brings: a refusal, a page that is not shared, a 304 about one that is.
+    let refused = Answer::new(401, "no").header("WWW-Authenticate", "Basic");
+    let own = Answer::html("one's own").header("Cache-Control", "max-age=60");
+    let same = Answer::new(304, "").header("Cache-Control", "max-age=60");
+    for answer in [refused, own, same] {
+        let origin = Origin::start();
+        let nginx = site(&origin);
+        expire(&nginx, &origin);
+        let (first, second) = (Gate::new(), Gate::new());
+        let gates = (first.clone(), second.clone());
+        origin.handle("/", move |request| match request.header("Authorization") {
+            Some(_) => answer.clone().gate(&gates.0),
+            None => Answer::html("new").header("Cache-Control", "max-age=3600").gate(&gates.1),
+        });
+        let before = origin.count("/");
+        let mut junk = nginx.raw();
+        junk.send("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic anVuaw==\r\n\r\n");
+        first.wait_arrived(1);
+        let mut others: Vec<Raw> = (0..10).map(|_| nginx.raw()).collect();
+        others.iter_mut().for_each(|client| _ = client.get("/"));
+        wait_pending(&nginx, 11);
+        first.open();
+        junk.response();
+        // One of them fetches, and the others wait for that.
+        second.wait_arrived(1);
+        second.open();
+        let fetched = others.iter_mut().filter_map(|client| {
+            let page = client.response();
+            assert_eq!((page.status, page.text().as_str()), (200, "new"), "{page:?}");
+            (page.cache() == "EXPIRED").then_some(())
+        });
+        assert_eq!((fetched.count(), origin.count("/")), (1, before + 2));
+    }
+}
+
+#[test]
+fn those_with_a_password_do_not_queue_for_what_is_not_shared() {
+    let origin = Origin::start();
+    let nginx = site(&origin);
+    let own = |request: &fixture::Received| {
+        let name = request.header("Authorization").unwrap_or("nobody").to_owned();
+        Answer::html(name).header("Cache-Control", "max-age=3600")
+    };
+    origin.handle("/", own);
+    let ask = |name: &str| nginx.get("/").header("Authorization", name);
+    ask("Ann").send().assert(200, "MISS", "Ann");
+    let gate = Gate::new();
+    let held = gate.clone();
+    origin.handle("/", move |request| own(request).gate(&held));
+    let clients = ["Bob", "Eve", "Joe"].map(|name| (name, ask(name).spawn()));
+    // All of them are at the origin at once. It is remembered for some seconds: on a machine that is so slow they wait for
+    // the first one, and are told apart all the same.
+    until("all are there", || origin.count("/") == 4 || nginx.figure("waits") > 0);
+    gate.open();
+    for (name, client) in clients {
+        client.join().unwrap().assert(200, "MISS", name);
+    }
+    // And nobody's page is what the others get.
+    nginx.get("/").send().assert(200, "MISS", "nobody");
+    ask("Ann").send().assert(200, "HIT", "nobody");
+}
