@@ -242,7 +242,8 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let ctx = ctx::get(request)?;
     // SAFETY: the zone of the request's location.
     let max = unsafe { (*ctx.zone).max_object() };
-    let lifetime = match (ctx.stage, verdict.store) {
+    let stage = ctx.stage;
+    let lifetime = match (stage, verdict.store) {
         (Stage::Fetch, Ok(_)) if request.upstream_lengths() > 1 => Err(Reason::Framing),
         (Stage::Fetch, Ok(_)) if u64::try_from(length).is_ok_and(|n| n > max as u64) => Err(Reason::TooLarge),
         (Stage::Fetch, verdict) => {
@@ -253,10 +254,14 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let recording = lifetime.is_ok();
     let mut lines = if recording { lines.copy() } else { Lines::default() };
     let tags = if verdict.tags { tags::begin(request, conf, max, &facts, before, &mut lines) } else { None };
-    // The whole answer is wanted where it is ours: the client's conditions are about another one. Where it
-    // is not, they hold as without Twice. nginx's filter that looks at them comes after this one.
-    // SAFETY: a live request.
-    unsafe { (*r).set_disable_not_modified(u32::from(recording || tags.is_some())) };
+    // The whole answer is wanted where it is ours: the client's conditions are about another one. Where it is not they hold,
+    // if the origin was not told of them; who was told has judged them, and may have done what was asked. nginx's filter that
+    // looks at them comes after this one.
+    let whole = recording || tags.is_some();
+    if whole || stage == Stage::Fetch || revalidate::is_head_of_a_page(request, conf) {
+        // SAFETY: a live request.
+        unsafe { (*r).set_disable_not_modified(u32::from(whole)) };
+    }
     let mut snapshot = match stated {
         Ok(stated) if recording => {
             lines.tagged = tags.as_ref().map_or_else(Vec::new, Tags::encode);
@@ -281,7 +286,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         }
         Err(reason) => ctx.reason = reason,
     }
-    let (reason, stage) = (ctx.reason, ctx.stage);
+    let reason = ctx.reason;
     match lifetime {
         Ok(_) => flight::answered(request),
         Err(_) if stage == Stage::Fetch => flight::not_stored(request, reason, status),

@@ -7,8 +7,8 @@
 use std::ptr;
 
 use ngx::ffi::{
-    NGX_HTTP_NOT_MODIFIED, NGX_HTTP_OK, NGX_HTTP_PRECONDITION_FAILED, ngx_chain_t, ngx_http_clean_header,
-    ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_int_t, ngx_table_elt_t,
+    NGX_HTTP_HEAD, NGX_HTTP_NOT_MODIFIED, NGX_HTTP_OK, NGX_HTTP_PRECONDITION_FAILED, ngx_chain_t,
+    ngx_http_clean_header, ngx_http_core_loc_conf_t, ngx_http_core_module, ngx_int_t, ngx_table_elt_t,
 };
 use twice_core::conditional::{Conditions, Validators, Verdict, evaluate, if_range};
 use twice_core::page::{Fixed, Head};
@@ -134,7 +134,9 @@ fn allow_ranges<'a>(request: Request<'a>, whole: bool, page: &Validators<'a>) ->
             return Some(());
         }
         let condition = (*r).headers_in.if_range;
-        if condition.is_null() || if_range(sys::pair(condition).1, page) {
+        // Parts are for GET alone (RFC 9110 14.2), which nginx's filter doesn't look at.
+        let is_head = (*r).method == NGX_HTTP_HEAD as usize;
+        if !is_head && (condition.is_null() || if_range(sys::pair(condition).1, page)) {
             (*r).set_allow_ranges(1);
             return Some(());
         }

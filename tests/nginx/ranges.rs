@@ -53,13 +53,30 @@ fn several_parts_of_a_page() {
     let expected = [(0, 1, "01"), (5, 6, "56"), (9, 9, "9")];
     assert_eq!(parts(&answer), expected.map(|(first, last, text)| (place(first, last, 10), text.to_owned())));
     assert_eq!(answer.header("ETag"), Some(ETAG));
-    let head = nginx.get("/").range("0-1,5-6").head().send();
-    assert_eq!((head.status, head.cache()), (206, "HIT"));
+    // RFC 9110 14.2: a HEAD has no parts, and none that are outside.
+    for range in ["0-1", "0-1,5-6", "50-60"] {
+        let head = nginx.get("/").range(range).head().send();
+        assert_eq!((head.status, head.cache(), head.header("Content-Range")), (200, "HIT", None), "{range}");
+        assert_eq!(
+            (head.header("Content-Length"), head.header("Accept-Ranges")),
+            (Some("10"), Some("bytes"))
+        );
+    }
     // One of them that is outside is left out (RFC 9110 15.3.7.2); together too much is the whole page.
     nginx.get("/").range("0-1,50-60").send().assert(206, "HIT", "01");
     nginx.get("/").range("0-9,0-9").send().assert(200, "HIT", "0123456789");
     assert_eq!(nginx.get("/").range("10-,20-30").send().status, 416);
     assert_eq!(origin.count("/"), 1);
+}
+
+#[test]
+fn what_a_whole_page_says_of_its_place_is_not_stored() {
+    // RFC 9110 14.4: it means nothing beside a 200, and beside a part of ours it would be a lie.
+    let (_origin, nginx) = stored("", plain("0123456789").header("Content-Range", "bytes 0-9/100"));
+    assert_eq!(nginx.get("/").send().all("Content-Range"), [""; 0]);
+    let part = nginx.get("/").range("2-4").send();
+    part.assert(206, "HIT", "234");
+    assert_eq!(part.all("Content-Range"), ["bytes 2-4/10"]);
 }
 
 #[test]

@@ -167,3 +167,31 @@ fn curl_asks_by_the_tag_that_it_has() {
     ask("Bob").assert(200, "HIT", "Hello Bob!");
     ask("Bob").assert(304, "HIT", "");
 }
+
+#[test]
+fn a_condition_that_the_origin_was_told_is_the_origins_to_judge() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "").start();
+    // It has done what it was asked to: the page is another one now.
+    let done = Answer::html("done").header("ETag", "\"new\"").header("Last-Modified", MODIFIED);
+    origin.on("/", done);
+    let rows = [
+        ("PUT", "If-Match", "\"old\""),
+        ("PATCH", "If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:36 GMT"),
+        ("POST", "If-None-Match", "\"new\""),
+        ("POST", "If-Modified-Since", MODIFIED),
+        // A GET with a body is not looked up, and is the origin's as well.
+        ("GET", "If-None-Match", "\"new\""),
+    ];
+    for (method, name, value) in rows {
+        let page = nginx.get("/").method(method).header(name, value).body("x").send();
+        page.assert(200, "", "done");
+        assert_eq!(origin.last("/").header(name), Some(value), "{method}");
+    }
+    // A HEAD that finds no page goes there as it is.
+    let head = nginx.get("/").head().header("If-None-Match", "\"new\"").send();
+    assert_eq!((head.status, origin.last("/").header("If-None-Match")), (200, Some("\"new\"")));
+    // Where the origin was not told, what is not stored is held against it here.
+    let page = nginx.get("/").header("If-None-Match", "\"new\"").send();
+    assert_eq!((page.status, origin.last("/").header("If-None-Match")), (304, None));
+}
