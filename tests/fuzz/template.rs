@@ -24,7 +24,16 @@ use twice_core::template::{Escape, Limits, Slots, Start, State, run};
 
 const DELIMITERS: [(&str, &str); 4] = [("<&", "&>"), ("&", "&"), ("<&<", "&>&>"), ("{{", "}}")];
 
-const STARTS: [Start; 6] = [Start::Html, Start::Xml, Start::Script, Start::Json, Start::Style, Start::Plain];
+const STARTS: [Start; 8] = [
+    Start::Html,
+    Start::Xml,
+    Start::Script,
+    Start::Json,
+    Start::Style,
+    Start::Plain,
+    Start::Wide,
+    Start::Foreign,
+];
 
 /// The input that is being run, for the panic hook.
 static CURRENT: Mutex<Option<(Setup, Vec<usize>, Vec<u8>, Vec<u8>)>> = Mutex::new(None);

@@ -154,6 +154,8 @@ fn what_a_page_loads_is_no_script() {
     let site = Site::start("");
     let values: Vec<usize> = all().into_iter().filter(|&number| !is_url(number)).collect();
     site.is_safe("/loaded", &values, &[]);
+    site.nginx
+        .expect_log("bad tag in page \"/loaded\": no safe filter where a value would choose what is loaded");
     // A value that is a URL is one, where the page's author has put it.
     let urls: Vec<usize> = all().into_iter().filter(|&number| is_url(number)).collect();
     site.judge("/loaded", &urls, &[]);
@@ -195,6 +197,48 @@ fn a_page_begins_as_its_type_says() {
         for cache in ["MISS", "HIT"] {
             request.send().assert(200, cache, printed);
         }
+    }
+}
+
+/// Half a letter at the end of a value takes a backslash or a backtick with it, in character sets that have such letters.
+#[test]
+fn a_value_takes_nothing_that_stands_behind_it() {
+    let origin = Origin::start();
+    let nginx = Nginx::twice()
+        // In these character sets: a letter, and half of one.
+        .server("twice pages; set $half '\u{2081}\\\\'; set $code ';hit()//';")
+        .location("/", format!("proxy_pass {};", origin.url()))
+        .start();
+    let browser = Browser::new();
+    for (path, content_type, script) in [
+        (
+            "/kanji",
+            "text/html; charset=Shift_JIS",
+            "var a = '<& get var half # &>', b = '<& get var code # &>';",
+        ),
+        (
+            "/hanzi",
+            "text/html; charset=\"gbk\"",
+            "var a = `<& get var half # &>`, b = `<& get var code # &>`;",
+        ),
+    ] {
+        // By its author's own word it runs: so a browser reads it.
+        for (named, filter, seen) in [("named", "| js", "<p>ran</p>"), ("auto", "", "<p>;hit()//</p>")] {
+            let page = format!(
+                "<!doctype html><p><& get var code &></p>\n<script>function hit() {{ document.querySelector('p').textContent = \
+                 'ran' }}</script>\n<script>{}</script>",
+                script.replace('#', filter)
+            );
+            let path = format!("{path}_{named}");
+            let answer = Answer::new(200, page).header("Content-Type", content_type);
+            origin.on(&path, answer.header("X-Twice-Control", "max-age=86400"));
+            nginx.get(&path).warm().assert_cache("HIT");
+            let dom = browser.open(&nginx.url(&path)).dom;
+            assert!(dom.contains(seen), "{path}: {dom}");
+        }
+        let line =
+            format!("bad tag in page \"{path}_auto\": no safe filter here in this character set at line ");
+        nginx.expect_log(&line);
     }
 }
 

@@ -135,6 +135,8 @@ pub const VALUES: &[&[u8]] = &[
     b"\x7f\x1b[2J\x07",
     b"\xef\xbb\xbfx",
     b"<& get v x &>",
+    // Modules.
+    b"data:text/javascript,top.hit(110)",
 ];
 
 /// Whether it is a whole URL: where the page's author lets the visitor choose one, it is theirs.

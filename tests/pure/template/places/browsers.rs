@@ -127,7 +127,16 @@ const BITS: &[&str] = &[
     "<div>",
 ];
 
-const STARTS: [Start; 6] = [Start::Html, Start::Xml, Start::Script, Start::Json, Start::Style, Start::Plain];
+const STARTS: [Start; 8] = [
+    Start::Html,
+    Start::Xml,
+    Start::Script,
+    Start::Json,
+    Start::Style,
+    Start::Plain,
+    Start::Wide,
+    Start::Foreign,
+];
 
 const HARMLESS: &str = "zq";
 

@@ -68,6 +68,7 @@ fn what_the_author_names_is_done() {
         "<!-- <& get cookie x | html &> -->",
         "<<& get cookie x | raw &>>",
         "<script>/<& get cookie x | js &>/</script>",
+        "<a href='/files/<& get cookie x | href &>'>",
     ] {
         let auto = compile(page, Escape::Auto(Start::Html));
         assert_eq!(auto.error_count(), 0, "{page}");
