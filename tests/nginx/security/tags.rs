@@ -53,7 +53,8 @@ fn response_splitting() {
     }
 }
 
-/// The origin's validators speak of the template: neither a 304 nor a part is given by them.
+/// The origin's validators speak of the template: neither a 304 nor a part is given by them. (`If-Range` is held against the
+/// page's own tag by nginx's filter of ranges, too.)
 #[test]
 fn validators() {
     const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -235,7 +236,8 @@ fn lying_memcached() {
     trial.end();
 }
 
-/// A page waits for its source once, and no longer than the source's time; then nobody waits for a while.
+/// A page waits for its source once, and no longer than the source's time; then nobody waits for a while. Two layers hold: a
+/// page has its own time, and a connection that is not answered in it is closed.
 #[test]
 fn memcached_down_or_slow() {
     let origin = Origin::start();
