@@ -1,5 +1,7 @@
 //! Guarded tags: what visitors write into a page is text, whoever asks for it.
 
+use std::fs;
+
 use fixture::{Answer, Nginx, Origin, Setup};
 
 const TOKEN: &str = "s3cret-s3cret_16";
@@ -82,7 +84,9 @@ fn twice_tags_says_what_a_missing_guard_means() {
     origin.on("/empty", control(guard(page(), "")));
     origin.on("/sign", control(guard(page(), "0123456789abcde!")));
     origin.on("/list", control(guard(page(), &format!("{TOKEN}, {TOKEN}"))));
+    // Neither the first nor the last of two counts.
     origin.on("/differ", control(guard(guard(page(), TOKEN), OTHER)));
+    origin.on("/differ-last", control(guard(guard(page(), OTHER), TOKEN)));
     origin.on("/no-tags", guard(page(), TOKEN).header("X-Twice-Control", "max-age=60, no-tags"));
     let (filled, inert) = ("<& get cookie name &>Ann".to_owned(), text.clone());
     // All of it is a tag, and the second one knows no such command.
@@ -94,6 +98,7 @@ fn twice_tags_says_what_a_missing_guard_means() {
         ("marked", "/control", &unguarded),
         ("marked", "/plain", &inert),
         ("marked", "/differ", &inert),
+        ("marked", "/differ-last", &inert),
         ("marked", "/no-tags", &inert),
         ("guarded", "/both", &filled),
         ("guarded", "/guard", &filled),
@@ -105,11 +110,13 @@ fn twice_tags_says_what_a_missing_guard_means() {
         ("guarded", "/sign", &inert),
         ("guarded", "/list", &inert),
         ("guarded", "/differ", &inert),
+        ("guarded", "/differ-last", &inert),
         ("guarded", "/no-tags", &inert),
         ("all", "/both", &filled),
         ("all", "/plain", &unguarded),
         ("all", "/short", &inert),
         ("all", "/differ", &inert),
+        ("all", "/differ-last", &inert),
         ("off", "/both", &inert),
         ("off", "/guard", &inert),
         ("off", "/differ", &inert),
@@ -210,6 +217,30 @@ fn a_bad_guarded_tag_shows_no_token() {
     sees(&nginx, "/", ["MISS", "HIT"], page);
     assert_eq!(nginx.get("/").send().header("X-Own"), Some("<& fetch x &>"));
     assert!(!nginx.log().contains(TOKEN));
+}
+
+/// A snapshot is all that is stored.
+#[test]
+fn what_is_stored_has_no_token() {
+    let origin = Origin::start();
+    origin.on(
+        "/",
+        guarded("Hello <&# get cookie name &>, <&# fetch x &><& get cookie name &><&# get")
+            .header("Twice-Headers", "X-Own")
+            .header("X-Own", format!("of <&{TOKEN} get cookie name &>")),
+    );
+    let nginx = Nginx::bare()
+        .http("twice_zone pages 16m snapshot=pages.snap; add_header X-Cache $twice_cache_status;")
+        .location("/", format!("twice pages; proxy_pass {};", origin.url()))
+        .start();
+    nginx.allow_log("bad tag in page");
+    sees(&nginx, "/", ["MISS", "HIT"], "Hello Ann, <& fetch x &><& get cookie name &><& get");
+    let setup = nginx.setup().clone();
+    nginx.finish();
+    let stored = fs::read(setup.folder().join("pages.snap")).unwrap();
+    let holds = |text: &str| stored.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(holds("Hello ") && holds("X-Own"));
+    assert!(!holds(TOKEN));
 }
 
 #[test]

@@ -189,19 +189,28 @@ fn access_is_the_pages_to_ask_for() {
     both(&nginx, "/page.html", "[private]");
 }
 
+/// What only Twice may say, and a purge, go no further than the client's own request.
 #[test]
 fn a_purge_that_is_asked_for_with_a_page_is_not_asked_for_with_its_fragments() {
     let origin = Origin::start();
-    origin.on("/", Answer::page("<& include /a &>"));
-    origin.on("/a", Answer::page("A"));
-    let nginx = site(&origin).start();
-    both(&nginx, "/", "A");
-    nginx
-        .get("/")
-        .header("Twice", "evil")
-        .header("X-Twice-Control", "max-age=1")
-        .send()
-        .assert(200, "HIT", "A");
-    let asked = origin.last("/a");
-    assert_eq!(asked.header("Twice"), Some("true"));
+    origin.on("/", Answer::page("<& include /stored/a &><& include /plain/b &>"));
+    origin.on("/stored/a", Answer::page("A"));
+    origin.on("/plain/b", Answer::html("B"));
+    let pass = format!("proxy_pass {};", origin.url());
+    let nginx = site(&origin)
+        .location("/stored/", format!("twice pages; twice_mark_dirty 1; {pass}"))
+        .location("/plain/", pass)
+        .start();
+    both(&nginx, "/", "AB");
+    let names = ["X-Mark-Dirty", "Twice", "X-Twice-Control", "X-ABValue", "X-Geo"];
+    let evil = names.iter().fold(nginx.get("/"), |page, name| page.header(name, "*"));
+    evil.send().assert(200, "HIT", "AB");
+    let asked = origin.last("/plain/b");
+    for name in names {
+        assert_eq!(asked.header(name), None, "{name}");
+    }
+    nginx.get("/").send().assert(200, "HIT", "AB");
+    assert_eq!((origin.count("/stored/a"), origin.count("/plain/b")), (1, 4));
+    // The location itself hears of it.
+    assert_ne!(nginx.get("/stored/a").header("X-Mark-Dirty", "*").send().text(), "A");
 }

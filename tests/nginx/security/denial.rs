@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use fixture::{Answer, Gate, Nginx, Origin, Received, Request, until};
+use fixture::{Answer, Gate, Nginx, Origin, Received, Request, process, until};
 
 use super::{cached, cached_with, not_shared, proves_hits};
 use crate::broken_origins::{self, WHOLE};
@@ -189,31 +189,48 @@ fn many_keys() {
     assert!(evicted >= 9 * pages, "{pages} pages, {evicted} evicted");
 }
 
+/// It passes through whole, and a worker keeps no more of it than it could store.
 #[test]
 fn oversize_body() {
+    /// In KB: what a worker may need more than before, and what it would if it kept the body.
+    const MORE: usize = 12 << 10;
+    const BODY: usize = 24 << 10;
     let origin = Origin::start();
-    let huge = "0123456789abcdef".repeat(1 << 19);
-    origin.on("/", Answer::page(huge.clone()).chunked());
+    let huge = "0123456789abcdef".repeat(BODY << 6);
+    let plain = Answer::page(huge.clone()).header("X-Twice-Control", "no-tags");
+    origin.on("/length", plain.clone());
+    origin.on("/chunks", plain.chunked());
+    origin.on("/tags", Answer::page(huge.clone()).chunked());
     let nginx = Nginx::bare()
-        .http("twice_zone small 2m; add_header X-Cache $twice_cache_status always;")
+        .http("twice_zone large 64m max_object=1m; add_header X-Cache $twice_cache_status always;")
         .location(
             "/",
             format!(
-                "twice small; proxy_max_temp_file_size 0; proxy_http_version 1.1; proxy_pass {};",
+                "twice large; proxy_max_temp_file_size 0; proxy_http_version 1.1; proxy_pass {};",
                 origin.url()
             ),
         )
         .start();
     broken_origins::proves_hits(&nginx, &origin);
-    for _ in 0..2 {
-        let page = nginx.get("/").send();
-        page.assert_cache("MISS");
-        assert!(page.body == huge.as_bytes(), "{} bytes", page.body.len());
+    let peaks = || nginx.workers().into_iter().map(process::peak_memory).collect::<Vec<_>>();
+    let before = peaks();
+    for path in ["/length", "/chunks", "/tags"] {
+        for _ in 0..2 {
+            let page = nginx.get(path).send();
+            page.assert_cache("MISS");
+            assert!(page.body == huge.as_bytes(), "{path}: {} bytes", page.body.len());
+        }
+        for (before, after) in before.iter().zip(peaks()) {
+            if let Some((before, after)) = before.zip(after) {
+                assert!(after < before + MORE, "{path}: {after} KB after {before} KB");
+            }
+        }
     }
     nginx.get("/good").send().assert(200, "HIT", WHOLE);
 }
 
-/// Origins that drip or say nothing delay nobody who asks for another page.
+/// Origins that drip or say nothing delay nobody who asks for another page, and those who wait for the same page no longer
+/// than they are to.
 #[test]
 fn slow_upstream() {
     let origin = Origin::start();
@@ -221,7 +238,8 @@ fn slow_upstream() {
     origin.on("/slow/*", Answer::page(WHOLE).gate_at(3, &gate));
     origin.on("/silent/*", Answer::page(WHOLE).gate(&gate));
     origin.on("/other/*", Answer::page("other"));
-    let nginx = broken_origins::cached_with(&origin, "proxy_buffering off;").start();
+    let lines = "proxy_buffering off; twice_lock_timeout 50ms;";
+    let nginx = broken_origins::cached_with(&origin, lines).start();
     broken_origins::proves_hits(&nginx, &origin);
     let paths: Vec<String> = (0..20).map(|n| format!("/{}/{n}", ["slow", "silent"][n % 2])).collect();
     let waiting: Vec<_> = paths.iter().map(|path| nginx.get(path).spawn()).collect();
@@ -232,9 +250,12 @@ fn slow_upstream() {
         fast(&format!("/other/{n}")).assert(200, "MISS", "other");
         fast(&format!("/other/{n}")).assert(200, "HIT", "other");
     }
+    // For these somebody else's fetch goes on: they ask for themselves.
+    let again: Vec<_> = paths.iter().take(2).map(|path| nginx.get(path).spawn()).collect();
+    gate.wait_arrived(22);
     assert!(waiting.iter().all(|one| !one.is_finished()));
     gate.open();
-    for one in waiting {
+    for one in waiting.into_iter().chain(again) {
         one.join().unwrap().assert(200, "MISS", WHOLE);
     }
     for path in &paths {

@@ -24,6 +24,8 @@ fn cut_short(answers: impl IntoIterator<Item = (&'static str, Answer, &'static s
     }
 }
 
+/// Two layers hold: nothing is stored before its last buffer has come, which nginx sends of whole answers only, and nothing
+/// that has another length than it promised.
 #[test]
 fn truncated_content_length() {
     cut_short([
@@ -52,6 +54,7 @@ fn truncated_no_last_chunk() {
     ]);
 }
 
+/// nginx makes a 502 of it, which is never stored, though this location stores whatever may be.
 #[test]
 fn truncated_header() {
     let origin = Origin::start();
@@ -69,6 +72,7 @@ fn truncated_header() {
     }
 }
 
+/// nginx reads the chunks, and ends an answer whose chunks can't be read without a last buffer: by that we know.
 #[test]
 fn bad_chunk_size() {
     let origin = Origin::start();

@@ -247,6 +247,8 @@ fn odd_methods() {
     page.assert(200, "HIT", "GET");
 }
 
+/// Three layers hold: a HEAD is not recorded, nothing is stored before its last buffer, which nginx sends of no answer to a
+/// HEAD, and nothing that has another length than it promised.
 #[test]
 fn head_then_get() {
     let origin = Origin::start();
@@ -259,7 +261,7 @@ fn head_then_get() {
     nginx.get("/").send().assert(200, "HIT", "0123456789");
 }
 
-/// An origin whose answer to HEAD has nothing to do with its page.
+/// An origin whose answer to HEAD has nothing to do with its page. The same layers hold.
 #[test]
 fn head_lies() {
     let origin = Origin::start();
