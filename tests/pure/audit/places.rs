@@ -278,8 +278,16 @@ fn a_header_line_with_tags_has_a_name() {
         (("X-A", TAG, ""), ("X-B", TAG, ""), Some("header x-a")),
         (("X-A", TAG, ""), ("X-A", "Ann", ""), Some("header x-a")),
         (("X-A", "<& get cookie a &>b", "x"), ("X-A", "<& get cookie a &>c", "y"), Some("header x-a")),
-        (("X-A", TAG, "<& get cookie a &>x"), ("X-A", TAG, "<& get cookie b &>x"), Some("body line 1 column 1")),
-        (("X-A", TAG, "<& get cookie a &>x"), ("X-A", TAG, "<& get cookie a &>y"), Some("body line 1 column 19")),
+        (
+            ("X-A", TAG, "<& get cookie a &>x"),
+            ("X-A", TAG, "<& get cookie b &>x"),
+            Some("body line 1 column 1"),
+        ),
+        (
+            ("X-A", TAG, "<& get cookie a &>x"),
+            ("X-A", TAG, "<& get cookie a &>y"),
+            Some("body line 1 column 19"),
+        ),
     ] {
         for (new, old) in [(new, old), (old, new)] {
             let (ours, theirs) = (with_line(new.0, new.1, new.2), with_line(old.0, old.1, old.2));

@@ -219,7 +219,9 @@ impl Places {
         if self.now.0.is_empty() {
             wanted = Err(Place::Lost);
         }
-        if self.start == Start::Foreign || self.start == Start::Wide && wanted.is_ok_and(Want::has_backslashes) {
+        if self.start == Start::Foreign
+            || self.start == Start::Wide && wanted.is_ok_and(Want::has_backslashes)
+        {
             wanted = Err(Place::Charset);
         }
         let differ = matches!(wanted, Err(Place::Branches | Place::Lost | Place::Charset));
