@@ -356,7 +356,8 @@ fn max_age_overflow() {
     assert_eq!(nginx.workers(), workers);
 }
 
-/// Workers die at any moment, holding the zone's lock or not. `scripts/torture` kills them at every single write.
+/// Workers die at any moment, holding the zone's lock or not. That one dies in the middle of a change is rare here:
+/// `tests/pure/store/crash.rs` cuts a change at every single write, and `scripts/torture` kills workers there.
 #[test]
 fn lock_poisoning() {
     let origin = Origin::start();

@@ -94,3 +94,21 @@ fn nginx_itself_may_be_told_to_say_so() {
     let nginx = site(&origin, "").location("= /304", "twice pages; return 304;").start();
     assert_eq!(nginx.get("/304").send().status, 304);
 }
+
+/// While the origin was asked about a page somebody else's fetch has brought another one, which stays.
+#[test]
+fn a_304_renews_no_page_that_was_replaced_meanwhile() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "twice_key $uri; twice_bypass $arg_fresh; twice_lock off;").start();
+    expire(&nginx, &origin, "/", named("old"));
+    let gate = Gate::new();
+    origin.on("/", same().gate(&gate));
+    let asking = nginx.get("/").spawn();
+    gate.wait_arrived(1);
+    origin.on("/", Answer::page("new"));
+    nginx.get("/?fresh=1").send().assert(200, "BYPASS", "new");
+    nginx.get("/").warm().assert(200, "HIT", "new");
+    gate.open();
+    asking.join().unwrap().assert(200, "REVALIDATED", "old");
+    nginx.get("/").send().assert(200, "HIT", "new");
+}
