@@ -5,6 +5,7 @@
 
 mod clients;
 mod heads;
+mod leftovers;
 mod lies;
 mod own_tags;
 mod refreshes;
