@@ -16,10 +16,12 @@ use std::ptr;
 
 use ngx::ffi::{
     NGX_HTTP_VERSION_20, ngx_chain_t, ngx_http_block_reading, ngx_http_event_handler_pt,
-    ngx_http_request_empty_handler, ngx_http_upstream_conf_t, ngx_int_t, ngx_post_event, ngx_posted_events,
+    ngx_http_request_empty_handler, ngx_http_request_t, ngx_http_upstream_conf_t, ngx_int_t, ngx_post_event,
+    ngx_posted_events,
 };
 
 use crate::flight;
+use crate::guard::guarded;
 use crate::sys::{self, Request};
 
 /// What nginx gets back when the fetch is the client's alone again.
@@ -65,7 +67,7 @@ pub fn hold_on(request: Request<'_>, page: usize) {
         // client has left; when the answer has begun, the second one is another.
         if (*conf).ignore_client_abort == 0 && !(*upstream).cleanup.is_null() {
             hold.read = (*r).read_event_handler;
-            (*r).read_event_handler = Some(ngx_http_block_reading);
+            (*r).read_event_handler = Some(left);
             if (*upstream).header_sent() == 0 {
                 (*r).write_event_handler = Some(ngx_http_request_empty_handler);
             }
@@ -74,6 +76,18 @@ pub fn hold_on(request: Request<'_>, page: usize) {
             flight.hold = hold;
         }
     }
+}
+
+/// nginx's callback: the client has sent something, or left. HTTP/2 tells here that it has left where it had no room for
+/// more: whoever sends the answer would wait for that room, and finds now that there is nobody.
+unsafe extern "C" fn left(r: *mut ngx_http_request_t) {
+    // SAFETY: nginx passes a live request to its handlers; that of writing is nginx's own.
+    guarded((), || unsafe {
+        ngx_http_block_reading(r);
+        if let Some(write) = (*r).write_event_handler.filter(|_| (*(*r).connection).error() != 0) {
+            write(r);
+        }
+    });
 }
 
 impl Hold {
@@ -113,11 +127,29 @@ pub fn is_alone(request: Request<'_>) -> bool {
     gone && flight::of(request).is_some_and(|flight| flight.is_awaited())
 }
 
+/// Whether nginx has no buffer to wait for that the client was given.
+pub fn has_all_back(request: Request<'_>) -> bool {
+    // SAFETY: a live request; its upstream, if it has one, lives as long, and so does that one's pipe.
+    unsafe {
+        let upstream = (*request.raw()).upstream;
+        if upstream.is_null() {
+            return true;
+        }
+        let pipe = (*upstream).pipe;
+        let busy = match (*upstream).buffering() != 0 && !pipe.is_null() {
+            true => (*pipe).busy,
+            false => (*upstream).busy_bufs,
+        };
+        busy.is_null()
+    }
+}
+
 /// Has the origin's answer come in without leaving: what was handed on stays where it is, and there are new buffers
-/// for what comes. The recording's own limit bounds them. False: this can't be done, the fetch ends.
+/// for what comes. Else nginx would wait for those that the client never takes, at times without any timer. The
+/// recording's own limit bounds them. False: this can't be done, the fetch ends.
 ///
 /// # Safety
-/// `chain` must be what nginx passed to the body filter and was handed to the next one.
+/// `chain` must be what nginx passed to the body filter, after the next one has seen it or where it never will.
 pub unsafe fn go_on(request: Request<'_>, chain: *mut ngx_chain_t) -> bool {
     let r = request.raw();
     // SAFETY: a live request; its upstream, if it has one, lives as long, and so do its buffers.

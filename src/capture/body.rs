@@ -107,14 +107,16 @@ fn hand_on(
     rendered: bool,
 ) -> ngx_int_t {
     if guarded(false, || leaving::is_alone(request)) {
+        // HTTP/2 tells that a client has left though no chain has failed here, and keeps what it was given before.
         // SAFETY: nobody else has seen these buffers; ours and nginx's both.
-        unsafe {
+        let goes_on = guarded(false, || unsafe {
             sys::swallow(chain);
             if rendered {
                 sys::swallow(out);
             }
-        }
-        return sys::OK;
+            leaving::has_all_back(request) || leaving::go_on(request, chain)
+        });
+        return if goes_on { sys::OK } else { ERROR };
     }
     let rc = next_body(request, out);
     let goes_on = rc == ERROR

@@ -6,6 +6,7 @@
 mod beside;
 mod clients;
 mod heads;
+mod leftovers;
 mod lies;
 mod own_tags;
 mod refreshes;

@@ -3,7 +3,8 @@
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fixture::{Answer, FastCgi, Gate, Nginx, Origin, until};
+use fixture::folder::free_port;
+use fixture::{Answer, FastCgi, Gate, Nginx, Origin, Raw, until};
 
 use super::{assert_collapsed, collapsing, crowd, pending, wait_pending};
 
@@ -138,6 +139,89 @@ fn clients_of_http2_wait_leave_and_are_served() {
             assert!(String::from_utf8_lossy(&output.stdout[..2000]).contains("collapsed"), "{path}");
         }
         assert_eq!(origin.count(path), 1);
+    }
+}
+
+/// A client that speaks HTTP/2 by hand: it takes so much of a page before it says that it wants more.
+fn h2_by_hand(port: u16, path: &str, window: u32) -> Raw {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS: the window of a stream; WINDOW_UPDATE: more for the connection.
+    bytes.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4]);
+    bytes.extend(window.to_be_bytes());
+    bytes.extend([0, 0, 4, 8, 0, 0, 0, 0, 0]);
+    bytes.extend(window.to_be_bytes());
+    // HEADERS, all there is of stream 1: GET, http, path, authority.
+    let mut block = vec![0x82, 0x86, 0x04, path.len() as u8];
+    block.extend(path.as_bytes());
+    block.extend([0x01, 9]);
+    block.extend(b"localhost");
+    bytes.extend([0, 0, block.len() as u8, 1, 5, 0, 0, 0, 1]);
+    bytes.extend(block);
+    let mut client = fixture::raw(port);
+    client.send(bytes);
+    client
+}
+
+/// Takes so much of a body.
+fn take_data(client: &mut Raw, mut count: usize) {
+    while count > 0 {
+        let head = client.bytes(9);
+        let len = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        client.bytes(len);
+        count -= if head[3] == 0 { len } else { 0 };
+    }
+}
+
+/// Whether nginx has given the kernel something on this port that the client has not taken.
+fn has_unsent(port: u16) -> bool {
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    // "number: local:port remote:port state unsent:unread ..."; 01: established.
+    sockets.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, local, _, "01", queues, ..] = words[..] else { return false };
+        local.ends_with(&format!(":{port:04X}")) && !queues.starts_with("00000000:")
+    })
+}
+
+/// nginx is told that such a client has left though nothing could not be written, and its frames keep what was not sent.
+#[test]
+fn a_client_of_http2_leaves_with_most_of_its_page_unsent() {
+    const SMALL: u32 = 20_000;
+    const LARGE: u32 = 1 << 30;
+    let origin = Origin::start();
+    let body = "0123456789".repeat(90_000);
+    // Without buffering there is one buffer: where that is not free any more somebody else fetches.
+    for (lines, most) in [("", 1), ("proxy_buffering off;", 2)] {
+        let slow = free_port();
+        let listen = format!("listen 127.0.0.1:{slow} http2 sndbuf=4k;");
+        let nginx = collapsing(&origin, lines).server(listen).start();
+        for (window, tags) in [(SMALL, ""), (LARGE, ""), (SMALL, "<& nonce &>"), (LARGE, "<& nonce &>")] {
+            let path = format!("/{}/{window}/{}", lines.len(), tags.len());
+            let gate = Gate::new();
+            origin.on(&path, Answer::page(body.clone() + tags).gate_at(890_000, &gate));
+            let mut first = h2_by_hand(slow, &path, window);
+            origin.wait_count(&path, 1);
+            let mut others = [nginx.raw(), nginx.raw(), nginx.raw()];
+            others.iter_mut().for_each(|client| _ = client.get(&path));
+            wait_pending(&nginx, 4);
+            if window == SMALL {
+                take_data(&mut first, SMALL as usize);
+            } else {
+                // Should it leave before that, the others must get their page as well.
+                let mut unsent = 0;
+                until("it takes no more", || {
+                    unsent = if has_unsent(slow) { unsent + 1 } else { 0 };
+                    unsent == 5
+                });
+            }
+            first.reset();
+            gate.open();
+            for client in &mut others {
+                assert!(client.response().text().starts_with(&body));
+            }
+            assert!((1..=most).contains(&origin.count(&path)), "{path} {lines}");
+            wait_pending(&nginx, 0);
+        }
     }
 }
 
