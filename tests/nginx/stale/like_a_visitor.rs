@@ -250,3 +250,29 @@ fn a_refresh_that_nginx_sends_elsewhere_ends_there() {
     assert_eq!(origin.count("/inner"), 0);
     nginx.get("/page").send();
 }
+
+/// What a location makes of a password goes with the refresh: its answer is somebody's, as that to a visitor with one is.
+#[test]
+fn what_was_told_of_a_password_is_not_shared() {
+    let origin = Origin::start();
+    origin.handle("/", |request| match request.header("X-Who") {
+        Some(_) => Answer::html("secret").header("Cache-Control", "max-age=1000"),
+        None => Answer::html("for all").header("Cache-Control", "max-age=1, stale-while-revalidate=1000"),
+    });
+    let nginx = cached(&origin, "set $who $http_authorization; proxy_set_header X-Who $who;").start();
+    nginx.expect_log("a refresh brought no page (authorization, status 200)");
+    let asked = |somebodys: bool| {
+        let is_somebodys = |request: &&Received| request.header("X-Who").is_some();
+        origin.requests("/").iter().filter(|request| is_somebodys(request) == somebodys).count()
+    };
+    nginx.get("/").send().assert(200, "MISS", "for all");
+    until("somebody has it renewed", || {
+        assert_eq!(nginx.get("/").arg("-u").arg("v:x").send().text(), "for all");
+        asked(true) > 0
+    });
+    let before = asked(false);
+    until("somebody else has it renewed", || {
+        assert_eq!(nginx.get("/").send().text(), "for all");
+        asked(false) > before
+    });
+}
