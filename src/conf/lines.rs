@@ -6,8 +6,9 @@ use ngx::ngx_conf_log_error;
 use twice_core::policy::{BadVary, HeaderNames, Withheld, dimension_of, may_vary_by};
 use twice_core::variants::{Dimension, Dimensions, MAX_DIMENSIONS, MAX_NAME};
 
+use super::merge::{inherit, merge_uint};
 use super::setters::{Directive, ON_OFF, choose_once, is_cookie_name, is_set, once, setters};
-use super::{LocConf, UNSET, inherit, merge_uint};
+use super::{LocConf, UNSET};
 use crate::sys;
 
 /// What the directives of this file say; a part of [`LocConf`].

@@ -5,8 +5,9 @@ use ngx::ffi::{NGX_LOG_EMERG, ngx_conf_t, ngx_pool_t, ngx_uint_t};
 use ngx::ngx_conf_log_error;
 use twice_core::policy::{HeaderNames, Heuristic, Honor, SetCookie, Statuses};
 
+use super::merge::{inherit, merge_uint};
 use super::setters::{Directive, ON_OFF, choose_once, is_set, once, setters};
-use super::{LocConf, UNSET, inherit, merge_uint};
+use super::{LocConf, UNSET};
 use crate::sys;
 
 /// What they leave behind in a location.

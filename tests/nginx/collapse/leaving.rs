@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fixture::folder::free_port;
-use fixture::{Answer, FastCgi, Gate, Nginx, Origin, Raw, until};
+use fixture::{Answer, FastCgi, Gate, Nginx, Origin, Raw, nginx_version, until};
 
 use super::{assert_collapsed, collapsing, crowd, pending, wait_pending};
 
@@ -191,9 +191,12 @@ fn a_client_of_http2_leaves_with_most_of_its_page_unsent() {
     let origin = Origin::start();
     let body = "0123456789".repeat(90_000);
     // Without buffering there is one buffer: where that is not free any more somebody else fetches.
-    for (lines, most) in [("", 1), ("proxy_buffering off;", 2)] {
+    for (lines, most) in [("", 1), ("proxy_max_temp_file_size 0;", 1), ("proxy_buffering off;", 2)] {
         let slow = free_port();
-        let listen = format!("listen 127.0.0.1:{slow} http2 sndbuf=4k;");
+        let listen = match nginx_version() >= (1, 25, 1) {
+            true => format!("listen 127.0.0.1:{slow} sndbuf=4k; http2 on;"),
+            false => format!("listen 127.0.0.1:{slow} http2 sndbuf=4k;"),
+        };
         let nginx = collapsing(&origin, lines).server(listen).start();
         for (window, tags) in [(SMALL, ""), (LARGE, ""), (SMALL, "<& nonce &>"), (LARGE, "<& nonce &>")] {
             let path = format!("/{}/{window}/{}", lines.len(), tags.len());

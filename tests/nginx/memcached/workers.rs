@@ -93,6 +93,44 @@ fn a_server_that_answers_nothing_keeps_no_worker() {
 }
 
 #[test]
+fn a_worker_leaves_when_the_changes_of_its_pages_are_made() {
+    let origin = Origin::start();
+    let gate = fixture::Gate::new();
+    let held = gate.clone();
+    let server = Liar::start(move |line| {
+        if line.starts_with("incr") {
+            held.pass();
+        }
+        Lie::say("1\r\n")
+    });
+    let nginx = pages(&origin, [server.address().as_str()], "timeout=50s").start();
+    origin.on("/p", Answer::page("<& incr memcache views &>seen"));
+    // Nobody waits for a change.
+    assert_eq!(nginx.get("/p").send().text(), "seen");
+    gate.wait_arrived(1);
+    nginx.reload();
+    gate.open();
+    until("the old workers are gone", || nginx.leaving_workers().is_empty());
+    nginx.finish();
+}
+
+#[test]
+fn a_worker_that_must_end_waits_for_no_change() {
+    let origin = Origin::start();
+    let server = Liar::start(|_| Lie::Hang);
+    let nginx = pages(&origin, [server.address().as_str()], "timeout=50s")
+        .main("worker_shutdown_timeout 100ms;")
+        .start();
+    nginx.allow_log("memcached server");
+    origin.on("/p", Answer::page("<& incr memcache views &>seen"));
+    assert_eq!(nginx.get("/p").send().text(), "seen");
+    until("the server is asked", || server.count("incr") == 1);
+    nginx.reload();
+    until("the old workers are gone", || nginx.leaving_workers().is_empty());
+    nginx.finish();
+}
+
+#[test]
 fn a_worker_that_was_killed_leaves_nothing_behind() {
     let origin = Origin::start();
     let server = Memcached::start();
