@@ -138,6 +138,14 @@ fn allow_ranges<'a>(request: Request<'a>, whole: bool, page: &Validators<'a>) ->
         let is_head = (*r).method == NGX_HTTP_HEAD as usize;
         if !is_head && (condition.is_null() || if_range(sys::pair(condition).1, page)) {
             (*r).set_allow_ranges(1);
+            if !(*r).headers_in.range.is_null() {
+                // Beside a 200 it means nothing (RFC 9110 14.4); a part gets its own.
+                for line in request.lines_out() {
+                    if sys::pair(line).0.eq_ignore_ascii_case(b"content-range") {
+                        (*line).hash = 0;
+                    }
+                }
+            }
             return Some(());
         }
         // The whole page goes out, and says that another time it could be a part.

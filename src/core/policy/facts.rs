@@ -204,7 +204,6 @@ impl<'n> Facts<'n> {
             | b"upgrade"
             | b"cache-status"
             | b"content-length"
-            | b"content-range"
             | b"accept-ranges"
             | b"www-authenticate" => Fate::Once,
             targeted if is_targeted(targeted) => {
