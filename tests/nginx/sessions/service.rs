@@ -243,7 +243,7 @@ fn its_answers_are_no_pages() {
 fn a_session_that_is_all_in_its_cookie() {
     let origin = Origin::start();
     knows_all(&origin);
-    let nginx = site(&origin, "").start();
+    let nginx = site(&origin, "timeout=60s").start();
     stored(&nginx);
     // Such as a signed token; the two differ in their last byte.
     for end in ["x", "y"] {
