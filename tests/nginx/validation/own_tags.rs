@@ -105,7 +105,7 @@ fn values_of_sources_and_fragments_are_in_it() {
     origin.on("/part", Answer::html("part"));
     origin.on("/", Answer::page("<& get memcache greeting &> <& include /part &>"));
     let nginx = site(&origin, "")
-        .http(format!("twice_source memcache memcached {} ttl=0;", memcached.address()))
+        .http(format!("twice_source memcache memcached {} ttl=0 timeout=10s;", memcached.address()))
         .start();
     nginx.get("/").warm();
     let first = nginx.get("/").send();
