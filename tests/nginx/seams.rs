@@ -233,6 +233,7 @@ fn a_crowd_of_visitors_with_different_cookies_makes_a_fetch_for_each_value() {
         client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: lang={}\r\n\r\n", languages[*language]));
     }
     until("all are pending", || pending(&nginx) == clients.len());
+    gate.wait_arrived(1);
     assert_eq!(origin.count("/"), 1);
     gate.open();
     for (language, client) in &mut clients {

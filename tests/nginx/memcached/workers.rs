@@ -9,7 +9,7 @@ fn connections_are_made_early_if_told_so() {
     let origin = Origin::start();
     let server = Memcached::start();
     let before = server.figure("curr_connections");
-    let nginx = pages(&origin, [server.address().as_str()], "preconnect connections=3").start();
+    let nginx = pages(&origin, [server.address().as_str()], "preconnect connections=3 timeout=10s").start();
     until("two workers have three connections each", || server.figure("curr_connections") == before + 6);
     nginx.reload();
     until("so have the new ones, and the old ones are gone", || {
