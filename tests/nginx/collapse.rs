@@ -21,6 +21,7 @@ pub(crate) fn collapsing(origin: &Origin, lines: &str) -> Setup {
         .workers(3)
         .location("= /status", "stub_status;")
         .location("= /who", "return 200 $pid;")
+        .figures()
         .location(
             "/",
             format!(

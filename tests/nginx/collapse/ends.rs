@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fixture::process::{self, SIGHUP, SIGKILL};
 use fixture::{Answer, Gate, Nginx, Origin, Raw, until};
 
-use super::{assert_collapsed, collapsing, one_for_each, pending, wait_pending};
+use super::{assert_collapsed, collapsing, one_for_each, pending};
 
 /// The first request is held, all others are answered.
 fn hold_first(origin: &Origin, path: &str, gate: &Gate) -> Arc<AtomicUsize> {
@@ -27,15 +27,16 @@ fn fetcher(origin: &Origin, path: &str) -> u32 {
 /// One connection to each worker with a request under way; that of the worker that fetches is apart.
 fn all_workers_wait(nginx: &Nginx, origin: &Origin, path: &str) -> (u32, Raw, Vec<Raw>) {
     let mut clients = one_for_each(nginx);
-    // nginx goes on counting what a killed worker had.
-    let before = pending(nginx);
+    // Who waits is counted by the zone: nginx goes on counting what a killed worker had.
+    let before = nginx.figure("waits");
     let (worker, mut first) = clients.remove(0);
     first.get(path);
     origin.wait_count(path, 1);
     assert_eq!(fetcher(origin, path), worker);
     let mut others: Vec<Raw> = clients.into_iter().map(|(_, client)| client).collect();
     others.iter_mut().for_each(|client| _ = client.get(path));
-    wait_pending(nginx, before + 1 + others.len());
+    let all = before + others.len() as u64;
+    until("they wait", || nginx.figure("waits") == all);
     (worker, first, others)
 }
 
@@ -142,6 +143,7 @@ fn a_zone_of_another_size_begins_anew() {
         .workers(3)
         .location("= /status", "stub_status;")
         .location("= /who", "return 200 $pid;")
+        .figures()
         .location(
             "/",
             format!(

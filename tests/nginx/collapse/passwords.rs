@@ -3,7 +3,7 @@
 use super::*;
 
 fn site(origin: &Origin) -> Nginx {
-    collapsing(origin, "twice_stale_factor 1;").figures().start()
+    collapsing(origin, "twice_stale_factor 1;").start()
 }
 
 /// Stores a page and waits until it has expired: what a HEAD is told renews nothing.
