@@ -40,6 +40,14 @@ fn pending(nginx: &Nginx) -> usize {
     rest.split(' ').next().unwrap().parse::<usize>().unwrap() - 1
 }
 
+/// Changes of local counters so far. What was seen is counted when its request is over, which may be a moment after the
+/// answer has come.
+#[track_caller]
+fn changes(nginx: &Nginx) -> u64 {
+    until("nothing is under way", || pending(nginx) == 0);
+    nginx.figure("counter_changes")
+}
+
 /// A source whose value is what the origin answers to this path; it remembers nothing, and is asked however often it fails.
 fn service(setup: Setup, origin: &Origin, name: &str, options: &str) -> Setup {
     setup

@@ -16,12 +16,12 @@ fn a_view_is_counted_and_shown() {
     let hit = nginx.get("/").warm();
     assert_eq!(hit.header("Cache-Control"), Some("private, no-cache"));
     assert_eq!(hit.header("Content-Length"), Some(hit.body.len().to_string().as_str()));
-    let so_far = nginx.figure("counter_changes");
+    let so_far = changes(&nginx);
     becomes(&nginx, "views_42", &so_far.to_string());
     nginx.get("/").send().assert(200, "HIT", &format!("seen {so_far} times"));
     becomes(&nginx, "views_42", &(so_far + 1).to_string());
     assert_eq!(origin.count("/"), 1);
-    assert_eq!(nginx.figure("counter_changes"), so_far + 1);
+    assert_eq!(changes(&nginx), so_far + 1);
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn what_nobody_sees_is_not_counted() {
     // Not in the store: a refresh in the background fills it, after the answer that has no body.
     assert_eq!(nginx.get("/").head().send().status, 200);
     nginx.get("/").warm();
-    let seen = nginx.figure("counter_changes") / 2;
+    let seen = changes(&nginx) / 2;
     for _ in 0..5 {
         let head = nginx.get("/").head().send();
         head.assert(200, "HIT", "");
@@ -42,7 +42,7 @@ fn what_nobody_sees_is_not_counted() {
     let whole = nginx.get("/").range("0-3").send();
     whole.assert(200, "HIT", &format!("page {seen}"));
     becomes(&nginx, "views", &(seen + 1).to_string());
-    assert_eq!(nginx.figure("counter_changes"), 2 * seen + 2);
+    assert_eq!(changes(&nginx), 2 * seen + 2);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_refresh_is_nobodys_view() {
     until("it is stale, and renewed", || ask().text() == "new ");
     assert_eq!(origin.count("/"), 2);
     becomes(&nginx, "views", &seen.to_string());
-    assert_eq!(nginx.figure("counter_changes"), seen);
+    assert_eq!(changes(&nginx), seen);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn who_waits_for_anothers_fetch_is_counted_too() {
         other.join().unwrap().assert(200, "HIT", "page");
     }
     becomes(&nginx, "views", "7");
-    assert_eq!((origin.count("/"), nginx.figure("counter_changes")), (1, 7));
+    assert_eq!((origin.count("/"), changes(&nginx)), (1, 7));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn two_workers_lose_no_view() {
     origin.on("/", Answer::page("<& incr viewdb views &><& decr viewdb left 100000 &>page"));
     let nginx = site(&origin).start();
     nginx.get("/").warm();
-    let before = nginx.figure("counter_changes") / 2;
+    let before = changes(&nginx) / 2;
     // Which worker takes a connection is the kernel's choice: as many as it takes until both have some.
     let mut workers = std::collections::BTreeSet::new();
     let mut visitors = Vec::new();
@@ -195,6 +195,7 @@ fn answers_that_pass_through_are_filled_and_counted() {
 fn locations_that_return_are_counted() {
     let nginx = Nginx::twice()
         .figures()
+        .location("= /status", "stub_status;")
         .location(
             "/",
             "twice pages; twice_valid 1m; twice_tags all; default_type text/html; return 200 \
@@ -203,7 +204,7 @@ fn locations_that_return_are_counted() {
         .start();
     assert_eq!(nginx.get("/").send().text(), "0");
     nginx.get("/").warm();
-    let views = nginx.figure("counter_changes");
+    let views = changes(&nginx);
     nginx.get("/").send().assert(200, "HIT", &views.to_string());
 }
 
@@ -216,7 +217,7 @@ fn fragments_count_their_own_views() {
     nginx.get("/").send().assert(200, "MISS", "part 0");
     becomes(&nginx, "parts", "1");
     nginx.get("/").warm();
-    let views = nginx.figure("counter_changes") / 2;
+    let views = changes(&nginx) / 2;
     becomes(&nginx, "parts", &views.to_string());
     nginx.get("/").send().assert(200, "HIT", &format!("part {views}"));
     becomes(&nginx, "pages", &(views + 1).to_string());
@@ -235,7 +236,7 @@ fn a_stored_page_outlives_its_source() {
     nginx.get("/").warm();
     let seen = until_some("it is shown", || {
         let page = nginx.get("/shown").warm();
-        (page.text() == nginx.figure("counter_changes").to_string()).then(|| page.text())
+        (page.text() == changes(&nginx).to_string()).then(|| page.text())
     });
     nginx.reload_with(|setup| setup.again(site(&origin)));
     nginx.get("/").send().assert(200, "HIT", "none");

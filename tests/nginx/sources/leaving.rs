@@ -29,7 +29,7 @@ fn who_leaves_before_the_value_is_there_leaves_nothing_behind() {
         if stored_before {
             stored(&nginx, &gate);
         }
-        let views = nginx.figure("counter_changes");
+        let views = changes(&nginx);
         let before = gate.arrived();
         let mut client = nginx.raw();
         client.get("/");
@@ -39,7 +39,7 @@ fn who_leaves_before_the_value_is_there_leaves_nothing_behind() {
         gate.open();
         // Nobody has seen it.
         if stored_before {
-            assert_eq!(nginx.figure("counter_changes"), views);
+            assert_eq!(changes(&nginx), views);
         }
         gate.close();
     }
