@@ -172,17 +172,6 @@ fn take_data(client: &mut Raw, mut count: usize) {
     }
 }
 
-/// Whether nginx has given the kernel something on this port that the client has not taken.
-fn has_unsent(port: u16) -> bool {
-    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    // "number: local:port remote:port state unsent:unread ..."; 01: established.
-    sockets.lines().any(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [_, local, _, "01", queues, ..] = words[..] else { return false };
-        local.ends_with(&format!(":{port:04X}")) && !queues.starts_with("00000000:")
-    })
-}
-
 /// nginx is told that such a client has left though nothing could not be written, and its frames keep what was not sent.
 #[test]
 fn a_client_of_http2_leaves_with_most_of_its_page_unsent() {
@@ -213,7 +202,7 @@ fn a_client_of_http2_leaves_with_most_of_its_page_unsent() {
                 // Should it leave before that, the others must get their page as well.
                 let mut unsent = 0;
                 until("it takes no more", || {
-                    unsent = if has_unsent(slow) { unsent + 1 } else { 0 };
+                    unsent = if first.has_server_unsent() { unsent + 1 } else { 0 };
                     unsent == 5
                 });
             }
