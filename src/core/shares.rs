@@ -59,7 +59,8 @@ impl Share {
         match self {
             Share::Default(_) if zone >= ROOMY => Ok(least),
             Share::Default(_) => Ok(0),
-            Share::Percent(_) => Err((least as u64 * 100).div_ceil(zone.max(1) as u64)),
+            // As above: of whole hundreds of the zone.
+            Share::Percent(_) => Err(least.div_ceil((zone / 100).max(1)) as u64),
         }
     }
 }

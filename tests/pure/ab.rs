@@ -1,5 +1,6 @@
 //! A visitor's values of A/B tests.
 
+use crate::property::cases;
 use std::collections::HashMap;
 
 use proptest::prelude::*;
@@ -190,7 +191,7 @@ fn weights() -> impl Strategy<Value = Vec<u32>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(cases(2_000))]
 
     #[test]
     fn as_the_logarithm_says(weights in weights(), id in "[0-9a-zA-Z]{1,30}", name in "[a-z]{1,5}") {

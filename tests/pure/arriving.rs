@@ -1,5 +1,6 @@
 //! Values that a page waits for, against a model that is plainly right.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -168,7 +169,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn any_order(steps in prop::collection::vec(step(), 0..40)) {

@@ -1,5 +1,6 @@
 //! Ways in which one URL is written.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::canonical::{of_decoded, of_target};
 
@@ -50,7 +51,7 @@ fn encoded(text: &[u8], which: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn encoding_changes_nothing(path in "/[a-z/.%?# é]{0,20}", query in "[a-z&=%# é]{0,20}", which in proptest::collection::vec(0..4u8, 1..20)) {

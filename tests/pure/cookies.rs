@@ -1,5 +1,6 @@
 //! The `Cookie` header, by a table and against a naive reader.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::cookies::pairs;
 
@@ -38,6 +39,8 @@ fn cookie_lines() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn as_a_naive_reader_reads(line in "[ab=; \t\"]{0,40}") {
         let naive: Vec<_> = line

@@ -1,5 +1,6 @@
 //! A page's own tag: one for each row of values, and no two rows alike.
 
+use crate::property::cases;
 use std::collections::HashMap;
 
 use proptest::prelude::*;
@@ -87,6 +88,8 @@ fn a_generation_is_what_is_stored() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn other_values_have_another_tag(
         row in prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..80)), 0..6),

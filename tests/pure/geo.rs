@@ -1,5 +1,6 @@
 //! The visitor's country in a header.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::geo::{MAX_COUNTRY, country};
 
@@ -15,6 +16,8 @@ fn a_country_is_a_word() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn nothing_else_ends_up_in_a_header(value in prop::collection::vec(any::<u8>(), 0..80)) {
         if let Some(word) = country(&value) {

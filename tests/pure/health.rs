@@ -1,6 +1,7 @@
 //! When a server rests, is probed, and comes back: stories, and any interleaving of several workers against a naive
 //! model.
 
+use crate::property::cases;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -263,7 +264,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases(2000))]
 
     #[test]
     fn any_interleaving_is_as_the_model_says(

@@ -1,5 +1,6 @@
 //! Where a visitor of the default host is sent for the sake of a language.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::language::{Hosts, Languages};
 
@@ -101,6 +102,8 @@ fn who_is_sent_where() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn nobody_goes_round_in_circles(accept in "[a-zA-Z*,;=0-9 -]{0,20}", target in "[/?][ -~]{0,10}") {
         if let Some(to) = sent(&hosts(), "www.example.com", &accept, &target) {

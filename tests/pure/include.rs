@@ -1,5 +1,6 @@
 //! A fragment on its way, and what all of them may take.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::include::{Budget, Failure, Fragment, MAX_BYTES, MAX_DEPTH, MAX_FRAGMENTS, Sign};
 
@@ -109,6 +110,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// Whatever comes in whatever order: it is settled once, and has just the bytes that were fed before.
     #[test]
     fn it_is_settled_once(steps in prop::collection::vec(step(), 0..12)) {

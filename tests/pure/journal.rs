@@ -1,5 +1,6 @@
 //! Purges as they are written down.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::board::Purge;
 use twice_core::journal::{Noted, Records};
@@ -19,7 +20,7 @@ fn noted((kind, mark, text, soft, stamp): &(u8, u64, Vec<u8>, bool, u64)) -> Not
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn what_is_written_is_read(purges in purges()) {

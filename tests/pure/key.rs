@@ -1,5 +1,6 @@
 //! No two requests that an origin could tell apart have one key.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::key::{Ignored, MAX_IGNORED, Parts, Target, port_of_host};
 
@@ -243,7 +244,7 @@ fn asked(request: &Request) -> Request {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(5_000))]
+    #![proptest_config(cases(5_000))]
 
     #[test]
     fn one_key_is_one_request(one in request(), other in request()) {

@@ -1,5 +1,6 @@
 //! The visitor's language.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::language::{DEFAULT, matches, preferred};
 
@@ -62,6 +63,8 @@ fn ranges_cover_tags() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn whatever_comes_it_is_a_tag(header in prop::collection::vec(any::<u8>(), 0..100)) {
         let tag = preferred(&header);

@@ -1,5 +1,6 @@
 //! Which of a site's languages a visitor gets.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::language::{BadLanguages, Languages, MOST, is_well_formed};
 
@@ -163,6 +164,8 @@ fn naive(tags: &[String], ranges: &[(String, u32)]) -> String {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn it_is_one_of_the_sites(accept in prop::collection::vec(any::<u8>(), 0..200)) {
         let site = ["en", "de", "de-CH"];

@@ -23,6 +23,7 @@ mod nonce;
 mod outcome;
 mod page;
 mod policy;
+mod property;
 mod purge;
 mod recipe;
 mod reference;

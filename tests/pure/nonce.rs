@@ -1,5 +1,6 @@
 //! How a nonce is written.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::nonce::{LEN, text};
 
@@ -26,6 +27,8 @@ fn known_ones() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn any_one(random in any::<[u8; 16]>()) {
         let written = naive(random);

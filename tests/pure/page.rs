@@ -1,5 +1,6 @@
 //! A page as it lies in the store: what is written is read, and anything else is refused or harmless.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::page::{Behind, FIXED, Fixed, Head, LAYOUT, Program, View, encode_prefix};
 use twice_core::varint::{self, Cursor};
@@ -87,6 +88,8 @@ fn written() -> impl Strategy<Value = Written> {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn what_is_written_is_read(page in written()) {
         let bytes = page.bytes();

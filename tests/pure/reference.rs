@@ -1,5 +1,6 @@
 //! URLs that an answer names, and whether they are of its own origin.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::reference::{Base, on_same_origin};
 
@@ -82,7 +83,7 @@ fn the_port_is_part_of_an_origin() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn a_target_begins_with_a_slash_and_has_no_fragment(reference in any::<Vec<u8>>()) {

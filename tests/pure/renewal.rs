@@ -1,5 +1,6 @@
 //! What a stored page's origin said, kept beside what is sent; what a 304 or a HEAD makes of it.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::page::{Behind, FIXED, Fixed, Head, Program, encode_prefix};
 use twice_core::renewal::{Line, OfHead, Origin, Question, cold};
@@ -189,6 +190,8 @@ fn line() -> impl Strategy<Value = (String, String)> {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn what_the_origin_said_is_read_back(
         came in prop::collection::vec(line(), 0..8),

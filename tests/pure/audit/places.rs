@@ -1,5 +1,6 @@
 //! Where the bodies of pages with tags differ, against a model that compares what was written, piece by piece.
 
+use crate::property::cases;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
@@ -185,7 +186,7 @@ fn pair() -> impl Strategy<Value = (Vec<Part>, Vec<Part>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(3_000))]
     #[test]
     fn the_place_is_the_models((new, old) in pair(), cut in 1..40usize) {
         check(&new, &old, cut)?;

@@ -1,6 +1,7 @@
 //! Purges by stamps, against a list of all purges.
 
 use super::Scene;
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::board::{Purge, Refused, Verdict};
 use twice_core::marks::{self, Keys, Marks};
@@ -137,7 +138,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: if cfg!(miri) { 3 } else { 256 }, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     /// Pages: number n has the URL h/(n % 6)/n and the keys n and n + 1. The model knows every purge.
     #[test]

@@ -1,5 +1,6 @@
 //! Element memory against a naive one: a map, a list of fetches, and the time of the last purge.
 
+use crate::property::cases;
 use std::collections::HashMap;
 
 use super::*;
@@ -174,11 +175,7 @@ fn run(ops: &[Op]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 200,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn it_remembers_what_a_map_would(ops in prop::collection::vec(op(), 1..150)) {

@@ -9,6 +9,7 @@ mod crash;
 mod processes;
 mod threads;
 
+use crate::property::cases;
 use crate::store::{Lock, Memory, OPTIONS, slot};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -239,11 +240,7 @@ fn step(value: u64, change: Change) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 2 } else { 200 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn counters_do_what_a_map_does(ops in prop::collection::vec(op(), 1..200)) {

@@ -1,5 +1,6 @@
 //! What is asked in a turn and by whom, and the steps of a change.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use twice_core::memcached::change::{Doing, Next};
@@ -54,7 +55,7 @@ fn a_turn_is_bounded() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn every_ticket_is_told_once(

@@ -1,5 +1,6 @@
 //! Commands as they are sent, and the keys of a line.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use twice_core::memcached::*;
@@ -47,7 +48,7 @@ fn a_line_is_bounded() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn each_key_has_one_number(all in proptest::collection::vec("[a-c]{1,4}", 0..200)) {

@@ -1,6 +1,7 @@
 //! Streams in any pieces say what the whole says, and what the naive model says.
 
 use super::naive::{Command, Said, parse, read};
+use crate::property::cases;
 use proptest::prelude::*;
 
 /// Words of streams: right ones mostly.
@@ -83,7 +84,7 @@ fn cut<'a>(stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn a_valid_stream_says_the_same_in_any_pieces(

@@ -1,5 +1,6 @@
 //! How old an answer is when it comes, and what its dates say.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::outcome::Reason::{self, ZeroLifetime};
 use twice_core::policy::*;
@@ -86,6 +87,8 @@ fn age_and_dates() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// Whatever clocks say: no answer gets younger by what is said of its age, and nothing overflows.
     #[test]
     fn an_answer_never_gets_younger(date: Option<i64>, age: Option<u64>, delay: u64, now: i64, more in 0..1000u64) {

@@ -1,5 +1,6 @@
 //! Directive lists: what is read of a line, and what is odd about it.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::policy::{CacheControl, Control, Lifetime, MAX_LIFETIME};
 
@@ -178,6 +179,8 @@ fn cache_control_lines() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn no_line_ends_the_reader(lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..4)) {
         let (mut control, mut cache_control) = (Control::default(), CacheControl::default());

@@ -1,5 +1,6 @@
 //! May it be stored, for how long, and does it have tags: headers in, decision out.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::outcome::{Reason, ReasonKind};
 use twice_core::policy::*;
@@ -324,6 +325,8 @@ fn any_line() -> impl Strategy<Value = (String, Vec<u8>)> {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn whatever_comes_what_must_not_be_stored_is_not(
         status in 0..700u16,

@@ -1,5 +1,6 @@
 //! `Twice-Guard`, `Twice-Headers`, and what they and `twice_tags` make of a response.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::policy::*;
 
@@ -177,6 +178,8 @@ fn header_lines_that_hold_no_tags() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn the_list_is_bounded(lines in prop::collection::vec("[a-z, -]{0,80}", 0..20)) {
         let names = HeaderNames::default();

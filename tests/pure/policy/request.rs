@@ -1,5 +1,6 @@
 //! What a client would rather have: directives of a request in, what a page is for it out.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::policy::{FOR_EVER, Freshness, Times, Wanted, Windows};
 
@@ -95,6 +96,8 @@ fn pragma_asks_anew_as_well() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// Who says nothing gets what anybody gets; nobody gets a page that its origin does not allow to be stale.
     #[test]
     fn no_wish_makes_a_page_fresher(

@@ -1,5 +1,6 @@
 //! Times of a page after its lifetime: windows from headers, and what may be served when.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::outcome::Reason;
 use twice_core::policy::*;
@@ -237,6 +238,8 @@ fn an_answer_that_may_not_be_stored_ends_the_page_where_it_speaks_of_it() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// A page never gets younger, and its times do not overflow.
     #[test]
     fn time_goes_on(expires_ms: u64, stale_s: u32, error_s: u32, a: u64, b: u64) {

@@ -1,5 +1,6 @@
 //! Targeted fields: structured, and read strictly.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::policy::{CacheControl, Facts, HeaderNames, MAX_LIFETIME, is_targeted};
 
@@ -62,6 +63,8 @@ fn by_their_names() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn no_line_ends_the_reader(lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..4)) {
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();

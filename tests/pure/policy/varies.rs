@@ -1,5 +1,6 @@
 //! What an answer says it varies by, and the one line that tells it to other caches.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::policy::{Facts, HeaderNames, Varies, Withheld};
 use twice_core::variants::{Dimension, Dimensions, MAX_DIMENSIONS, MAX_NAME};
@@ -132,6 +133,8 @@ fn one_line_tells_it_to_other_caches() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn whatever_is_said_is_bounded(lines in prop::collection::vec((0..3usize, prop::collection::vec(any::<u8>(), 0..600)), 0..40)) {
         let names = HeaderNames::default();

@@ -1,3 +1,4 @@
+use crate::property::cases;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -28,6 +29,8 @@ fn live(servers: usize, set: &[bool]) -> Live {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// Whatever is live: a key's server is one of these, and the same as on a ring of these alone.
     #[test]
     fn a_ring_over_the_live_is_a_ring_of_the_live(

@@ -2,6 +2,7 @@
 
 mod model;
 
+use crate::property::cases;
 use model::{CONTENT, Damage, MOST, Page, Written, read, run, write};
 use proptest::prelude::*;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
@@ -52,7 +53,7 @@ fn damage() -> impl Strategy<Value = Damage> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 512 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(512))]
 
     #[test]
     fn what_is_written_is_read(pages in pages(), seed in any::<[u8; 16]>()) {

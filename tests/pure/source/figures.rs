@@ -1,5 +1,6 @@
 //! Rows of figures in shared memory: whose they are, and what is in them.
 
+use crate::property::cases;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -127,6 +128,8 @@ fn memory_grows_in_leaps() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// As a naive map would have it: with the rows of `rows_for` each configuration has all its names, and a name that
     /// each of them has never loses anything.
     #[test]

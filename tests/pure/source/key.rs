@@ -1,5 +1,6 @@
 //! Keys: the check, templates, what a purge's path stands for.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::source::key::*;
 
@@ -194,7 +195,7 @@ fn a_session_may_be_all_in_its_cookie() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn a_visitor_reaches_nothing_outside_the_prefix(value in any::<Vec<u8>>()) {

@@ -1,5 +1,6 @@
 //! JSON records and the paths of their fields.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use serde_json::Value;
 use twice_core::source::record::*;
@@ -129,7 +130,7 @@ fn naive<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn a_path_is_a_way_from_step_to_step(value in json(), path in "[ab01]{0,2}(\\.[ab01]{0,2}){0,3}") {

@@ -5,6 +5,7 @@
 //! without it; every unit is accounted for.
 
 use super::naive::{Op, run};
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::store::Policy;
 
@@ -31,11 +32,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 2 } else { 64 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn lru_does_what_the_model_does(ops in prop::collection::vec(op(), 1..120)) {

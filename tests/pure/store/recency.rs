@@ -1,13 +1,14 @@
 //! The order of eviction against the `lru` crate: pages of one size, so that its capacity is a number of pages.
 
 use super::*;
+use crate::property::cases;
 use lru::LruCache;
 use proptest::prelude::*;
 use std::num::NonZeroUsize;
 use twice_core::store::Geometry;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 48 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn eviction_takes_what_was_least_recently_used(

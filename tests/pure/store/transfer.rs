@@ -1,6 +1,7 @@
 //! Pages taken out of a store and put into another one.
 
 use super::*;
+use crate::property::cases;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use twice_core::store::{Listed, ReserveError};
@@ -206,7 +207,7 @@ fn a_restore_may_die_anywhere() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 48 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
 
     /// Puts, restores, removals and slices of a listing, against a map.
     #[test]

@@ -2,6 +2,7 @@
 //! expression finds them.
 
 use super::rig::{Setup, cut, print};
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::template::{Escape, Limits};
 
@@ -155,7 +156,7 @@ fn setup() -> impl Strategy<Value = Setup> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(3_000))]
 
     #[test]
     fn any_page_cut_anywhere(page in page(), setup in setup(), cuts in prop::collection::vec(any::<usize>(), 0..12)) {
@@ -166,7 +167,7 @@ proptest! {
 const TOKEN: &str = "0123456789-Abcde";
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2_000))]
 
     /// Some openers have the token, and some only its beginning.
     #[test]
@@ -199,7 +200,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1_000))]
 
     /// No text of this alphabet is a good tag, so each one that is found is named by an error.
     #[test]

@@ -1,6 +1,7 @@
 //! What no compiler wrote: programs, slots and values out of thin air.
 
 use super::rig::{Printed, Setup, Visitor};
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::template::*;
 
@@ -20,7 +21,7 @@ fn run_any(code: &[u8], literals: &[u8], limits: &Limits) -> Result<(Vec<u8>, bo
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2_000))]
 
     #[test]
     fn any_bytes_as_a_program(code in prop::collection::vec(prop_oneof![any::<u8>(), 0..64_u8], 0..80)) {

@@ -1,6 +1,7 @@
 //! Tags in header lines: the values of the page, no byte that could end a line, and a bound.
 
 use super::rig::{self, Setup, Visitor};
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::template::*;
 
@@ -122,6 +123,8 @@ fn a_line_has_a_bound() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn no_value_ends_a_line(value in prop::collection::vec(any::<u8>(), 0..60), filter in prop::sample::select(&[
         "", "| raw", "| html", "| attr", "| js", "| json", "| url", "| comma", "| upper", "| lower", "| trim",

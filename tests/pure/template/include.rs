@@ -1,6 +1,7 @@
 //! Fragments in templates: which are asked for, and what is printed of them.
 
 use super::rig::{Printed, Setup, print};
+use crate::property::cases;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use twice_core::template::*;
@@ -197,7 +198,7 @@ const BITS: [&str; 9] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1_000))]
 
     /// A page that comes in pieces, with a scout ahead of the printing, which stops at fragments that are on their way: it
     /// asks for the same fragments as the page at once, and prints the same.

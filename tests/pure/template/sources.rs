@@ -1,6 +1,7 @@
 //! Values of sources in templates: which are asked for, where a page waits for them, what it changes.
 
 use super::rig::{Printed, SOURCES, Setup, Visitor, cut, print, print_and_change};
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::template::*;
 
@@ -268,7 +269,7 @@ const BITS: [&str; 14] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1_000))]
 
     /// A page that comes in pieces, its values later still, in any order: it prints and changes the same, each thing once.
     #[test]

@@ -1,5 +1,6 @@
 //! No two of epoch, values and base key give one key.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::variants::{Value, VariantKey, values_of};
 
@@ -58,7 +59,7 @@ fn any_parts() -> impl Strategy<Value = Parts> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(5_000))]
+    #![proptest_config(cases(5_000))]
 
     #[test]
     fn one_key_is_one_variant(one in any_parts(), other in any_parts()) {

@@ -3,6 +3,7 @@
 //! The store is a map, as it is for the module: under a base key a page or rules, under a variant's key a page. The
 //! naive model knows for each page the whole request that it was made for and what its answer stated.
 
+use crate::property::cases;
 use std::collections::{BTreeMap, HashMap};
 
 use super::set;
@@ -195,7 +196,7 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(cases(2_000))]
 
     #[test]
     fn nobody_gets_another_ones_variant(acts in prop::collection::vec(any_act(), 1..40)) {

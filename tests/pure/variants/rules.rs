@@ -1,5 +1,6 @@
 //! Rules: how they are written down, how they grow, how many variants they list.
 
+use crate::property::cases;
 use std::cell::Cell;
 use std::collections::HashMap;
 
@@ -176,6 +177,8 @@ fn dimension<'a>((kind, name): &'a (u8, Vec<u8>)) -> Dimension<'a> {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn what_is_written_is_read(
         dimensions in prop::collection::vec(any_dimension(), 1..MAX_DIMENSIONS),

@@ -1,5 +1,6 @@
 //! Values of request headers, made comparable.
 
+use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::variants::{is_as_it_comes, join};
 
@@ -32,6 +33,8 @@ fn several_lines_are_one_value() {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn a_value_is_no_longer_than_was_counted(
         list in any::<bool>(),

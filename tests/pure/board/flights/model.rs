@@ -1,5 +1,6 @@
 //! The table of fetches against a model that forgets nothing.
 
+use crate::property::cases;
 use std::collections::HashMap;
 
 use proptest::prelude::*;
@@ -231,7 +232,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 300 }))]
+    #![proptest_config(cases(300))]
     #[test]
     fn the_table_does_what_the_model_says(steps in proptest::collection::vec(step(), 1..120)) {
         let scene = Scene::new(ZONE);

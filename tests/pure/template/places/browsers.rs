@@ -1,6 +1,7 @@
 //! Against a parser that nobody here wrote: whatever a visitor's values hold, the page has the elements, the attributes
 //! and the comments that it has with harmless ones, and a value stands where its filter belongs.
 
+use crate::property::cases;
 use std::collections::BTreeSet;
 
 use html5ever::tendril::TendrilSink;
@@ -230,7 +231,7 @@ fn fits(place: &str, filter: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1_500))]
 
     #[test]
     fn no_value_changes_a_page(page in page(), y in prop::sample::select(&["", HARMLESS, "z\"'><b>q"][..])) {
