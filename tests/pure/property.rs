@@ -15,7 +15,12 @@ pub fn cases(daily: u32) -> Config {
         Err(_) => Config { cases: daily, rng_seed: RngSeed::Fixed(1), ..config },
         Ok(times) => {
             let times: u32 = times.parse().expect("TWICE_CASES is a number");
-            Config { cases: daily.saturating_mul(times), ..config }
+            Config {
+                cases: daily.saturating_mul(times),
+                max_global_rejects: config.max_global_rejects.saturating_mul(times),
+                max_local_rejects: config.max_local_rejects.saturating_mul(times),
+                ..config
+            }
         }
     }
 }
