@@ -76,7 +76,7 @@ impl Drop for Claim {
     }
 }
 
-/// Claims the right to renew a page that was found stale; null if somebody else has it, or it is not the time.
+/// Claims the right to renew a page that was found stale; null if somebody else has it or had it just now, or it is not the time.
 pub fn claim(request: Request<'_>, zone: &Zone, hash: u64, entry: Entry, now_ms: u64) -> *mut Claim {
     if is_leaving() || !has_edges() {
         return std::ptr::null_mut();
@@ -87,7 +87,7 @@ pub fn claim(request: Request<'_>, zone: &Zone, hash: u64, entry: Entry, now_ms:
         });
         return std::ptr::null_mut();
     }
-    let Some(lease) = lease::take(zone, hash, now_ms) else { return std::ptr::null_mut() };
+    let Some(lease) = lease::take(zone, hash, entry, now_ms) else { return std::ptr::null_mut() };
     let claim = Claim { zone, lease: Some(lease), entry };
     sys::pool_box_of(request, claim).unwrap_or(std::ptr::null_mut())
 }
