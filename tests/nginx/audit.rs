@@ -86,9 +86,7 @@ impl Site {
     fn told(&self, path: &str, place: &str) {
         let line =
             format!("the page \"{path}\" is not stored, two visitors were sent different ones: {place}");
-        self.nginx.expect_log(&line);
-        let log = self.nginx.log();
-        assert!(log.contains(&line), "{log}");
+        self.nginx.wait_log(&line);
     }
 
     /// Lines of the log are rare: others than the first of a second may be missing.

@@ -4,7 +4,7 @@ mod failing;
 mod leaving;
 mod sources;
 
-use fixture::{Answer, Gate, Nginx, Origin, Response, Setup};
+use fixture::{Answer, Gate, Nginx, Origin, Response, Setup, until};
 
 /// Pages and fragments from one origin, each with what its own headers say of it.
 fn site(origin: &Origin) -> Setup {
@@ -16,10 +16,7 @@ fn site(origin: &Origin) -> Setup {
 
 /// Requests that were read and that nginx is not yet done with.
 fn pending(nginx: &Nginx) -> usize {
-    let text = nginx.get("/status").send().text();
-    let (_, rest) = text.split_once("Writing: ").unwrap_or_else(|| panic!("{text}"));
-    // Without the one that asks.
-    rest.split(' ').next().unwrap().parse::<usize>().unwrap() - 1
+    nginx.pending()
 }
 
 const PAGE: &str = "<p><& include /a &>-<& include /b | default:none &></p>";
@@ -211,7 +208,7 @@ fn the_head_of_a_page_does_not_wait_for_its_fragments() {
     let mut other = nginx.raw();
     other.get("/");
     gate.wait_arrived(2);
-    assert_eq!(nginx.figure("stored"), 1);
+    until("it is counted", || nginx.figure("stored") == 1);
     // "6" and the end of the line are the chunk's.
     assert_eq!(String::from_utf8_lossy(&client.bytes(9)), "6\r\nbefore");
     gate.open();

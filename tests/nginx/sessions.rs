@@ -91,10 +91,7 @@ fn all_got(visits: &mut [Raw], text: &str) {
 
 /// Requests that were read and that nginx is not yet done with.
 fn pending(nginx: &Nginx) -> usize {
-    let text = nginx.get("/status").send().text();
-    let (_, rest) = text.split_once("Writing: ").unwrap_or_else(|| panic!("{text}"));
-    // Without the one that asks.
-    rest.split(' ').next().unwrap().parse::<usize>().unwrap() - 1
+    nginx.pending()
 }
 
 /// A figure of a source.

@@ -34,10 +34,7 @@ fn becomes(nginx: &Nginx, key: &str, expected: &str) {
 
 /// Requests that were read and that nginx is not yet done with.
 fn pending(nginx: &Nginx) -> usize {
-    let text = nginx.get("/status").send().text();
-    let (_, rest) = text.split_once("Writing: ").unwrap_or_else(|| panic!("{text}"));
-    // Without the one that asks.
-    rest.split(' ').next().unwrap().parse::<usize>().unwrap() - 1
+    nginx.pending()
 }
 
 /// Changes of local counters so far. What was seen is counted when its request is over, which may be a moment after the

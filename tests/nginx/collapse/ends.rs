@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fixture::process::{self, SIGHUP, SIGKILL};
 use fixture::{Answer, Gate, Nginx, Origin, Raw, until};
 
-use super::{assert_collapsed, collapsing, one_for_each, pending};
+use super::{assert_collapsed, collapsing, one_for_each};
 
 /// The first request is held, all others are answered.
 fn hold_first(origin: &Origin, path: &str, gate: &Gate) -> Arc<AtomicUsize> {
@@ -99,11 +99,12 @@ fn a_reload_comes_between() {
         origin.on(&path, Answer::page("page").gate(&gate));
         let (_, mut first, mut others) = all_workers_wait(&nginx, &origin, &path);
         nginx.reload();
+        let before = nginx.figure("waits");
         for (_, mut client) in one_for_each(&nginx) {
             client.get(&path);
             others.push(client);
         }
-        until("old and new ones wait", || pending(&nginx) >= 6);
+        until("the new ones wait, too", || nginx.figure("waits") == before + 3);
         gate.open();
         first.response().assert(200, "MISS", "page");
         others.iter_mut().for_each(|client| assert_collapsed(&client.response()));

@@ -242,7 +242,8 @@ fn a_worker_that_dies_with_the_probe_takes_nothing_with_it() {
     let worker = until_some("it is probed", || {
         let page = page(&nginx, "ann");
         assert_eq!(page.text(), NOBODY);
-        (gate.arrived() == 1).then(|| page.worker())
+        // On a machine that is so slow the first probe may be over, and another one under way.
+        (gate.arrived() > 0).then(|| page.worker())
     });
     nginx.kill_worker(worker);
     gate.open();

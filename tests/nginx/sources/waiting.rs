@@ -69,7 +69,7 @@ fn what_stands_before_a_value_is_not_kept_from_the_client() {
     a.wait_arrived(1);
     b.wait_arrived(1);
     // The page is in the store before its values are there.
-    assert_eq!(nginx.figure("stored"), 1);
+    until("it is stored", || nginx.figure("stored") == 1);
     let mut read = |text: &str| {
         let chunk = format!("{:x}\r\n{text}\r\n", text.len());
         assert_eq!(String::from_utf8_lossy(&client.bytes(chunk.len())), chunk);
