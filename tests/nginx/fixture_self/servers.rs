@@ -1,9 +1,10 @@
 //! The fixture's memcached and nutcracker.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use fixture::folder::{free_port, take_port};
 use fixture::{Memcached, Nutcracker, Pool};
 
 #[test]
@@ -78,4 +79,13 @@ fn a_nutcracker_stands_before_several() {
         let pool = figures["pool0"].as_object().unwrap();
         pool.values().filter_map(|server| server["requests"].as_u64()).sum::<u64>() == 20
     });
+}
+
+#[test]
+fn a_port_is_free_for_a_server_whoever_else_has_tried_it() {
+    let port = free_port();
+    // As a process has it that is just being started, until it runs its program.
+    let _tried = take_port(port).expect("it was free");
+    let _server = TcpListener::bind(("127.0.0.1", port)).expect("it is free");
+    assert!(take_port(port).is_none(), "somebody listens there");
 }
