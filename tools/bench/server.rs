@@ -44,7 +44,8 @@ pub struct Server {
 impl Server {
     /// As in production, but for one worker on the first CPU.
     pub fn start(page: &Page) -> Self {
-        Self::run(page, "master_process on; worker_processes 1; worker_cpu_affinity 01;", &[])
+        let main = format!("master_process on; worker_processes 1; {}", on_the_first_cpu());
+        Self::run(page, &main, &[])
     }
 
     /// One process under callgrind.
@@ -117,7 +118,8 @@ impl Server {
     /// Microseconds of worker CPU time for each request, under wrk on the other CPU.
     pub fn load(&self, peer: &Peer, seconds: u32) -> f64 {
         let mut wrk = Command::new("taskset");
-        wrk.args(["-c", "1", "wrk", "-t1", "-c64", &format!("-d{seconds}s")]);
+        let (_, other) = process::two_processors();
+        wrk.args(["-c", &other.to_string(), "wrk", "-t1", "-c64", &format!("-d{seconds}s")]);
         for header in HEADERS {
             wrk.args(["-H", header]);
         }
@@ -161,6 +163,12 @@ impl Drop for Server {
         process::signal(self.child.id(), process::SIGTERM);
         let _ = process::wait_end(&mut self.child, Duration::from_secs(10));
     }
+}
+
+/// nginx's mask has a digit for each CPU, the first one last.
+fn on_the_first_cpu() -> String {
+    let (first, _) = process::two_processors();
+    format!("worker_cpu_affinity 1{};", "0".repeat(first))
 }
 
 fn conf(page: &Page, main: &str, port: u16, origin: u16, source: &str) -> String {

@@ -230,7 +230,8 @@ impl Server {
 
     fn load(&self, way: &str, path: &str, seconds: u32, memcached: u32) -> Measured {
         let mut wrk = Command::new("taskset");
-        wrk.args(["-c", "1", "wrk", "-t1", "-c64", &format!("-d{seconds}s")]);
+        let (_, other) = process::two_processors();
+        wrk.args(["-c", &other.to_string(), "wrk", "-t1", "-c64", &format!("-d{seconds}s")]);
         wrk.arg("-s").arg(self.folder.path().join("visitors.lua")).arg(self.url(path));
         let before = (process::cpu_ns(self.worker), process::cpu_ns(memcached));
         let output = wrk.output().expect("wrk can't be run");
@@ -294,13 +295,15 @@ fn conf(port: u16, origin: u16, memcached: &str) -> String {
         .map(|(i, line)| format!("    map $host $line{i} {{ default '{line}'; }}\n"))
         .collect();
     let all: String = (0..lines.len()).map(|i| format!("$line{i}")).collect();
+    // A digit for each CPU, the first one last.
+    let first_cpu = format!("1{}", "0".repeat(process::two_processors().0));
     format!(
         "load_module {module};
 {user}
 daemon off;
 master_process on;
 worker_processes 1;
-worker_cpu_affinity 01;
+worker_cpu_affinity {first_cpu};
 error_log error.log warn;
 pid nginx.pid;
 events {{ worker_connections 4096; }}
