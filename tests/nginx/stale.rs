@@ -12,6 +12,9 @@ use fixture::{Answer, Gate, Nginx, Origin, Response, Setup, until, until_some};
 /// Stale after a second, for an hour.
 const LONG: &str = "twice_stale_factor 1000;";
 
+/// An origin that says nothing has failed; one that answers has its time, however busy the machine is.
+const SILENCE: &str = "proxy_read_timeout 2s;";
+
 fn cached(origin: &Origin, lines: &str) -> Setup {
     Nginx::twice()
         .http("add_header X-Ttl $twice_ttl always; add_header X-Page-Age $twice_age always;")

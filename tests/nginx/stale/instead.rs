@@ -1,5 +1,7 @@
 //! `twice_use_stale`: an expired page in place of an origin's failure.
 
+use std::thread;
+
 use super::*;
 
 /// Expired after a second, and kept.
@@ -25,7 +27,7 @@ fn expire(nginx: &Nginx, origin: &Origin, paths: &[&str]) {
 #[test]
 fn a_failing_origin_is_stood_in_for() {
     let mut origin = Origin::start();
-    let nginx = over(&origin, "proxy_read_timeout 300ms;").start();
+    let nginx = over(&origin, SILENCE).start();
     let never = Gate::new();
     let bad = [
         (
@@ -97,7 +99,10 @@ fn each_word_says_for_what() {
     for word in words.into_iter().chain(["off", "updating"]) {
         setup = setup.location(
             &format!("/{word}/"),
-            format!("twice pages; twice_stale_factor 1; twice_use_stale {word}; proxy_read_timeout 300ms; proxy_pass {};", origin.url()),
+            format!(
+                "twice pages; twice_stale_factor 1; twice_use_stale {word}; {SILENCE} proxy_pass {};",
+                origin.url()
+            ),
         );
     }
     let nginx = setup.start();
@@ -113,17 +118,20 @@ fn each_word_says_for_what() {
     for text in ["upstream timed out", "upstream sent invalid header", "Connection refused"] {
         nginx.allow_log(text);
     }
-    let ask = |place: &str, word: &str| {
+    let ask = &|place: &str, word: &str| {
         let page = nginx.get(&format!("/{place}/{word}")).send();
         let served = (page.cache(), page.text().as_str()) == ("STALE", "old");
         assert!(served || page.cache() == "EXPIRED", "{page:?}");
         served
     };
     for word in words.into_iter().filter(|word| *word != "error") {
-        for place in &all {
-            origin.on(&format!("/{place}/{word}"), failures(word));
-            assert_eq!(ask(place, word), *place == word, "{place} with {word}");
-        }
+        // All at once: each waits for an origin that says nothing.
+        thread::scope(|scope| {
+            for place in &all {
+                origin.on(&format!("/{place}/{word}"), failures(word));
+                scope.spawn(move || assert_eq!(ask(place, word), *place == word, "{place} with {word}"));
+            }
+        });
     }
     never.open();
     origin.stop();
@@ -259,7 +267,7 @@ fn a_content_handlers_own_failure_is_one_too() {
 fn an_origin_that_hangs_holds_up_two_visitors_and_nobody_after_them() {
     let origin = Origin::start();
     origin.on("/", Answer::html("old").header("X-Twice-Control", "max-age=1"));
-    let lines = "twice pages; twice_stale_factor 1; proxy_read_timeout 300ms; proxy_next_upstream off;";
+    let lines = format!("twice pages; twice_stale_factor 1; {SILENCE} proxy_next_upstream off;");
     let nginx =
         Nginx::twice().location("/", format!("{lines} proxy_pass {};", origin.url())).figures().start();
     nginx.get("/").send().assert(200, "MISS", "old");
