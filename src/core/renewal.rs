@@ -186,7 +186,8 @@ impl Origin {
         if named { OfHead::Renews } else { OfHead::Nothing }
     }
 
-    /// Takes the lines of an answer in, in the place of those of the same name.
+    /// Takes the lines of an answer in, in the place of those of the same name. Its `Date` is the page's from now on: where it
+    /// has none that is stored, the page has none (RFC 9110 6.6.1).
     pub fn renew(&mut self, lines: &[Line]) {
         let has_tags = |name: &[u8]| {
             is_listed(lines, name)
@@ -194,7 +195,10 @@ impl Origin {
         };
         let is_new = |name: &[u8]| !is_of_the_bytes(name) && !is_of_this_answer(name) && !has_tags(name);
         let new: Vec<&Line> = lines.iter().filter(|line| is_new(&line.0)).collect();
-        self.lines.retain(|old| !new.iter().any(|line| old.0.eq_ignore_ascii_case(&line.0)));
+        let is_over = |name: &[u8]| {
+            name.eq_ignore_ascii_case(b"date") || new.iter().any(|line| name.eq_ignore_ascii_case(&line.0))
+        };
+        self.lines.retain(|old| !is_over(&old.0));
         self.lines.extend(new.into_iter().cloned());
     }
 }

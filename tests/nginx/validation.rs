@@ -452,3 +452,35 @@ fn fields_of_one_answer_are_not_stored_of_a_304_either() {
     }
     assert_eq!(hit.header("Set-Cookie"), None);
 }
+
+#[test]
+fn a_field_of_a_304s_connection_is_not_the_pages_of_that_name() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "").start();
+    expire(&nginx, &origin, "/", short("page").header("ETag", ETAG).header("X-Own", "the page's"));
+    origin.on("/", same().header("X-Own", "the hop's").header("Connection", "x-own"));
+    for cache in ["REVALIDATED", "HIT"] {
+        let page = nginx.get("/").send();
+        page.assert(200, cache, "page");
+        assert_eq!(page.all("X-Own"), ["the page's"]);
+    }
+}
+
+#[test]
+fn an_answer_without_a_date_was_made_when_it_came() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "proxy_pass_header Date;").start();
+    let dated = |answer: Answer| answer.header("Date", MODIFIED).header("ETag", ETAG);
+    expire(&nginx, &origin, "/", dated(short("page")));
+    // By the page's own date the lifetime that it states would be over.
+    origin.on("/", Answer::new(304, "").header("X-Twice-Control", "").header("Cache-Control", "max-age=60"));
+    let pages = ["REVALIDATED", "HIT"].map(|cache| {
+        let page = nginx.get("/").send();
+        page.assert(200, cache, "page");
+        page
+    });
+    for page in &pages {
+        assert_eq!(page.all("Date").len(), 1, "{page:?}");
+        assert_ne!(page.header("Date"), Some(MODIFIED));
+    }
+}
