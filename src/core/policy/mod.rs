@@ -32,7 +32,10 @@ pub use heuristic::Heuristic;
 pub use honor::{BadSteer, Honor, Steer};
 pub use names::{BadName, HeaderKey, HeaderNames};
 pub use request::Wanted;
-pub use stale::{BadWord, FOR_EVER, Factor, Failure, Freshness, Times, UseStale, Windows, ends_the_page};
+pub use stale::{
+    BadWord, FOR_EVER, Factor, Failure, Freshness, Times, UseStale, Windows, ends_an_expired_page,
+    ends_the_page,
+};
 pub use statuses::{Statuses, never_stored};
 pub use targeted::{Targeted, is_targeted};
 pub use valid::{BadStatus, Valid};

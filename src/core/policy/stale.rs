@@ -314,3 +314,11 @@ pub const fn ends_the_page(status: u16, reason: Reason) -> bool {
     );
     of_the_page && of_the_answer
 }
+
+/// What an answer to a visitor that is not stored means for the expired page that he was not sent: gone, where there is none
+/// any more, or its origin forbids to keep it. What it says to his cookies or his password (`known`) it may say to him alone.
+/// A cookie that it sets, or a time that was over on the way, says nothing of the page.
+pub const fn ends_an_expired_page(status: u16, reason: Reason, known: bool) -> bool {
+    let is_forbidden = matches!(reason, Reason::CacheControl) && !known;
+    ends_the_page(status, reason) && (matches!(status, 404 | 410) || is_forbidden)
+}
