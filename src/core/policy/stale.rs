@@ -31,6 +31,18 @@ pub struct Windows {
     pub error_s: u32,
 }
 
+impl Windows {
+    /// What is left of them when a page has come. None: it came after its lifetime, and may not be served stale.
+    pub(super) fn left(self, kept: Kept) -> Option<Windows> {
+        if kept.seconds > 0 {
+            return Some(self);
+        }
+        let left = |window: u32| u32::try_from(u64::from(window).saturating_sub(kept.late)).unwrap_or(0);
+        let error_s = if self.error_s == FOR_EVER { FOR_EVER } else { left(self.error_s) };
+        Some(Windows { stale_s: left(self.stale_s), error_s }).filter(|windows| windows.stale_s > 0)
+    }
+}
+
 /// In which of its times a page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
