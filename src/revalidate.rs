@@ -349,9 +349,8 @@ impl TheLine {
         (self.name.clone(), self.value.clone())
     }
 
-    /// Its name, be it hidden from clients or not.
     fn shown_name(&self) -> &[u8] {
-        renewal::of_hidden(&self.name).unwrap_or(&self.name)
+        renewal::shown_name(&self.name)
     }
 }
 
@@ -408,6 +407,9 @@ fn renew(request: Request<'_>, conf: &LocConf, lines: &[TheLine]) -> Option<New>
 /// then.
 fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[TheLine]) -> Option<New> {
     let stored: Vec<Line> = lines.iter().filter(|line| !line.once).map(TheLine::owned).collect();
+    for name in lines.iter().filter_map(|line| renewal::of_hidden(&line.name)) {
+        asked.origin.hide(name);
+    }
     asked.origin.renew(&stored);
     let mut facts = Facts::new(conf.headers());
     let mut kept = Lines::default();

@@ -357,6 +357,26 @@ fn lines_of_a_former_name_do_not_come_out_with_a_304() {
 }
 
 #[test]
+fn what_a_location_hides_from_now_on_does_not_come_out_with_a_304() {
+    let origin = Origin::start();
+    let mut nginx = site(&origin, "").start();
+    let own = |answer: Answer| answer.header("X-Own", "1").header("X-Kept", "1").header("Vary", "Cookie");
+    expire(&nginx, &origin, "/", own(named("page")));
+    origin.on("/", own(same()));
+    nginx.reload_with(|setup| setup.http("proxy_hide_header X-Own; proxy_hide_header Vary;"));
+    for cache in ["REVALIDATED", "HIT"] {
+        let page = nginx.get("/").send();
+        page.assert(200, cache, "page");
+        let lines = ["X-Own", "Vary", "X-Kept"].map(|name| page.header(name));
+        assert_eq!(lines, [None, None, Some("1")], "{page:?}");
+    }
+    // What is hidden steers.
+    origin.on("/", own(Answer::page("Ann's")));
+    nginx.get("/").cookie("name=Ann").send().assert(200, "MISS", "Ann's");
+    nginx.get("/").send().assert(200, "HIT", "page");
+}
+
+#[test]
 fn pages_with_values_that_come_later_are_renewed_too() {
     let origin = Origin::start();
     let nginx = site(&origin, "").start();
