@@ -24,7 +24,7 @@ use ngx::ffi::{
     ngx_http_test_predicates, ngx_http_top_header_filter, ngx_int_t,
 };
 use twice_core::outcome::{CacheStatus, Reason};
-use twice_core::policy::{Facts, Inert, Rules, decide};
+use twice_core::policy::{Facts, Inert, Rules, decide, ends_an_expired_page};
 use twice_core::recipe;
 use twice_core::variants::Dimensions;
 
@@ -289,7 +289,10 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
     let reason = ctx.reason;
     match lifetime {
         Ok(_) => flight::answered(request),
-        Err(_) if stage == Stage::Fetch => flight::not_stored(request, reason, status),
+        Err(_) if stage == Stage::Fetch => {
+            end_expired(request, status, reason);
+            flight::not_stored(request, reason, status);
+        }
         Err(_) => {}
     }
     let tagged = tags.is_some();
@@ -337,6 +340,18 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
         headers::cache_status(request, forward, collapsed, ctx.reason)?;
     }
     Some(())
+}
+
+/// The page that this answer was to take the place of goes, where its origin has taken it back: it shall not come again when
+/// the origin fails.
+fn end_expired(request: Request<'_>, status: u16, reason: Reason) {
+    let Some(ctx) = ctx::get(request) else { return };
+    let Some(entry) = ctx.expired else { return };
+    let known = flight::has_password(request) || request.header_in(b"cookie").is_some();
+    if ends_an_expired_page(status, reason, known) {
+        // SAFETY: the zone of the request's location.
+        unsafe { &*ctx.zone }.with(|section| section.remove(entry));
+    }
 }
 
 /// What the location and the request say of an answer; none when memory ran out.

@@ -8,6 +8,7 @@ use ngx::ffi::ngx_http_handler_pt;
 use twice_core::board::Board;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::policy::{Wanted, Windows};
+use twice_core::store::Entry;
 
 use crate::capture::Capture;
 use crate::deliver::{Taken, Waiting};
@@ -81,6 +82,8 @@ pub struct Ctx {
     pub refresh: *mut Refresh,
     /// The page that its origin is asked about, owned by a cleanup of the pool; null: none.
     pub asked: *mut Asked,
+    /// The expired page in whose place another one is fetched.
+    pub expired: Option<Entry>,
     /// The stale page that takes the place of an origin's failure.
     pub stand_in: StandIn,
     /// The location's own content handler, behind ours.
@@ -165,6 +168,7 @@ impl Ctx {
             phase: 0,
             refresh: ptr::null_mut(),
             asked: ptr::null_mut(),
+            expired: None,
             stand_in: StandIn::default(),
             content_handler: None,
             capture: ptr::null_mut(),

@@ -348,6 +348,10 @@ impl TheLine {
     fn owned(&self) -> Line {
         (self.name.clone(), self.value.clone())
     }
+
+    fn shown_name(&self) -> &[u8] {
+        renewal::shown_name(&self.name)
+    }
 }
 
 /// The lines of the answer that is in the header; not the first `before`, which are another one's.
@@ -360,6 +364,9 @@ fn lines_of(request: Request<'_>, conf: &LocConf, before: usize) -> Vec<TheLine>
     capture::hear_hidden(request, &mut facts, |(name, value), steers| {
         lines.push(TheLine { name: renewal::hidden(name), value: value.to_vec(), once: !steers });
     });
+    for line in &mut lines {
+        line.once |= facts.is_of_the_connection(&line.shown_name().to_ascii_lowercase());
+    }
     lines
 }
 
@@ -400,6 +407,9 @@ fn renew(request: Request<'_>, conf: &LocConf, lines: &[TheLine]) -> Option<New>
 /// then.
 fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[TheLine]) -> Option<New> {
     let stored: Vec<Line> = lines.iter().filter(|line| !line.once).map(TheLine::owned).collect();
+    for name in lines.iter().filter_map(|line| renewal::of_hidden(&line.name)) {
+        asked.origin.hide(name);
+    }
     asked.origin.renew(&stored);
     let mut facts = Facts::new(conf.headers());
     let mut kept = Lines::default();
@@ -417,8 +427,10 @@ fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[The
             Fate::Once => {}
         }
     }
-    for line in lines.iter().filter(|line| line.once) {
-        facts.line(renewal::of_hidden(&line.name).unwrap_or(&line.name), &line.value);
+    // What `Connection` names is of the answer, and has been left out; a field that is stored by that name is the page's.
+    let is_connection = |line: &TheLine| line.shown_name().eq_ignore_ascii_case(b"connection");
+    for line in lines.iter().filter(|line| line.once && !is_connection(line)) {
+        facts.line(line.shown_name(), &line.value);
     }
     kept.kept.retain(|(name, _)| !facts.withholds(name));
     let status = asked.origin.status;

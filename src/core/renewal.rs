@@ -102,6 +102,11 @@ pub fn of_hidden(name: &[u8]) -> Option<&[u8]> {
     name.strip_prefix(b":")
 }
 
+/// The name of a line, be it hidden from clients or not.
+pub fn shown_name(name: &[u8]) -> &[u8] {
+    of_hidden(name).unwrap_or(name)
+}
+
 impl Origin {
     /// Reads it back. `head` has [`Fixed::head_len`] bytes.
     pub fn read(fixed: &Fixed, head: &[u8], cold: &[u8]) -> Option<Self> {
@@ -186,7 +191,13 @@ impl Origin {
         if named { OfHead::Renews } else { OfHead::Nothing }
     }
 
-    /// Takes the lines of an answer in, in the place of those of the same name.
+    /// Takes lines out that the location shows to clients no more: an answer has come with such, and they were hidden.
+    pub fn hide(&mut self, name: &[u8]) {
+        self.lines.retain(|line| !line.0.eq_ignore_ascii_case(name));
+    }
+
+    /// Takes the lines of an answer in, in the place of those of the same name, be they hidden or not. Its `Date` is the page's from now on: where it
+    /// has none that is stored, the page has none (RFC 9110 6.6.1).
     pub fn renew(&mut self, lines: &[Line]) {
         let has_tags = |name: &[u8]| {
             is_listed(lines, name)
@@ -194,7 +205,12 @@ impl Origin {
         };
         let is_new = |name: &[u8]| !is_of_the_bytes(name) && !is_of_this_answer(name) && !has_tags(name);
         let new: Vec<&Line> = lines.iter().filter(|line| is_new(&line.0)).collect();
-        self.lines.retain(|old| !new.iter().any(|line| old.0.eq_ignore_ascii_case(&line.0)));
+        let is_over = |name: &[u8]| {
+            let name = shown_name(name);
+            let is_new = new.iter().any(|line| name.eq_ignore_ascii_case(shown_name(&line.0)));
+            is_new || name.eq_ignore_ascii_case(b"date")
+        };
+        self.lines.retain(|old| !is_over(&old.0));
         self.lines.extend(new.into_iter().cloned());
     }
 }
@@ -211,7 +227,7 @@ fn is_same_date(one: &[u8], other: &[u8]) -> bool {
 /// Lines that say how the tags of the very answer are read that has them. What is compiled needs them no more, and a guard's
 /// token is not stored.
 pub fn is_of_this_answer(name: &[u8]) -> bool {
-    let name = of_hidden(name).unwrap_or(name);
+    let name = shown_name(name);
     [GUARD, TAG_HEADERS].iter().any(|other| name.eq_ignore_ascii_case(other))
 }
 

@@ -72,7 +72,8 @@ fn response(status: u16, options: u16, lines: &[u8]) {
     };
     let verdict = decide(status, &facts, &rules);
     if let Ok(seconds) = verdict.store {
-        assert!(seconds > 0 && seconds <= MAX_LIFETIME && !never_stored(status));
+        assert!(seconds > 0 || verdict.windows.stale_s > 0);
+        assert!(seconds <= MAX_LIFETIME && !never_stored(status));
         assert!(!rules.no_store && !facts.varies.is_beyond() && !facts.encoded);
         assert!(facts.varies.dimensions(true, &Withheld::default()).len() <= MAX_DIMENSIONS);
         // What is honored alone, or first, and forbids, is obeyed.

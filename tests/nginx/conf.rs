@@ -131,7 +131,9 @@ fn bad_lifetimes_are_refused() {
         let texts = ["\"twice_valid\"", "code", &value, "allowed are codes", "\"any\""];
         refused(&format!("twice_valid {code} 1m;"), &texts);
     }
-    for code in ["206", "304", "307", "401", "407", "408", "413", "429", "431", "500", "502", "503", "504"] {
+    for code in
+        ["206", "304", "307", "401", "407", "408", "413", "428", "429", "431", "500", "502", "503", "504"]
+    {
         let value = format!("\"{code}\"");
         refused(&format!("twice_valid 200 {code} 1m;"), &["\"twice_valid\"", &value, "never stored"]);
     }

@@ -4,7 +4,7 @@
 use std::fs;
 
 use fixture::docs::in_language;
-use fixture::{Answer, Nginx, Origin, Response, Setup};
+use fixture::{Answer, Nginx, Origin, Response, Setup, until};
 
 /// What each recipe is known by here.
 const RECIPES: [&str; 10] = [
@@ -179,6 +179,13 @@ fn some_types_and_statuses() {
     origin.on("/missing", of(404, "text/html"));
     origin.on("/json", of(200, "application/json"));
     origin.on("/moved", of(302, "text/html").header("Location", "/page"));
+    origin.handle("/named", move |request| {
+        let named = |answer: Answer, age| {
+            answer.header("ETag", "\"a\"").header("Cache-Control", format!("max-age={age}"))
+        };
+        let is_same = request.header("If-None-Match").is_some();
+        if is_same { named(Answer::new(304, ""), 3600) } else { named(of(200, "text/html"), 1) }
+    });
     let nginx = recipe("$is_no_page", &origin).start();
     nginx.get("/page").warm().assert(200, "HIT", "x");
     nginx.get("/missing").warm().assert(404, "HIT", "x");
@@ -186,6 +193,9 @@ fn some_types_and_statuses() {
         nginx.get(path).send().assert_cache("MISS");
         nginx.get(path).send().assert_cache("MISS");
     }
+    // What its application confirms is of the type that it was.
+    until("it is confirmed", || nginx.get("/named").send().cache() == "REVALIDATED");
+    nginx.get("/named").send().assert(200, "HIT", "x");
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod failing;
 mod instead;
 mod like_a_visitor;
 
+use std::time::Duration;
+
 use fixture::{Answer, Gate, Nginx, Origin, Response, Setup, until, until_some};
 
 /// Stale after a second, for an hour.
@@ -131,6 +133,25 @@ fn what_an_answer_states_goes_before_the_factor() {
         page.assert(200, "EXPIRED", "new");
     }
     gate.open();
+}
+
+#[test]
+fn an_origin_that_is_slower_than_its_pages_live_keeps_nobody_waiting() {
+    let origin = Origin::start();
+    let nginx = cached(&origin, "").start();
+    let page = |body: &str| {
+        let slow = Answer::html(body).delay(Duration::from_millis(1100));
+        slow.header("Cache-Control", "max-age=1, stale-while-revalidate=3600")
+    };
+    origin.on("/", page("old"));
+    // Its lifetime is over when it comes, but it may be served stale.
+    nginx.get("/").send().assert(200, "MISS", "old");
+    origin.on("/", page("new"));
+    until("it is renewed", || {
+        let page = nginx.get("/").send();
+        assert!(["STALE", "UPDATING"].contains(&page.cache()), "{page:?}");
+        page.text() == "new"
+    });
 }
 
 #[test]

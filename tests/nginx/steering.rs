@@ -202,7 +202,7 @@ fn a_missing_page_is_kept_for_thirty_seconds() {
 fn some_statuses_are_never_stored() {
     let origin = Origin::start();
     let nginx = cached_with(&origin, "twice_valid any 1h; proxy_http_version 1.1;").start();
-    let never = [206, 303, 307, 401, 403, 407, 408, 413, 429, 431, 500, 501, 502, 503, 504, 505, 599];
+    let never = [206, 303, 307, 401, 403, 407, 408, 413, 428, 429, 431, 500, 501, 502, 503, 504, 505, 599];
     for status in never {
         let path = format!("/{status}");
         let answer = Answer::new(status, "x").header("Content-Type", "text/html");

@@ -185,6 +185,30 @@ fn lines_of_a_304_take_the_place_of_those_of_their_name() {
     assert_eq!(origin.content_type, b"text/html");
 }
 
+/// What a location hides may change from one answer to the next.
+#[test]
+fn a_line_takes_the_place_of_one_that_was_hidden_or_shown() {
+    for (old, new) in [("Vary", ":vary"), (":vary", "Vary"), (":Vary", ":vary"), ("vary", "VARY")] {
+        let mut origin = page(&[(old, "a"), ("X-Own", "1")]);
+        origin.renew(&lines(&[(new, "b")]));
+        assert_eq!(sorted(&origin.lines), sorted(&lines(&[(new, "b"), ("X-Own", "1")])), "{old} {new}");
+    }
+    let mut origin = page(&[("X-Own", "1"), ("x-own", "2"), (":vary", "a"), ("X-Other", "1")]);
+    origin.hide(b"X-OWN");
+    assert_eq!(sorted(&origin.lines), sorted(&lines(&[(":vary", "a"), ("X-Other", "1")])));
+}
+
+/// The date of an answer is when it was made: an old one would make the page as old as it was before.
+#[test]
+fn a_page_has_the_date_of_the_last_answer_about_it() {
+    for (answer, date) in [(&[("Date", LATER)][..], Some(LATER)), (&[("X-New", "1")], None)] {
+        let mut origin = page(&[("date", THEN), ("X-Own", "1")]);
+        origin.renew(&lines(answer));
+        assert_eq!(origin.line(b"date"), date.map(str::as_bytes), "{answer:?}");
+        assert!(origin.line(b"x-own").is_some());
+    }
+}
+
 fn line() -> impl Strategy<Value = (String, String)> {
     ("[a-cA-C]|Vary|etag", "[a-c]{0,2}")
 }

@@ -234,7 +234,12 @@ impl<'n> Facts<'n> {
     /// lines were read: `Connection`, `private` or `no-cache` names it.
     pub fn withholds(&self, name: &[u8]) -> bool {
         let lower = name.to_ascii_lowercase();
-        // To name an essential one in `Connection` is an error (RFC 9110 7.6.1).
-        self.cache_control.withholds(&lower) || self.connection.contains(&lower) && !is_essential(&lower)
+        self.cache_control.withholds(&lower) || self.is_of_the_connection(&lower)
+    }
+
+    /// Whether `Connection` names a field, given in lower case: then it is this one answer's, whatever page that is about.
+    pub fn is_of_the_connection(&self, lower: &[u8]) -> bool {
+        // To name an essential one is an error (RFC 9110 7.6.1).
+        self.connection.iter().any(|name| name == lower) && !is_essential(lower)
     }
 }

@@ -32,7 +32,10 @@ pub use heuristic::Heuristic;
 pub use honor::{BadSteer, Honor, Steer};
 pub use names::{BadName, HeaderKey, HeaderNames};
 pub use request::Wanted;
-pub use stale::{BadWord, FOR_EVER, Factor, Failure, Freshness, Times, UseStale, Windows, ends_the_page};
+pub use stale::{
+    BadWord, FOR_EVER, Factor, Failure, Freshness, Times, UseStale, Windows, ends_an_expired_page,
+    ends_the_page,
+};
 pub use statuses::{Statuses, never_stored};
 pub use targeted::{Targeted, is_targeted};
 pub use valid::{BadStatus, Valid};
@@ -102,7 +105,7 @@ pub struct Rules<'a> {
 /// What becomes of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The lifetime in seconds, or why it is not stored.
+    /// The lifetime in seconds, or why it is not stored. 0: it ended on the way, and the page may be served stale.
     pub store: Result<u64, Reason>,
     /// Whether its body is read for tags.
     pub tags: bool,
@@ -117,14 +120,17 @@ pub struct Verdict {
 
 /// Decides on a response whose header lines were all handed over.
 pub fn decide(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Verdict {
-    let kept = kept(status, facts, rules);
-    let windows = kept.map_or(Windows::default(), |kept| stale::windows(kept, facts, rules));
+    let kept = kept(status, facts, rules).and_then(|kept| {
+        let windows = stale::windows(kept, facts, rules).left(kept).ok_or(Reason::ZeroLifetime)?;
+        Ok((kept, windows))
+    });
     let age = match kept {
-        Ok(steering::Kept { by: By::Control, .. }) | Err(_) => 0,
+        Ok((steering::Kept { by: By::Control, .. }, _)) | Err(_) => 0,
         Ok(_) => facts.dates.initial_age(rules.now, rules.delay),
     };
+    let windows = kept.map_or(Windows::default(), |(_, windows)| windows);
     let (tags, inert) = guard::tags(status, facts, rules);
-    Verdict { store: kept.map(|kept| kept.seconds), tags, inert, age, windows }
+    Verdict { store: kept.map(|(kept, _)| kept.seconds), tags, inert, age, windows }
 }
 
 fn kept(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<steering::Kept, Reason> {

@@ -31,6 +31,18 @@ pub struct Windows {
     pub error_s: u32,
 }
 
+impl Windows {
+    /// What is left of them when a page has come. None: it came after its lifetime, and may not be served stale.
+    pub(super) fn left(self, kept: Kept) -> Option<Windows> {
+        if kept.seconds > 0 {
+            return Some(self);
+        }
+        let left = |window: u32| u32::try_from(u64::from(window).saturating_sub(kept.late)).unwrap_or(0);
+        let error_s = if self.error_s == FOR_EVER { FOR_EVER } else { left(self.error_s) };
+        Some(Windows { stale_s: left(self.stale_s), error_s }).filter(|windows| windows.stale_s > 0)
+    }
+}
+
 /// In which of its times a page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
@@ -313,4 +325,12 @@ pub const fn ends_the_page(status: u16, reason: Reason) -> bool {
             | Reason::Status
     );
     of_the_page && of_the_answer
+}
+
+/// What an answer to a visitor that is not stored means for the expired page that he was not sent: gone, where there is none
+/// any more, or its origin forbids to keep it. What it says to his cookies or his password (`known`) it may say to him alone.
+/// A cookie that it sets, or a time that was over on the way, says nothing of the page.
+pub const fn ends_an_expired_page(status: u16, reason: Reason, known: bool) -> bool {
+    let is_forbidden = matches!(reason, Reason::CacheControl) && !known;
+    ends_the_page(status, reason) && (matches!(status, 404 | 410) || is_forbidden)
 }

@@ -12,7 +12,7 @@ const BY_HEADERS: [u16; 6] = [200, 203, 301, 308, 404, 410];
 /// Statuses that are never stored, whoever says so: what is not whole, what speaks to one visitor,
 /// what a bad moment of the origin gave.
 pub const fn never_stored(status: u16) -> bool {
-    matches!(status, 0..=199 | 206 | 304 | 307 | 401 | 407 | 408 | 413 | 429 | 431 | 500..)
+    matches!(status, 0..=199 | 206 | 304 | 307 | 401 | 407 | 408 | 413 | 428 | 429 | 431 | 500..)
 }
 
 /// Whether the control header stores it.

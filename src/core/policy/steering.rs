@@ -34,8 +34,10 @@ pub enum By {
 /// A page is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// For so many seconds from now on.
+    /// For so many seconds from now on; 0: its lifetime ended on the way.
     pub seconds: u64,
+    /// So many seconds ago.
+    pub late: u64,
     /// By whose word.
     pub by: By,
 }
@@ -64,9 +66,12 @@ pub fn kept(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<Kept, R
         By::Control | By::Accel | By::Location => 0,
         By::Surrogate | By::Header | By::Heuristic => facts.dates.initial_age(rules.now, rules.delay),
     };
-    match kept.seconds.checked_sub(gone) {
-        None | Some(0) => Err(Reason::ZeroLifetime),
-        Some(seconds) => Ok(Kept { seconds, ..kept }),
+    match kept.seconds {
+        0 => Err(Reason::ZeroLifetime),
+        stated => {
+            let (seconds, late) = (stated.saturating_sub(gone), gone.saturating_sub(stated));
+            Ok(Kept { seconds, late, ..kept })
+        }
     }
 }
 
@@ -97,7 +102,7 @@ fn said(status: u16, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<Option<Kept
             Steer::CacheControl | Steer::Expires => continue,
         };
         if let Some(seconds) = seconds {
-            return Ok(Some(Kept { seconds: seconds.min(MAX_LIFETIME), by }));
+            return Ok(Some(Kept { seconds: seconds.min(MAX_LIFETIME), late: 0, by }));
         }
     }
     Ok(None)
@@ -129,11 +134,11 @@ fn by_control(
 
 fn unsaid(status: u16, public: bool, facts: &Facts<'_>, rules: &Rules<'_>) -> Result<Kept, Reason> {
     if let Some(seconds) = rules.valid.for_status(status) {
-        return Ok(Kept { seconds, by: By::Location });
+        return Ok(Kept { seconds, late: 0, by: By::Location });
     }
     match rules.heuristic.lifetime(status, public, facts, rules.now) {
         Some(_) if !rules.statuses.has(status) => Err(Reason::Status),
-        Some(seconds) => Ok(Kept { seconds, by: By::Heuristic }),
+        Some(seconds) => Ok(Kept { seconds, late: 0, by: By::Heuristic }),
         None => Err(Reason::NoLifetime),
     }
 }

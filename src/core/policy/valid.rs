@@ -36,7 +36,7 @@ impl fmt::Display for BadStatus {
         f.write_str(match self {
             Self::NotAStatus => "is not a status, allowed are codes from 200 to 499 and \"any\"",
             Self::Never => {
-                "is a status that is never stored (206, 304, 307, 401, 407, 408, 413, 429, 431, 5xx)"
+                "is a status that is never stored (206, 304, 307, 401, 407, 408, 413, 428, 429, 431, 5xx)"
             }
             Self::Alone => "stands beside others, allowed are codes, or \"any\" alone",
         })

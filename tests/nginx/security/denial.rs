@@ -101,7 +101,7 @@ fn status_poisoning_explicit() {
     let origin = Origin::start();
     let nginx = cached_with(&origin, "twice_valid any 1h;").start();
     proves_hits(&nginx, &origin);
-    for status in [307, 401, 407, 408, 413, 429, 431, 500, 501, 502, 503, 504, 599] {
+    for status in [307, 401, 407, 408, 413, 428, 429, 431, 500, 501, 502, 503, 504, 599] {
         for (folder, name, value) in [
             ("control", "X-Twice-Control", "max-age=60"),
             ("cache", "Cache-Control", "public, max-age=60"),

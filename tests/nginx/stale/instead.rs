@@ -80,6 +80,34 @@ fn a_failing_origin_is_stood_in_for() {
 }
 
 #[test]
+fn what_its_origin_has_taken_back_does_not_come_again() {
+    let origin = Origin::start();
+    let nginx = over(&origin, "").start();
+    let forbidden = |value: &str| Answer::html("own").header("Cache-Control", value);
+    let rows = [
+        ("/404", Answer::new(404, "gone"), "", true),
+        ("/410", Answer::new(410, "gone").header("Cache-Control", "no-store"), "", true),
+        ("/known/404", Answer::new(404, "gone"), "name=Ann", true),
+        ("/forbidden", forbidden("no-store"), "", true),
+        // It may be so for one visitor alone.
+        ("/known/forbidden", forbidden("private"), "name=Ann", false),
+        ("/session", forbidden("max-age=60").header("Set-Cookie", "sid=1"), "", false),
+        ("/403", Answer::new(403, "no"), "", false),
+    ];
+    let paths = rows.each_ref().map(|row| row.0);
+    expire(&nginx, &origin, &paths);
+    for (path, answer, cookie, ends) in rows {
+        origin.on(path, answer);
+        let ask = if cookie.is_empty() { nginx.get(path) } else { nginx.get(path).cookie(cookie) };
+        assert_eq!(ask.send().cache(), "EXPIRED", "{path}");
+        origin.on(path, Answer::new(503, "bad"));
+        let page = nginx.get(path).send();
+        let expected = if ends { (503, "MISS", "bad") } else { (200, "STALE", "old") };
+        assert_eq!((page.status, page.cache(), page.text().as_str()), expected, "{path}");
+    }
+}
+
+#[test]
 fn each_word_says_for_what() {
     let mut origin = Origin::start();
     let never = Gate::new();

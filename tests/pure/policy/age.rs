@@ -86,6 +86,42 @@ fn age_and_dates() {
     assert_eq!((verdict.store, verdict.age), (Ok(50), 90));
 }
 
+/// What comes after its lifetime may still be served stale, where its origin says so (RFC 5861 3).
+#[test]
+fn what_came_late() {
+    let cc = |value| ("Cache-Control", value);
+    // Lines, seconds between question and answer, what is left of the lifetime and of both windows.
+    type Row<'a> = (Lines<'a>, u64, Result<(u64, u32, u32), Reason>);
+    let table: &[Row<'_>] = &[
+        (&[cc("max-age=5, stale-while-revalidate=60")], 4, Ok((1, 60, FOR_EVER))),
+        (&[cc("max-age=5, stale-while-revalidate=60")], 5, Ok((0, 60, FOR_EVER))),
+        (&[cc("max-age=5, stale-while-revalidate=60")], 64, Ok((0, 1, FOR_EVER))),
+        (&[cc("max-age=5, stale-while-revalidate=60")], 65, Err(ZeroLifetime)),
+        (&[cc("max-age=5, stale-while-revalidate=60"), ("Age", "9")], 6, Ok((0, 50, FOR_EVER))),
+        (&[cc("max-age=5, stale-while-revalidate=60, stale-if-error=30")], 15, Ok((0, 50, 20))),
+        (&[cc("max-age=5, stale-while-revalidate=60, stale-if-error=30")], 45, Ok((0, 20, 0))),
+        // A page for failures alone is none that anybody has seen yet.
+        (&[cc("max-age=5, stale-if-error=60")], 5, Err(ZeroLifetime)),
+        (&[cc("max-age=5, stale-while-revalidate=60, must-revalidate")], 5, Err(ZeroLifetime)),
+        (&[cc("s-maxage=5, stale-while-revalidate=60")], 9, Ok((0, 56, 0))),
+        (&[("Surrogate-Control", "max-age=5+60")], 9, Ok((0, 56, 56))),
+        // Its origin gave it no time at all.
+        (&[cc("max-age=0, stale-while-revalidate=60")], 0, Err(ZeroLifetime)),
+        (&[cc("max-age=x, stale-while-revalidate=60")], 0, Err(ZeroLifetime)),
+    ];
+    let none = Valid::default();
+    for (lines, delay, left) in table {
+        // The location's factor is of what is left of the lifetime.
+        for stale_factor in [Factor::DEFAULT, Factor::parse("9").unwrap()] {
+            let rules = Rules { delay: *delay, stale_factor, ..rules(&none) };
+            let verdict = verdict(200, lines, &rules);
+            let windows = verdict.windows;
+            let came = verdict.store.map(|seconds| (seconds, windows.stale_s, windows.error_s));
+            assert_eq!(came, *left, "{lines:?} after {delay} s");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(cases(256))]
 

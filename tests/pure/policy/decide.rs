@@ -245,7 +245,7 @@ fn by_the_locations_lifetimes() {
 
 #[test]
 fn some_statuses_are_never_stored() {
-    let never = [206, 304, 307, 401, 407, 408, 413, 429, 431];
+    let never = [206, 304, 307, 401, 407, 408, 413, 428, 429, 431];
     let valid = valid(&[("any", 9)]);
     for status in (0..=1000).chain([u16::MAX]) {
         let expected = !(200..500).contains(&status) || never.contains(&status);
@@ -346,9 +346,11 @@ proptest! {
             valid.add("any", seconds).unwrap();
         }
         let rules = Rules { now, authorization, no_store, ..rules(&valid) };
-        match decide(status, &facts, &rules).store {
+        let verdict = decide(status, &facts, &rules);
+        match verdict.store {
             Ok(seconds) => {
-                prop_assert!((1..=MAX_LIFETIME).contains(&seconds));
+                prop_assert!(seconds <= MAX_LIFETIME);
+                prop_assert!(seconds > 0 || verdict.windows.stale_s > 0);
                 prop_assert!(!never_stored(status) && !no_store && !facts.varies.is_beyond() && !facts.encoded);
                 let by_control = facts.control.as_ref().is_some_and(|control| control.max_age.is_some())
                     || facts.control.is_some() && status == 404;

@@ -237,6 +237,34 @@ fn an_answer_that_may_not_be_stored_ends_the_page_where_it_speaks_of_it() {
     }
 }
 
+#[test]
+fn an_answer_to_a_visitor_ends_the_page_where_it_was_taken_back() {
+    use Reason::*;
+    // For anybody, for who is known to the origin.
+    for (status, reason, ends) in [
+        (404, NoLifetime, (true, true)),
+        (404, CacheControl, (true, true)),
+        (410, Status, (true, true)),
+        (410, SetCookie, (true, true)),
+        (404, NoStore, (false, false)),
+        (410, Authorization, (false, false)),
+        (200, CacheControl, (true, false)),
+        (203, CacheControl, (true, false)),
+        (200, SetCookie, (false, false)),
+        (200, ZeroLifetime, (false, false)),
+        (200, NoLifetime, (false, false)),
+        (200, Varies, (false, false)),
+        (206, CacheControl, (false, false)),
+        (302, CacheControl, (false, false)),
+        (401, CacheControl, (false, false)),
+        (403, CacheControl, (false, false)),
+        (503, CacheControl, (false, false)),
+    ] {
+        let said = [false, true].map(|known| ends_an_expired_page(status, reason, known));
+        assert_eq!((said[0], said[1]), ends, "{status} {reason:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(cases(256))]
 
