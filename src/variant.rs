@@ -218,13 +218,20 @@ pub fn add_rules(dimensions: &mut Dimensions, rules: &[u8]) -> Result<(), Reason
 
 /// Whether an answer that varies so can be stored for this request.
 pub fn check(request: Request<'_>, base: &[u8], dimensions: &Dimensions) -> Result<(), Reason> {
-    if dimensions.is_empty() {
-        return Ok(());
-    }
+    if dimensions.is_empty() { Ok(()) } else { key_to_store(request, base, 0, dimensions).map(|_| ()) }
+}
+
+/// The key under which the answer to this request is stored.
+pub fn key_to_store<'a>(
+    request: Request<'a>,
+    base: &[u8],
+    epoch: u64,
+    dimensions: &Dimensions,
+) -> Result<&'a [u8], Reason> {
     if !dimensions.iter().all(|dimension| is_clear(request, dimension)) {
         return Err(Reason::Unclear);
     }
-    key_of(request, base, 0, dimensions.iter()).map(|_| ())
+    key_of(request, base, epoch, dimensions.iter())
 }
 
 /// Whether the origin can't read anything else in this dimension than the variant's key says. Who was served from the store

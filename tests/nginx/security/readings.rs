@@ -64,6 +64,30 @@ fn cookies_read_otherwise() {
     }
 }
 
+/// What the page varies by is learnt from somebody else, while an answer that does not say so is on its way.
+#[test]
+fn what_is_learnt_meanwhile_counts() {
+    let origin = Origin::start();
+    let gate = Gate::new();
+    let held = gate.clone();
+    origin.handle("/", move |request| match request.header("Cookie") {
+        Some("LANG=evil") => Answer::page("<evil>").gate_at(1, &held),
+        _ => cookies(request).header("Twice-Cookies", "lang"),
+    });
+    let nginx = cached_with(&origin, "twice_lock off; access_log access.log reason;")
+        .http("log_format reason '$twice_reason';")
+        .start();
+    let odd = nginx.get("/").cookie("LANG=evil").spawn();
+    gate.wait_arrived(1);
+    visit(&nginx, "/", Some("lang=en")).assert(200, "MISS", "<lang=en>");
+    visit(&nginx, "/", Some("lang=en")).assert(200, "HIT", "<lang=en>");
+    gate.open();
+    assert_eq!(odd.join().unwrap().text(), "<evil>");
+    until("its fate is known", || nginx.access_log().lines().count() == 3);
+    assert!(nginx.access_log().ends_with("unclear\n"), "{}", nginx.access_log());
+    visit(&nginx, "/", None).assert(200, "MISS", "<none>");
+}
+
 /// Some applications take the first cookie of a name, others the last.
 #[test]
 fn cookies_of_one_name() {
