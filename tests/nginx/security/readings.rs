@@ -175,3 +175,29 @@ fn an_odd_request_does_not_part_a_crowd() {
     }
     assert_eq!(origin.count("/"), 2);
 }
+
+/// Who is logged in by whatever reader is not stored, if the location looks for the name and not for what nginx reads.
+#[test]
+fn a_session_that_nginx_does_not_find() {
+    let origin = Origin::start();
+    origin.handle("/", |request| Answer::html(format!("<{}>", request.header("Cookie").unwrap_or("none"))));
+    let nginx = cached_with(
+        &origin,
+        "twice_honor off; twice_valid 1h; twice_bypass $logged_in; twice_no_store $logged_in;",
+    )
+    .http("map $http_cookie $logged_in { default ''; '~*session' 1; }")
+    .start();
+    for odd in [
+        "x=1 session=eve",
+        "x=1, session=eve",
+        "SESSION=eve",
+        "session =eve",
+        "x=\"; session=eve",
+        "session[]=eve",
+    ] {
+        let page = visit(&nginx, "/", Some(odd));
+        assert_eq!((page.cache(), page.reason()), ("BYPASS", "no_store"), "{odd}");
+    }
+    visit(&nginx, "/", None).assert(200, "MISS", "<none>");
+    visit(&nginx, "/", None).assert(200, "HIT", "<none>");
+}
