@@ -14,7 +14,7 @@ use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_http_request_t, ngx_int_t, ngx_list_init, ngx_list_t,
     ngx_table_elt_t, ngx_uint_t,
 };
-use twice_core::policy::HeaderKey;
+use twice_core::policy::{HeaderKey, is_alike};
 use twice_core::renewal::Question;
 use twice_core::template::ngx_key;
 
@@ -116,8 +116,8 @@ fn exchange(request: Request<'_>, conf: &LocConf, shared: bool, question: Questi
     for line in request.lines_in() {
         // SAFETY: a line of this live request.
         let (name, _) = unsafe { sys::pair(line) };
-        let ours = matches!(names.find(name), Some(key) if key != HeaderKey::Cookies);
-        let replaced = language.is_some() && name.eq_ignore_ascii_case(ACCEPT_LANGUAGE);
+        let ours = matches!(names.find_alike(name), Some(key) if key != HeaderKey::Cookies);
+        let replaced = language.is_some() && is_alike(name, ACCEPT_LANGUAGE);
         if ours || replaced || shared && conf.withheld().has(name) {
             continue;
         }

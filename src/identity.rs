@@ -4,7 +4,7 @@ use std::ptr;
 
 use ngx::ffi::{ngx_http_complex_value, ngx_http_core_module, ngx_http_core_srv_conf_t, ngx_str_t};
 use twice_core::canonical;
-use twice_core::key::{MAX_KEY, Parts, Target, port_of_host};
+use twice_core::key::{MAX_KEY, Parts, Target, behind_host, port_of};
 use twice_core::outcome::Reason;
 use twice_core::reference::Base;
 
@@ -42,7 +42,7 @@ fn default_key<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Rea
         // Without `Host` (HTTP/1.0): what the origin is told then is not what it is told of clients who
         // name this host. No port has this form.
         b"" => b":-",
-        _ => port_of_host(server, header).ok_or(Reason::HostMismatch)?,
+        _ => behind_host(server, header).ok_or(Reason::HostMismatch)?,
     };
     // An internal redirect leaves the origin what the client asked for (`$request_uri`, and what proxy_pass
     // sends from a named location). A sub-request has its parent's.
@@ -67,7 +67,7 @@ fn default_key<'a>(request: Request<'a>, conf: &LocConf) -> Result<&'a [u8], Rea
         })
     };
     // Where the client names the port that it came in on, as clients do, that says it.
-    let named = match port.strip_prefix(b":").and_then(number) {
+    let named = match port_of(port) {
         Some(named) => named,
         None => request.default_port(),
     };
@@ -98,13 +98,6 @@ fn counted<'a>(
     request.join(whole.len(), write).ok_or(Reason::Failed)
 }
 
-/// A port in digits.
-fn number(digits: &[u8]) -> Option<u16> {
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
-    let add = |n: u16, byte| n.checked_mul(10)?.checked_add(digit(byte)?);
-    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
-}
-
 /// What a page is purged by, whichever port and scheme it was reached by and however it was written: its host, and its
 /// target in one form for all of them. A sub-request's target is its own, everything else's the client's. None: no memory.
 pub fn url_of(request: Request<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
@@ -133,11 +126,11 @@ pub fn base_of<'a>(request: Request<'a>) -> Option<Base<'a>> {
         let header = if host.is_null() { &b""[..] } else { sys::bytes((*host).value) };
         (sys::bytes((*r).headers_in.server), header, sys::bytes((*r).unparsed_uri))
     };
-    let port = match header {
+    let behind = match header {
         b"" => b"",
-        header => port_of_host(server, header)?,
+        header => behind_host(server, header)?,
     };
-    let port = port.strip_prefix(b":").and_then(number).unwrap_or_else(|| request.default_port());
+    let port = port_of(behind).unwrap_or_else(|| request.default_port());
     Some(Base { scheme: request.scheme(), host: host_of(request), port, target })
 }
 

@@ -159,9 +159,12 @@ impl Drop for Refresh {
             _ if self.gone => Outcome::Abandoned,
             reason => Outcome::of_refresh(reason, self.status),
         };
-        // One that a purge or another page has overtaken has not failed, nor one whose page has changed and waits for a second visitor.
-        let stored = reason == Reason::Stored;
-        let failed = !stored && !matches!(reason, Reason::Purged | Reason::Overtaken | Reason::AuditWaits);
+        // One that a purge or another page has overtaken has not failed, nor one whose page has changed and waits for a second visitor,
+        // nor one that an odd request has started.
+        let failed = !matches!(
+            reason,
+            Reason::Stored | Reason::Purged | Reason::Overtaken | Reason::AuditWaits | Reason::Unclear
+        );
         if failed {
             zone.count(Counter::RefreshFailures);
         }

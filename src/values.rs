@@ -219,6 +219,20 @@ impl<'a> Resolver<'a> {
         known
     }
 
+    /// All cookies of this name, which stand apart by what no value holds: applications take the first one, or the last. None:
+    /// memory ran out.
+    pub fn cookies(&mut self, name: &[u8]) -> Option<Option<&'a [u8]>> {
+        let count = match self.count {
+            Some(count) => count,
+            None => self.index_cookies(),
+        };
+        let is_named = |cookie: &(&'a [u8], &'a [u8])| cookie.0 == name;
+        match self.cookies.get(..count) {
+            Some(known) if count < INDEXED => joined(self.request, || known.iter().copied().filter(is_named)),
+            _ => joined(self.request, || all_cookies(self.request).filter(is_named)),
+        }
+    }
+
     fn index_cookies(&mut self) -> usize {
         let mut count = 0;
         for (place, cookie) in self.cookies.iter_mut().zip(all_cookies(self.request)) {
@@ -267,6 +281,27 @@ impl<'a> Resolver<'a> {
         };
         sys::decimal(self.request, number)
     }
+}
+
+/// The values of cookies in one text; the inner none where there are none.
+fn joined<'a, I: Iterator<Item = (&'a [u8], &'a [u8])>>(
+    request: Request<'a>,
+    cookies: impl Fn() -> I,
+) -> Option<Option<&'a [u8]>> {
+    let mut all = cookies();
+    let first = all.next().map(|cookie| cookie.1);
+    let Some(second) = all.next() else { return Some(first) };
+    let room =
+        all.fold(first.map_or(0, <[u8]>::len) + 1 + second.1.len(), |room, cookie| room + 1 + cookie.1.len());
+    let text = request.join(room, |out| {
+        for (i, (_, value)) in cookies().enumerate() {
+            if i > 0 {
+                out(b";");
+            }
+            out(value);
+        }
+    });
+    text.map(Some)
 }
 
 /// The cookies of a request in order, over all its `Cookie` lines.

@@ -10,9 +10,10 @@ use std::ptr;
 use std::slice;
 
 use twice_core::audit;
+use twice_core::cookies;
 use twice_core::key::MAX_KEY;
 use twice_core::outcome::Reason;
-use twice_core::policy::{Freshness, Times, Varies, Wanted};
+use twice_core::policy::{Freshness, Times, Varies, Wanted, is_alike};
 use twice_core::store::{Found, Meta};
 use twice_core::variants::{
     Dimension, Dimensions, MAX_DIMENSIONS, PREFIX, Value, VariantKey, View, head_len, is_as_it_comes,
@@ -157,7 +158,7 @@ fn value_of<'a>(
     dimension: Dimension<'_>,
 ) -> Result<Value<'a>, Reason> {
     let given = match dimension {
-        Dimension::Cookie(name) => resolver.cookie(name),
+        Dimension::Cookie(name) => resolver.cookies(name).ok_or(Reason::Failed)?,
         Dimension::Header(name) => header(request, name)?,
         Dimension::Language => Some(language::language(request)),
         Dimension::Geo => outward::country(request, conf::of(request)),
@@ -217,7 +218,38 @@ pub fn add_rules(dimensions: &mut Dimensions, rules: &[u8]) -> Result<(), Reason
 
 /// Whether an answer that varies so can be stored for this request.
 pub fn check(request: Request<'_>, base: &[u8], dimensions: &Dimensions) -> Result<(), Reason> {
-    if dimensions.is_empty() { Ok(()) } else { key_of(request, base, 0, dimensions.iter()).map(|_| ()) }
+    if dimensions.is_empty() { Ok(()) } else { key_to_store(request, base, 0, dimensions).map(|_| ()) }
+}
+
+/// The key under which the answer to this request is stored.
+pub fn key_to_store<'a>(
+    request: Request<'a>,
+    base: &[u8],
+    epoch: u64,
+    dimensions: &Dimensions,
+) -> Result<&'a [u8], Reason> {
+    if !dimensions.iter().all(|dimension| is_clear(request, dimension)) {
+        return Err(Reason::Unclear);
+    }
+    key_of(request, base, epoch, dimensions.iter())
+}
+
+/// Whether the origin can't read anything else in this dimension than the variant's key says. Who was served from the store
+/// is not asked: he gets what was stored for a clear request.
+fn is_clear(request: Request<'_>, dimension: Dimension<'_>) -> bool {
+    // SAFETY: lines of this live request.
+    let mut lines = request.lines_in().map(|line| unsafe { sys::pair(line) });
+    match dimension {
+        Dimension::Cookie(name) => {
+            let cookies = lines.filter(|(other, _)| other.eq_ignore_ascii_case(b"cookie"));
+            cookies::is_clear(cookies.map(|(_, value)| value), name)
+        }
+        Dimension::Header(name) => {
+            !lines.any(|(other, _)| is_alike(other, name) && !other.eq_ignore_ascii_case(name))
+        }
+        // Twice itself says what the origin hears.
+        Dimension::Language | Dimension::Geo | Dimension::AbTest(_) | Dimension::AbValues => true,
+    }
 }
 
 /// `$twice_key`: the page's own key, and what the visitor says in each dimension. Passwords and whole cookie lines are

@@ -101,7 +101,8 @@ pub fn place(
         let dimensions = rules.as_ref().map_or(&none, Rules::dimensions);
         let key = match &rules {
             None => page.base,
-            Some(rules) => variant::key_of(request, page.base, rules.epoch(), dimensions.iter())?,
+            // They may say more than when the answer began.
+            Some(rules) => variant::key_to_store(request, page.base, rules.epoch(), dimensions)?,
         };
         let hash = page.zone.store().ok_or(Reason::Failed)?.hash(key);
         // The same key says the same rules.

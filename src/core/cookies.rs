@@ -2,6 +2,9 @@
 //!
 //! Read as servers do: white space around a pair is dropped, a pair without `=` is none, names are
 //! compared with their case, values are taken as they are, quotes included.
+//!
+//! Not all servers do so. Where a page depends on a cookie its origin has to find the same one, or what it answers is kept
+//! for others than it was meant for: [`is_clear`].
 
 /// The pairs of one header line, in order.
 pub fn pairs(line: &[u8]) -> Pairs<'_> {
@@ -31,4 +34,46 @@ impl<'a> Iterator for Pairs<'a> {
         }
         None
     }
+}
+
+/// Whether everybody finds the cookies of this name that [`pairs`] finds in these lines, and no others. Known readers take
+/// names in another case (nginx's own `$cookie_NAME`), white space around names, a comma or white space for the end of a pair,
+/// what stands in quotes for one value whatever it holds, a name alone for an empty cookie, and `a.b` for `a_b`, `a[b]` for `a`.
+pub fn is_clear<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> bool {
+    let (mut found, mut quoted) = (false, false);
+    for piece in lines.flat_map(|line| line.split(|&byte| byte == b';')).map(<[u8]>::trim_ascii) {
+        quoted |= leaves_quote_open(piece);
+        if piece.strip_prefix(name).is_some_and(|rest| rest.first() == Some(&b'=')) {
+            found = true;
+        } else if may_hold(piece, name) {
+            return false;
+        }
+    }
+    !(found && quoted)
+}
+
+/// Whether who hears of quotes may read on behind the end of this pair.
+fn leaves_quote_open(piece: &[u8]) -> bool {
+    let quotes = piece.iter().filter(|&&byte| byte == b'"').count();
+    quotes % 2 == 1 || quotes > 0 && piece.contains(&b'\\')
+}
+
+/// Whether somebody may find a cookie of this name in a pair that is none.
+fn may_hold(piece: &[u8], name: &[u8]) -> bool {
+    let alike =
+        |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || *b == b'_' && matches!(a, b'.' | b' ' | b'[');
+    let starts = |at: &usize| {
+        let before = at.checked_sub(1).and_then(|before| piece.get(before));
+        before.is_none_or(|&byte| byte == b',' || byte.is_ascii_whitespace() || byte == 0x0b)
+    };
+    (0..piece.len()).filter(starts).any(|at| {
+        let Some((own, behind)) = piece.get(at..).and_then(|rest| rest.split_at_checked(name.len())) else {
+            return false;
+        };
+        let is_whole = match behind.trim_ascii_start().first() {
+            Some(byte) => matches!(byte, b'=' | b'['),
+            None => at == 0,
+        };
+        is_whole && own.iter().zip(name).all(alike)
+    })
 }

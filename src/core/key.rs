@@ -40,7 +40,7 @@ pub struct Parts<'a> {
     pub listen: &'a [u8],
     /// The host in lower case, without port.
     pub host: &'a [u8],
-    /// The port that the client named in `Host`, with its colon, else empty.
+    /// What the client named in `Host` behind the host ([`behind_host`]), else empty.
     pub port: &'a [u8],
     /// What is asked for.
     pub target: Target<'a>,
@@ -100,21 +100,31 @@ fn without_empty_query(target: &[u8]) -> &[u8] {
 /// Whether an absolute request target and the `Host` header name one host.
 ///
 /// `server` is nginx's idea of the host (lower case, no port; an absolute target wins, RFC 9112 3.2.2),
-/// `host_header` the header as it came. Returns the port, with its colon, that the header names.
-pub fn port_of_host<'a>(server: &[u8], host_header: &'a [u8]) -> Option<&'a [u8]> {
+/// `host_header` the header as it came. Returns what the header says behind the host: a dot, which nginx strips and the
+/// origin is told all the same, and a port with its colon.
+pub fn behind_host<'a>(server: &[u8], host_header: &'a [u8]) -> Option<&'a [u8]> {
     // What nearly every client sends: compared at once.
     if host_header == server {
         return Some(b"");
     }
-    let (name, port) = host_header.split_at_checked(server.len())?;
-    // nginx strips one trailing dot from the host.
-    let port = port.strip_prefix(b".").unwrap_or(port);
-    let port_ok = match port.split_first() {
+    let (name, behind) = host_header.split_at_checked(server.len())?;
+    let port_ok = match without_dot(behind).split_first() {
         None => true,
         Some((b':', digits)) => digits.iter().all(u8::is_ascii_digit),
         Some(_) => false,
     };
-    ((name == server || name.eq_ignore_ascii_case(server)) && port_ok).then_some(port)
+    ((name == server || name.eq_ignore_ascii_case(server)) && port_ok).then_some(behind)
+}
+
+fn without_dot(behind: &[u8]) -> &[u8] {
+    behind.strip_prefix(b".").unwrap_or(behind)
+}
+
+/// The port in what stands behind a host; none if it is no number of one.
+pub fn port_of(behind: &[u8]) -> Option<u16> {
+    let digits = without_dot(behind).strip_prefix(b":").filter(|digits| !digits.is_empty())?;
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
+    digits.iter().try_fold(0u16, |n, byte| n.checked_mul(10)?.checked_add(digit(byte)?))
 }
 
 /// Arguments of a query that are no part of a page's identity: `twice_ignore_args`.

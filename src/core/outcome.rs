@@ -136,6 +136,8 @@ reasons! {
     Authorization = "authorization", NotStored;
     /// The response varies by what can't be told: `Vary: *`, no name of a header, an A/B test that there isn't, more than 16 cookies and headers, a name above 256 bytes.
     Varies = "varies", NotStored;
+    /// The page depends on a cookie or header that an application may read otherwise in this request: a cookie named in another case, one behind a comma or white space, or among quotes; a header with `_` for `-`.
+    Unclear = "unclear", NotStored;
     /// The response has a `Content-Encoding`: not every client could read it.
     ContentEncoding = "content_encoding", NotStored;
     /// The origin's answer has two lengths, or, where `twice_require_length` asks for it, no end of its own: whether it came whole is anybody's guess.

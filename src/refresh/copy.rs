@@ -9,7 +9,7 @@ use ngx::ffi::{
     ngx_list_init, ngx_str_t, ngx_table_elt_t, ngx_uint_t,
 };
 use twice_core::cookies;
-use twice_core::policy::OF_A_PART;
+use twice_core::policy::{OF_A_PART, is_alike};
 use twice_core::template::ngx_key;
 use twice_core::variants::{Dimension, View};
 
@@ -324,6 +324,10 @@ fn kept<'v>(name: &[u8], value: &'v [u8], keep: &Keep) -> Option<std::borrow::Co
         return Some(value.into());
     }
     if OF_A_PART.iter().chain(&LEFT_OUT).any(|other| name.eq_ignore_ascii_case(other)) {
+        return None;
+    }
+    // What the origin could take for a line that the page depends on.
+    if keep.lines.iter().any(|line| is_alike(name, line)) {
         return None;
     }
     if keep.visitor {

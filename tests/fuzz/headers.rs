@@ -110,8 +110,10 @@ fn client(text: &[u8]) {
     wanted.at(times, number, number * 150);
     visitor(text);
     let (server, header) = text.split_at(text.len() / 2);
-    if let Some(port) = key::port_of_host(server, header) {
+    if let Some(behind) = key::behind_host(server, header) {
+        let port = behind.strip_prefix(b".").unwrap_or(behind);
         assert!(port.is_empty() || port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit));
+        key::port_of(behind);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use fixture::docs::examples;
-use fixture::{Answer, Nginx, Origin};
+use fixture::{Answer, Nginx, Origin, Response, until};
 
 /// What stands between two lines.
 fn between<'t>(text: &'t str, begin: &str, end: &str) -> &'t str {
@@ -37,6 +37,32 @@ fn the_first_configuration_keeps_what_may_be_shared() {
     }
     assert_eq!(origin.count("/other"), 2);
     assert_eq!(nginx.get("/static/a").send().text(), "a file");
+}
+
+#[test]
+fn who_changes_too_much_is_bounded_and_who_reads_is_not() {
+    let origin = Origin::start();
+    let conf = examples("Unsafe methods within bounds", "nginx").concat();
+    // However slow the machine is.
+    let conf = conf.replace("http://127.0.0.1:8000", &origin.url()).replace("rate=5r/s", "rate=1r/m");
+    origin.on("/", Answer::page("page"));
+    origin.on("/change", Answer::ok("changed"));
+    let nginx = Nginx::bare()
+        .http(between(&conf, "http {\n", "    server {\n"))
+        .http("limit_req_log_level info;")
+        .server(between(&conf, "listen 8080;\n", "\n    }\n}"))
+        .start();
+    let is_hit =
+        |page: &Response| page.header("Cache-Status").is_some_and(|told| told.starts_with("Twice; hit"));
+    until("it is stored", || is_hit(&nginx.get("/").send()));
+    let changes = || nginx.get("/change").method("POST").body("x").send().status;
+    let accepted = (0..40).filter(|_| changes() == 200).count();
+    // One, and 20 more at once.
+    assert!((21..25).contains(&accepted), "{accepted}");
+    for _ in 0..40 {
+        let page = nginx.get("/").send();
+        assert!(page.status == 200 && is_hit(&page), "{page:?}");
+    }
 }
 
 #[test]

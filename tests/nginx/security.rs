@@ -7,6 +7,7 @@
 mod denial;
 mod keys;
 mod origins;
+mod readings;
 mod sharing;
 mod smuggling;
 mod tags;

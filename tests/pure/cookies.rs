@@ -2,7 +2,7 @@
 
 use crate::property::cases;
 use proptest::prelude::*;
-use twice_core::cookies::pairs;
+use twice_core::cookies::{is_clear, pairs};
 
 fn read(line: &str) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -38,6 +38,54 @@ fn cookie_lines() {
     }
 }
 
+/// Whether a page that depends on the cookie `lang` may be stored for who sends these lines.
+#[test]
+fn what_others_may_read_otherwise() {
+    type Row = (&'static [&'static str], bool, &'static str);
+    const TABLE: &[Row] = &[
+        (&[], true, ""),
+        (&["lang=de"], true, ""),
+        (&["a=1; lang=de; b=2"], true, ""),
+        (&["a=1", "lang=de", "b=2"], true, "HTTP/2"),
+        (&["a=1; b=2"], true, "none, for all"),
+        (&["lang=de; lang=en"], true, "both count"),
+        (&["lang=de, en; a=1"], true, "what stands in its value counts"),
+        (&["lang=de lang=en"], true, ""),
+        (&["lang= de"], true, ""),
+        (&["lang"], false, "PHP: an empty one"),
+        (&["LANG=de"], false, "nginx: $cookie_lang"),
+        (&["lang=de; Lang=en"], false, ""),
+        (&["lang =de"], false, "most: white space around names"),
+        (&["lang\t=de"], false, ""),
+        (&["a=1, lang=de"], false, "nginx, RFC 2109"),
+        (&["a=1,lang=de"], false, ""),
+        (&["a=1 lang=de"], false, "Python's http.cookies"),
+        (&["a=1\tLANG =de"], false, ""),
+        (&["lang[]=de"], false, "PHP: an array"),
+        (&["lang[x]=de; lang=en"], false, ""),
+        (&["a=1", "Lang=de"], false, "in any line"),
+        (&["a=\"; lang=de; \""], false, "in quotes"),
+        (&["a=\"\\\"; lang=de; b=\"\""], false, "an escaped quote ends nothing"),
+        (&["a=\"", "lang=de", "b=\""], false, "lines may be joined"),
+        (&["lang=\"de; a=1"], false, "a quote without end"),
+        (&["lang=\"de\"; a=\"x y\""], true, "quotes that end"),
+        (&["a=\"; b=2"], true, "nothing there to be hidden"),
+        (&["a={\"b\":1,\"c\":2}; lang=de"], true, ""),
+        // Nobody parts a text there.
+        (&["a=lang=de; b=x&lang=de; c=/lang=de; d=x-lang=de; slang=de; langs=de"], true, ""),
+        (&["a=my lang is de; b=x, lang"], true, "no pair"),
+    ];
+    for (lines, clear, why) in TABLE {
+        let lines = lines.iter().map(|line| line.as_bytes());
+        assert_eq!(is_clear(lines.clone(), b"lang"), *clear, "{:?} {why}", lines.collect::<Vec<_>>());
+    }
+    for (line, clear) in
+        [("a_b=1", true), ("a.b=1", false), ("a b=1", false), ("a[b=1", false), ("a-b=1", true)]
+    {
+        assert_eq!(is_clear([line.as_bytes()].into_iter(), b"a_b"), clear, "{line}");
+    }
+}
+
 proptest! {
     #![proptest_config(cases(256))]
 
@@ -51,10 +99,25 @@ proptest! {
         prop_assert_eq!(read(&line), naive);
     }
 
+    /// What is clear is so for a reader who takes names in any case, trims them, and parts at commas and white space, too.
+    #[test]
+    fn what_is_clear_is_read_alike(line in "([abAB]|lang|=|=|; |,| |\t|LANG){0,12}") {
+        let lax = |text: &str| {
+            let names = text.split([';', ',', ' ', '\t']).filter_map(|pair| pair.split_once('='));
+            names.filter(|(name, _)| name.eq_ignore_ascii_case("lang")).count()
+        };
+        let (own, rest): (Vec<_>, Vec<_>) = line.split(';').partition(|pair| pair.trim().starts_with("lang="));
+        if is_clear([line.as_bytes()].into_iter(), b"lang") {
+            prop_assert_eq!(rest.iter().map(|pair| lax(pair)).sum::<usize>(), 0);
+            prop_assert_eq!(own.len(), read(&line).iter().filter(|(name, _)| name == "lang").count());
+        }
+    }
+
     #[test]
     fn any_bytes_end(line in prop::collection::vec(any::<u8>(), 0..200)) {
         for (name, value) in pairs(&line) {
             prop_assert!(!name.contains(&b'=') && !name.contains(&b';') && !value.contains(&b';'));
         }
+        is_clear([&line[..]].into_iter(), b"lang");
     }
 }

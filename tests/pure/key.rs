@@ -2,7 +2,7 @@
 
 use crate::property::cases;
 use proptest::prelude::*;
-use twice_core::key::{Ignored, MAX_IGNORED, Parts, Target, port_of_host};
+use twice_core::key::{Ignored, MAX_IGNORED, Parts, Target, behind_host, port_of};
 
 fn key(parts: &Parts<'_>) -> Vec<u8> {
     let mut out = Vec::new();
@@ -87,9 +87,9 @@ fn the_host_that_is_named_twice() {
     const TABLE: &[Row] = &[
         ("a.example", "a.example", Some(""), ""),
         ("a.example", "A.Example", Some(""), "any case"),
-        ("a.example", "a.example.", Some(""), "nginx takes one dot away"),
+        ("a.example", "a.example.", Some("."), "nginx takes one dot away, the origin is told of it"),
         ("a.example", "a.example:8080", Some(":8080"), ""),
-        ("a.example", "a.example.:8080", Some(":8080"), ""),
+        ("a.example", "a.example.:8080", Some(".:8080"), ""),
         ("a.example", "a.example:", Some(":"), "a port without digits"),
         ("[::1]", "[::1]", Some(""), ""),
         ("[::1]", "[::1]:80", Some(":80"), ""),
@@ -105,8 +105,30 @@ fn the_host_that_is_named_twice() {
         ("a.example", "a.example@b", None, ""),
     ];
     for (server, header, expected, why) in TABLE {
-        let port = port_of_host(server.as_bytes(), header.as_bytes());
-        assert_eq!(port, expected.map(str::as_bytes), "{server} {header} {why}");
+        let behind = behind_host(server.as_bytes(), header.as_bytes());
+        assert_eq!(behind, expected.map(str::as_bytes), "{server} {header} {why}");
+    }
+}
+
+#[test]
+fn the_port_behind_a_host() {
+    const TABLE: &[(&str, Option<u16>)] = &[
+        ("", None),
+        (".", None),
+        (":", None),
+        (".:", None),
+        (":80", Some(80)),
+        (".:80", Some(80)),
+        (":080", Some(80)),
+        (":65535", Some(65535)),
+        (":65536", None),
+        (":99999999999999999999", None),
+        (":8x", None),
+        ("80", None),
+        ("..:80", None),
+    ];
+    for (behind, port) in TABLE {
+        assert_eq!(port_of(behind.as_bytes()), *port, "{behind}");
     }
 }
 
@@ -285,8 +307,9 @@ proptest! {
         server in prop::collection::vec(any::<u8>(), 0..20),
         header in prop::collection::vec(any::<u8>(), 0..30),
     ) {
-        if let Some(port) = port_of_host(&server, &header) {
-            prop_assert!(port.is_empty() || port[0] == b':');
+        if let Some(behind) = behind_host(&server, &header) {
+            prop_assert!(behind.is_empty() || behind[0] == b':' || behind[0] == b'.');
+            prop_assert_eq!([&header[..server.len()], behind].concat(), header.clone());
             prop_assert!(header.to_ascii_lowercase().starts_with(&server.to_ascii_lowercase()));
         }
     }

@@ -40,7 +40,9 @@ pub use statuses::{Statuses, never_stored};
 pub use targeted::{Targeted, is_targeted};
 pub use valid::{BadStatus, Valid};
 pub use varies::{Varies, dimension_of};
-pub use withheld::{BadVary, BadWithheld, MAX_WITHHELD, OF_A_PART, WITHHELD, Withheld, may_vary_by};
+pub use withheld::{
+    BadVary, BadWithheld, MAX_WITHHELD, OF_A_PART, WITHHELD, Withheld, is_alike, may_vary_by,
+};
 
 use crate::outcome::Reason;
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::directives::is_token;
 use super::targeted::is_targeted;
+use super::withheld::is_alike;
 
 /// What a header is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +144,11 @@ impl HeaderNames {
     /// What a header of this name, in any case, is for.
     pub fn find(&self, name: &[u8]) -> Option<HeaderKey> {
         self.names.iter().find(|(_, _, lower)| name.eq_ignore_ascii_case(lower.as_bytes())).map(|n| n.0)
+    }
+
+    /// What a request header is for that an application may take for it ([`is_alike`]).
+    pub fn find_alike(&self, name: &[u8]) -> Option<HeaderKey> {
+        self.names.iter().find(|(_, _, lower)| is_alike(name, lower.as_bytes())).map(|n| n.0)
     }
 
     /// The name as written, and in lower case.

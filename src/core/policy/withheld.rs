@@ -95,20 +95,29 @@ impl Withheld {
         Ok(())
     }
 
-    /// Whether the origin is not told of this header, in any case: because of the location, or ever.
+    /// Whether the origin is not told of this header, in any case, nor of one that is [alike](is_alike): because of the
+    /// location, or ever.
     pub fn has(&self, name: &[u8]) -> bool {
         is_withheld(name) || self.named(name)
     }
 
     /// Whether the location names it.
     pub fn named(&self, name: &[u8]) -> bool {
-        self.names.iter().any(|own| name.eq_ignore_ascii_case(own))
+        self.names.iter().any(|own| is_alike(name, own))
     }
 }
 
 /// Whether no origin whose answer may be stored is told of this header.
 pub fn is_withheld(name: &[u8]) -> bool {
-    WITHHELD.iter().any(|own| name.eq_ignore_ascii_case(own))
+    WITHHELD.iter().any(|own| is_alike(name, own))
+}
+
+/// Whether an application may take one header for the other: behind CGI and its kin (FastCGI, uWSGI, WSGI) `X-A` and `X_A` have one
+/// name. nginx lets those with a `_` in where `underscores_in_headers on` or `ignore_invalid_headers off` says so.
+pub fn is_alike(name: &[u8], other: &[u8]) -> bool {
+    let same =
+        |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || matches!((a, b), (b'-', b'_') | (b'_', b'-'));
+    name.len() == other.len() && name.iter().zip(other).all(same)
 }
 
 /// Why a header can't be part of what pages are known by.

@@ -63,6 +63,8 @@ fn what_an_answer_that_is_not_stored_says_of_the_next_one() {
         // The next one may agree. Nobody waits for a refresh.
         (AuditWaits, 200, Outcome::Again, UNSTORABLE),
         (AuditDiffers, 200, UNSTORABLE, UNSTORABLE),
+        // Somebody else's request is not so odd.
+        (Unclear, 200, Outcome::Again, UNSTORABLE),
         (Failed, 200, UNSTORABLE, UNSTORABLE),
         (TooLarge, 200, UNSTORABLE, UNSTORABLE),
         (Authorization, 200, UNSTORABLE, UNSTORABLE),

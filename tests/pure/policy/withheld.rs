@@ -27,6 +27,22 @@ fn names_are_withheld_in_any_case() {
     assert!(WITHHELD.iter().all(|name| Withheld::default().has(name)));
 }
 
+/// Behind CGI a header with `_` has the name of one with `-`.
+#[test]
+fn names_that_an_application_takes_for_them_are_withheld_too() {
+    let all = withheld(&["X-Forwarded-Host", "Cookie", "a_b"]);
+    for name in ["X_Forwarded_Host", "x-forwarded_HOST", "a-b", "If_None_Match", "TWICE_GUARD"] {
+        assert!(all.has(name.as_bytes()), "{name}");
+    }
+    for name in ["X.Forwarded.Host", "XForwardedHost", "X-Forwarded Host", "X-Forwarded-Host_", "a.b"] {
+        assert!(!all.has(name.as_bytes()), "{name}");
+    }
+    let names = HeaderNames::default();
+    assert_eq!(names.find_alike(b"X_MARK-dirty"), names.find(b"X-Mark-Dirty"));
+    assert_eq!(names.find_alike(b"X_Marks_Dirty"), None);
+    assert_eq!(names.find(b"X_Mark_Dirty"), None, "an answer's line has its own name");
+}
+
 #[test]
 fn bad_names_are_refused() {
     let long = "x".repeat(257);

@@ -18,7 +18,7 @@ pub enum Outcome {
         /// At most 32 seconds.
         for_ms: u64,
     },
-    /// The answer is not stored, and the next one may be: it was the first of those that have to agree.
+    /// The answer is not stored, and the next one may be: it was the first of those that have to agree, or an odd request's.
     Again,
     /// The origin did not answer, or with a failure.
     Failed,
@@ -37,6 +37,8 @@ impl Outcome {
             // The next one will be stored, or there is one already.
             Reason::Purged | Reason::Overtaken => Outcome::Abandoned,
             Reason::AuditWaits => Outcome::Again,
+            // It was the request's fault, and anybody can make up such a one.
+            Reason::Unclear => Outcome::Again,
             Reason::Incomplete => Outcome::Failed,
             Reason::Status if status >= 500 => Outcome::Failed,
             // That there is no room, or no memory, is not the origin's fault: nobody queues, but nothing is said of it.
