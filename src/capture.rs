@@ -33,7 +33,7 @@ use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::stand_in::Exchange;
 use crate::sys::{self, DECLINED, ERROR, Request};
-use crate::{flight, include, leaving, outward, purge, refresh, revalidate, shm, stand_in, variant};
+use crate::{asker, flight, include, leaving, outward, purge, refresh, revalidate, shm, stand_in, variant};
 
 pub use audit::visitor_by_rules;
 pub use headers::{Laid, Lines, Snapshot, keep_private};
@@ -359,7 +359,7 @@ pub fn rules<'c>(request: Request<'_>, conf: &'c LocConf, type_has_tags: bool) -
         heuristic: conf.steering.heuristic(),
         set_cookie: conf.steering.set_cookie(),
         delay,
-        authorization: flight::has_password(request) || refresh::is_somebodys(request),
+        authorization: asker::has_password(request) || refresh::is_somebodys(request),
         no_store,
         now: ngx::ffi::ngx_time(),
         stale_factor: conf.stale_factor(),

@@ -2,7 +2,7 @@
 //! The zone's table of fetches says so; a miss that meets a refresh waits for it as for a fetch.
 
 use twice_core::board::flights;
-pub use twice_core::board::flights::Outcome;
+pub use twice_core::board::flights::{Asker, Outcome};
 
 use crate::channel;
 use crate::shm::{self, Zone};
@@ -16,9 +16,9 @@ const LONGEST_MS: u64 = 60_000;
 pub struct Lease(flights::Lease);
 
 /// Takes the right to renew a page, if nobody has it and the last attempt is not one that failed just now.
-pub fn take(zone: &Zone, hash: u64, now_ms: u64) -> Option<Lease> {
+pub fn take(zone: &Zone, hash: u64, now_ms: u64, asker: Asker) -> Option<Lease> {
     let owner = zone.owner();
-    zone.flights(|_, flights| flights.refresh(hash, now_ms, LONGEST_MS, owner)).flatten().map(Lease)
+    zone.flights(|_, flights| flights.refresh(hash, now_ms, LONGEST_MS, owner, asker)).flatten().map(Lease)
 }
 
 /// Gives it back, and wakes who waits for the page.
