@@ -4,6 +4,7 @@ use ngx::ffi::ngx_http_time;
 use twice_core::audit::Ignored;
 use twice_core::conditional::http_date;
 use twice_core::marks::Keys;
+use twice_core::names::Names;
 use twice_core::outcome::{Reason, ReasonKind};
 use twice_core::page::{self, Behind, Head, Program};
 use twice_core::policy::{CacheControl, Facts, HeaderNames, Varies, is_targeted};
@@ -62,15 +63,15 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Takes a line out of those that are kept; false if it is none of them.
-    pub fn take(&mut self, name: &[u8], value: &[u8]) -> bool {
-        let Some(at) = self.kept.iter().position(|line| line.0 == name && line.1 == value) else {
-            return false;
-        };
-        self.kept.remove(at);
-        // The rest has moved.
-        self.location = self.location.map(|location| location - usize::from(location > at));
-        true
+    /// Takes the lines of these names out of those that are kept.
+    pub fn take(&mut self, names: &Names<'_>) {
+        // The rest moves.
+        self.location = self.location.and_then(|location| {
+            let taken = |line: &&Line| names.has(&line.0);
+            let before = self.kept.iter().take(location).filter(taken).count();
+            self.kept.get(location).filter(|line| !taken(line)).map(|_| location - before)
+        });
+        self.kept.retain(|line| !names.has(&line.0));
     }
 }
 

@@ -13,6 +13,7 @@
 //! - What speaks of the bytes that are stored is never taken from an answer that has no bytes (RFC 9111 3.2).
 
 use crate::conditional::{http_date, is_alike, is_tag};
+use crate::names::{self, Names};
 use crate::page::{Fixed, View};
 use crate::template;
 use crate::varint::{self, Cursor};
@@ -64,27 +65,16 @@ pub enum OfHead {
 pub fn cold(origin: &Origin, sent: &[(&[u8], &[u8])]) -> Vec<u8> {
     let mut out = origin.recipe.to_le_bytes().to_vec();
     varint::put(&mut out, origin.body_len);
-    let names = origin.lines.iter().map(|line| line.0.as_slice()).chain(sent.iter().map(|line| line.0));
-    let mut done: Vec<&[u8]> = Vec::new();
-    for name in names {
-        if done.iter().any(|other| name.eq_ignore_ascii_case(other)) {
-            continue;
-        }
-        done.push(name);
-        let came = || {
-            origin
-                .lines
-                .iter()
-                .filter(|line| name.eq_ignore_ascii_case(&line.0))
-                .map(|line| line.1.as_slice())
-        };
-        let leaves = sent.iter().filter(|line| name.eq_ignore_ascii_case(line.0)).map(|line| line.1);
-        if came().eq(leaves) {
-            continue;
-        }
+    let came = origin.lines.iter().map(|(name, value)| (name.as_slice(), false, value.as_slice()));
+    let mut all: Vec<_> = came.chain(sent.iter().map(|&(name, value)| (name, true, value))).collect();
+    // Lines of one name stay in their order.
+    all.sort_by(|one, other| names::compare(one.0, other.0).then(one.1.cmp(&other.1)));
+    for lines in all.chunk_by(|one, other| one.0.eq_ignore_ascii_case(other.0)) {
+        let values = |sent| lines.iter().filter(move |line| line.1 == sent).map(|line| line.2);
+        let Some((name, ..)) = lines.first().filter(|_| !values(false).eq(values(true))) else { continue };
         varint::put_bytes(&mut out, name);
-        varint::put(&mut out, came().count() as u64);
-        for value in came() {
+        varint::put(&mut out, values(false).count() as u64);
+        for value in values(false) {
             varint::put_bytes(&mut out, value);
         }
     }
@@ -118,8 +108,8 @@ impl Origin {
             }
             names.push(name);
         }
-        let same =
-            view.lines().filter(|(name, _)| !names.iter().any(|other| name.eq_ignore_ascii_case(other)));
+        let names: Names<'_> = names.into_iter().collect();
+        let same = view.lines().filter(|(name, _)| !names.has(name));
         lines.extend(same.map(|(name, value)| (name.to_vec(), value.to_vec())));
         Some(Self {
             status: view.head.status,
@@ -188,14 +178,13 @@ impl Origin {
 
     /// Takes the lines of an answer in, in the place of those of the same name.
     pub fn renew(&mut self, lines: &[Line]) {
-        let has_tags = |name: &[u8]| {
-            is_listed(lines, name)
-                || template::lines(&self.tag_lines).any(|line| name.eq_ignore_ascii_case(line.name))
-        };
-        let is_new = |name: &[u8]| !is_of_the_bytes(name) && !is_of_this_answer(name) && !has_tags(name);
-        let new: Vec<&Line> = lines.iter().filter(|line| is_new(&line.0)).collect();
-        self.lines.retain(|old| !new.iter().any(|line| old.0.eq_ignore_ascii_case(&line.0)));
-        self.lines.extend(new.into_iter().cloned());
+        let compiled = template::lines(&self.tag_lines).map(|line| line.name);
+        let tagged: Names<'_> = listed(lines).chain(compiled).collect();
+        let is_new = |name: &[u8]| !is_of_the_bytes(name) && !is_of_this_answer(name) && !tagged.has(name);
+        let new = || lines.iter().filter(|line| is_new(&line.0));
+        let names: Names<'_> = new().map(|line| line.0.as_slice()).collect();
+        self.lines.retain(|old| !names.has(&old.0));
+        self.lines.extend(new().cloned());
     }
 }
 
@@ -218,12 +207,10 @@ pub fn is_of_this_answer(name: &[u8]) -> bool {
 const GUARD: &[u8] = b"twice-guard";
 const TAG_HEADERS: &[u8] = b"twice-headers";
 
-/// Whether these lines say that those of a name hold tags.
-fn is_listed(lines: &[Line], name: &[u8]) -> bool {
+/// The names of those that hold tags, as these lines say.
+fn listed(lines: &[Line]) -> impl Iterator<Item = &[u8]> {
     let lists = lines.iter().filter(|line| line.0.eq_ignore_ascii_case(TAG_HEADERS));
-    lists
-        .flat_map(|line| line.1.split(|&byte| byte == b','))
-        .any(|listed| name.eq_ignore_ascii_case(listed.trim_ascii()))
+    lists.flat_map(|line| line.1.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 /// Lines that speak of the very bytes, or of how they are read.

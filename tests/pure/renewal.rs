@@ -3,6 +3,7 @@
 use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::page::{Behind, FIXED, Fixed, Head, Program, encode_prefix};
+use twice_core::policy::{Facts, HeaderNames};
 use twice_core::renewal::{Line, OfHead, Origin, Question, cold};
 
 const THEN: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -237,4 +238,46 @@ fn tags_come_with_a_body_only() {
     ]));
     assert_eq!(sorted(&read.lines), lines(&[("x-own", "new")]));
     assert_eq!(read.tag_lines, compiled);
+}
+
+/// What a header line costs must not depend on how many there are: a worker does nothing else meanwhile.
+#[test]
+fn many_lines_cost_as_much_each_as_few() {
+    let named = |count: usize, prefix: &str| -> Vec<Line> {
+        (0..count).map(|n| (format!("{prefix}-{}", n * 7919 % count).into_bytes(), b"1".to_vec())).collect()
+    };
+    let headers = HeaderNames::default();
+    let all_of = |count: usize| {
+        let (stored, sent, new) = (named(count, "X-A"), named(count, "x-b"), named(count, "X-a"));
+        let sent: Vec<(&[u8], &[u8])> = sent.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        let origin = Origin { lines: stored, ..page(&[]) };
+        let (mut read, _) = kept(&origin, &Head::default(), &sent);
+        assert_eq!(read.lines.len(), count);
+        let lists = vec![(b"Twice-Headers".to_vec(), b"X-Tagged".to_vec()); count];
+        read.renew(&[new.clone(), lists].concat());
+        assert_eq!(read.lines.len(), count);
+        let mut facts = Facts::new(&headers);
+        for (name, value) in &new {
+            let list = [b"no-cache=\"", &name[..], b"\""].concat();
+            facts.line(b"Cache-Control", &list);
+            facts.line(b"Connection", &[b"X-", &name[..]].concat());
+            facts.line(&[&name[..], b"-Cache-Control"].concat(), value);
+        }
+        assert!(new.iter().all(|(name, _)| facts.withholds(name)));
+    };
+    let cost = |count: usize| {
+        let before = effort();
+        all_of(count);
+        effort() - before
+    };
+    cost(1000);
+    // Sixteen times as much for four times as many, where each is held against each.
+    let (few, many) = ((0..4).map(|_| cost(4000)).sum::<u64>(), cost(16_000));
+    assert!(many < 2 * few, "{few} ns for four times 4000 lines, {many} ns for 16000");
+}
+
+/// Nanoseconds that this thread has worked.
+fn effort() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse().unwrap()
 }
