@@ -107,7 +107,9 @@ impl Snapshot {
         let mut snapshot = Self::of(origin, lines, facts, stated);
         // A static file has the time alone; nginx formats it on each answer, we once.
         let is_withheld = facts.withholds(b"last-modified");
-        if snapshot.last_modified.is_empty() && !is_withheld && out.last_modified_time != -1 {
+        let is_date = |line: &Line| line.0.eq_ignore_ascii_case(b"last-modified");
+        let is_given = snapshot.origin.lines.iter().any(is_date);
+        if !is_given && !is_withheld && out.last_modified_time != -1 {
             let mut text = [0; 64];
             // SAFETY: nginx writes 29 bytes, "Sun, 06 Nov 1994 08:49:37 GMT", and gives their end.
             let len = unsafe {
@@ -135,17 +137,17 @@ impl Snapshot {
             snapshot.origin.tag_lines = lines.tagged;
         }
         snapshot.origin.lines.extend(lines.kept.iter().cloned());
+        // Of two that differ clients are sent none, as the origin is asked by none.
+        let validator = |lower: &[u8]| renewal::validator(&lines.kept, lower).unwrap_or_default().to_vec();
+        (snapshot.etag, snapshot.last_modified) = (validator(b"etag"), validator(b"last-modified"));
+        snapshot.last_modified_time = http_date(&snapshot.last_modified).unwrap_or(-1);
         for (i, (name, value)) in lines.kept.into_iter().enumerate() {
             if lines.location == Some(i) {
                 snapshot.location = value;
                 continue;
             }
             match name.to_ascii_lowercase().as_slice() {
-                b"etag" => snapshot.etag = value,
-                b"last-modified" => {
-                    snapshot.last_modified_time = http_date(&value).unwrap_or(-1);
-                    snapshot.last_modified = value;
-                }
+                b"etag" | b"last-modified" => {}
                 b"cache-control" => {
                     if !snapshot.cache_control.is_empty() {
                         snapshot.cache_control.extend_from_slice(b", ");

@@ -10,6 +10,8 @@
 //! Invariants
 //! - [`Origin::read`] gives what [`cold`] was told, line by line: names in any order, the lines of one name in theirs.
 //! - A page is renewed by an answer about this very page only: where the answer names what it speaks of, by [`Origin::is_meant`].
+//! - A validator is one where all lines of its name say the same: of an answer with two different tags none is used, neither
+//!   to ask by nor for clients (RFC 9110 8.8.3 has no list of them).
 //! - What speaks of the bytes that are stored is never taken from an answer that has no bytes (RFC 9111 3.2).
 
 use crate::conditional::{http_date, is_alike, is_tag};
@@ -122,9 +124,9 @@ impl Origin {
         })
     }
 
-    /// The first line of this name (given in lower case).
-    pub fn line(&self, lower: &[u8]) -> Option<&[u8]> {
-        first(&self.lines, lower)
+    /// What its lines of this name (given in lower case) say, if they say one thing.
+    fn validator(&self, lower: &[u8]) -> Option<&[u8]> {
+        validator(&self.lines, lower)
     }
 
     /// What its origin can be asked by; nothing where it gave no validator, or an answer would not be about a page (RFC
@@ -134,25 +136,22 @@ impl Origin {
             return Question::default();
         }
         Question {
-            etag: self.line(b"etag").filter(|etag| is_tag(etag)),
-            modified: self.line(b"last-modified").filter(|date| http_date(date).is_some()),
+            etag: self.validator(b"etag").filter(|etag| is_tag(etag)),
+            modified: self.validator(b"last-modified").filter(|date| http_date(date).is_some()),
         }
     }
 
     /// Whether a 304 with these lines is about this page (RFC 9111 4.3.4): its `ETag`, and where it has none its
     /// `Last-Modified`, is that of the page.
     pub fn is_meant(&self, lines: &[Line]) -> bool {
-        if let Some(etag) = first(lines, b"etag") {
-            return self.line(b"etag").is_some_and(|own| is_alike(own, etag));
+        if let Some(is_same) = self.has_tag_of(lines) {
+            return is_same;
         }
         // A page that was asked for by its tag may have been touched and be the same.
         if self.question().etag.is_some() {
             return true;
         }
-        match first(lines, b"last-modified") {
-            Some(date) => self.line(b"last-modified").is_some_and(|own| is_same_date(own, date)),
-            None => true,
-        }
+        self.has_date_of(lines).unwrap_or(true)
     }
 
     /// What a 200 to a HEAD says of it. `length`: its `Content-Length`.
@@ -163,17 +162,33 @@ impl Origin {
         if status != 200 || self.status != 200 || encoded {
             return OfHead::Nothing;
         }
-        let same_tag = first(lines, b"etag")
-            .is_none_or(|etag| self.line(b"etag").is_some_and(|own| is_alike(own, etag)));
-        let same_date = first(lines, b"last-modified")
-            .is_none_or(|date| self.line(b"last-modified").is_some_and(|own| is_same_date(own, date)));
+        let same = [self.has_tag_of(lines), self.has_date_of(lines)];
         let same_length = length.is_none_or(|length| length == self.body_len);
-        if !(same_tag && same_date && same_length) {
+        if same.contains(&Some(false)) || !same_length {
             return OfHead::Differs;
         }
         // Without any validator a page of the same length is not the same page.
-        let named = first(lines, b"etag").is_some() || first(lines, b"last-modified").is_some();
-        if named { OfHead::Renews } else { OfHead::Nothing }
+        if same.contains(&Some(true)) { OfHead::Renews } else { OfHead::Nothing }
+    }
+
+    /// Whether the page's tag is that of these lines; none where they name none, or several and the page has no one that
+    /// could be among them.
+    fn has_tag_of(&self, lines: &[Line]) -> Option<bool> {
+        self.has_one_of(lines, b"etag", is_alike)
+    }
+
+    /// The same of its date.
+    fn has_date_of(&self, lines: &[Line]) -> Option<bool> {
+        self.has_one_of(lines, b"last-modified", is_same_date)
+    }
+
+    fn has_one_of(&self, lines: &[Line], lower: &[u8], is_same: fn(&[u8], &[u8]) -> bool) -> Option<bool> {
+        let is_among = |one: &[u8], others: &[Line]| all(others, lower).any(|other| is_same(one, other));
+        if let Some(named) = validator(lines, lower) {
+            return Some(is_among(named, &self.lines));
+        }
+        let own = self.validator(lower)?;
+        first(lines, lower).map(|_| is_among(own, lines))
     }
 
     /// Takes the lines of an answer in, in the place of those of the same name.
@@ -188,9 +203,19 @@ impl Origin {
     }
 }
 
+/// What these lines say under a name (in lower case) that an answer has once; none where they don't say one thing.
+pub fn validator<'a>(lines: &'a [Line], lower: &[u8]) -> Option<&'a [u8]> {
+    first(lines, lower).filter(|first| all(lines, lower).all(|value| value == *first))
+}
+
 /// The first of these lines with this name (in lower case).
 fn first<'a>(lines: &'a [Line], lower: &[u8]) -> Option<&'a [u8]> {
-    lines.iter().find(|line| line.0.eq_ignore_ascii_case(lower)).map(|line| line.1.as_slice())
+    all(lines, lower).next()
+}
+
+/// All of them.
+fn all<'a>(lines: &'a [Line], lower: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    lines.iter().filter(|line| line.0.eq_ignore_ascii_case(lower)).map(|line| line.1.as_slice())
 }
 
 fn is_same_date(one: &[u8], other: &[u8]) -> bool {

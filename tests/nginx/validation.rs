@@ -11,7 +11,7 @@ mod lies;
 mod own_tags;
 mod refreshes;
 
-use fixture::{Answer, Gate, Nginx, Origin, Received, Request, Setup, until};
+use fixture::{Answer, Gate, Nginx, Origin, Received, Request, Setup, nginx_version, until};
 
 const ETAG: &str = "\"origin's\"";
 const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";

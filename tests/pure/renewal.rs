@@ -75,6 +75,20 @@ fn a_page_is_asked_for_by_what_its_origin_gave() {
         (&[("ETag", "\"a\""), ("Last-Modified", THEN)], Question { etag: tag, modified: date }),
         (&[("etag", "W/\"a\"")], Question { etag: Some(b"W/\"a\""), modified: None }),
         (&[("Last-Modified", THEN)], Question { etag: None, modified: date }),
+        // What is said twice is said; what differs is not: the other one stays.
+        (
+            &[("ETag", "\"a\""), ("etag", "\"a\""), ("Last-Modified", THEN), ("last-modified", THEN)],
+            Question { etag: tag, modified: date },
+        ),
+        (
+            &[("ETag", "\"a\""), ("ETag", "\"b\""), ("Last-Modified", THEN)],
+            Question { etag: None, modified: date },
+        ),
+        (&[("ETag", "\"a\""), ("X-Own", "1"), ("ETag", "W/\"a\"")], Question::default()),
+        (
+            &[("ETag", "\"a\""), ("Last-Modified", THEN), ("Last-Modified", LATER)],
+            Question { etag: tag, modified: None },
+        ),
         // Sent back these would mean something else.
         (&[("ETag", "*")], Question::default()),
         (&[("ETag", "a")], Question::default()),
@@ -95,6 +109,7 @@ fn a_page_is_asked_for_by_what_its_origin_gave() {
 fn a_304_is_about_the_page_that_was_asked_for() {
     let both: &[(&str, &str)] = &[("ETag", "\"a\""), ("Last-Modified", THEN)];
     let dated: &[(&str, &str)] = &[("Last-Modified", THEN)];
+    let torn: &[(&str, &str)] = &[("ETag", "\"a\""), ("ETag", "\"b\""), ("Last-Modified", THEN)];
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)], bool, &'a str);
     let table: &[Row<'_>] = &[
         (both, &[], true, "4.3.4: it names none, and one was asked for"),
@@ -108,6 +123,30 @@ fn a_304_is_about_the_page_that_was_asked_for() {
         (dated, &[("Last-Modified", LATER)], false, "4.3.4: another one's"),
         (dated, &[("ETag", "\"a\"")], false, "4.3.4: a strong one that nothing stored has"),
         (dated, &[], true, "4.3.4"),
+        (
+            torn,
+            &[("ETag", "\"a\""), ("ETag", "\"b\"")],
+            true,
+            "8.8.3: nothing was asked by, and nothing is named",
+        ),
+        (torn, &[("ETag", "\"b\"")], true, "8.8.3: one of those that it has"),
+        (torn, &[("ETag", "\"c\"")], false, "4.3.4: another one's"),
+        (
+            torn,
+            &[("ETag", "\"a\""), ("ETag", "\"b\""), ("Last-Modified", LATER)],
+            false,
+            "4.3.4: its date is another",
+        ),
+        (torn, &[("Last-Modified", THEN)], true, "4.3.4: by its date"),
+        (both, &[("ETag", "\"a\""), ("ETag", "\"b\"")], true, "8.8.3: that which was asked by is there"),
+        (both, &[("ETag", "\"b\""), ("ETag", "\"c\"")], false, "4.3.4: none of them is"),
+        (
+            dated,
+            &[("Last-Modified", LATER), ("Last-Modified", THEN)],
+            true,
+            "the one that was asked by is there",
+        ),
+        (dated, &[("Last-Modified", LATER), ("Last-Modified", "yesterday")], false, "4.3.4: none of them is"),
     ];
     for (own, answer, meant, why) in table {
         assert_eq!(page(own).is_meant(&lines(answer)), *meant, "{answer:?} about {own:?} ({why})");
@@ -134,6 +173,8 @@ fn a_head_renews_a_page_or_says_that_it_is_another() {
         (200, &[], None, Nothing, "nothing to compare"),
         (200, &[("ETag", "\"a\""), ("Content-Encoding", "gzip")], None, Nothing, "another representation"),
         (200, &[("ETag", "\"a\""), ("Content-Encoding", "identity")], None, Renews, "none"),
+        (200, &[("ETag", "\"a\""), ("ETag", "\"b\"")], Some(10), Renews, "8.8.3: the page's is there"),
+        (200, &[("ETag", "\"b\""), ("ETag", "\"c\"")], Some(10), Differs, "4.3.5: none of them is"),
         (304, both, Some(10), Nothing, "only a 200"),
         (404, both, Some(10), Nothing, "only a 200"),
         (500, &[], Some(11), Nothing, "only a 200"),
@@ -142,6 +183,8 @@ fn a_head_renews_a_page_or_says_that_it_is_another() {
         let of_page = page(both).of_head(*status, &lines(answer), *length);
         assert_eq!(of_page, *says, "{status} {answer:?} {length:?} ({why})");
     }
+    let torn = page(&[("ETag", "\"a\""), ("ETag", "\"b\"")]);
+    assert_eq!(torn.of_head(200, &torn.lines, Some(10)), Nothing, "8.8.3: neither has a tag");
     let untagged = page(&[]);
     assert_eq!(untagged.of_head(200, &lines(&[("ETag", "\"a\"")]), Some(10)), Differs);
 }
