@@ -24,7 +24,7 @@ fn site(origin: &Origin, lines: &str) -> Setup {
 }
 
 /// A stored page.
-fn stored(lines: &str, page: Answer) -> (Origin, Nginx) {
+pub fn stored(lines: &str, page: Answer) -> (Origin, Nginx) {
     let origin = Origin::start();
     origin.on("/", page);
     let nginx = site(&origin, lines).start();

@@ -56,17 +56,17 @@ struct Model {
 }
 
 impl Model {
-    fn takes(
-        &mut self,
-        hash: u64,
-        slot: u32,
-        asked: Option<Lease>,
-        channels: Vec<u32>,
-        (failures, rounds): (u32, u32),
-    ) {
+    /// A fetch begins, with what is known of those before it.
+    fn takes(&mut self, hash: u64, slot: u32, asked: Option<Lease>) {
         let lease = asked.expect("it is to fetch");
         assert!(self.leases.iter().all(|(_, other)| *other != lease), "a lease of before");
         self.leases.push((hash, lease));
+        let (channels, failures, rounds) = match self.entries.remove(&hash) {
+            Some(Entry::Flying { channels, failures, rounds, .. }) => (channels, failures, rounds),
+            Some(Entry::Failing { failures, .. }) => (Vec::new(), failures, 0),
+            Some(Entry::Again { until, rounds }) if until > self.now => (Vec::new(), 0, rounds),
+            _ => (Vec::new(), 0, 0),
+        };
         let flying = Entry::Flying { lease, slot, started: self.now, channels, failures, rounds };
         self.entries.insert(hash, flying);
     }
@@ -75,61 +75,35 @@ impl Model {
         let asked = scene.flights(|f| f.ask(hash, self.now, AGE, owner(slot), channel, asker));
         let taken = if let Asked::Fetch(lease) = asked { Some(lease) } else { None };
         match self.entries.get_mut(&hash) {
-            Some(Entry::Flying { started, channels, failures, rounds, .. }) if self.now - *started >= AGE => {
-                let (channels, failures) = (channels.clone(), (*failures, *rounds));
-                self.takes(hash, slot, taken, channels, failures);
-            }
-            Some(Entry::Flying { failures, .. }) if *failures >= 2 => {
-                assert_eq!(asked, Asked::Alone(Alone::Failing));
-            }
-            Some(Entry::Flying { lease, channels, .. }) => match channel {
-                Some(channel) => {
-                    assert_eq!(asked, Asked::Wait(lease.generation()));
-                    channels.push(channel);
+            Some(Entry::Flying { lease, started, channels, failures, .. }) if self.now - *started < AGE => {
+                match channel {
+                    _ if *failures >= 2 => assert_eq!(asked, Asked::Alone(Alone::Failing)),
+                    Some(channel) => {
+                        assert_eq!(asked, Asked::Wait(lease.generation()));
+                        channels.push(channel);
+                    }
+                    None => assert_eq!(asked, Asked::Alone(Alone::NoChannel)),
                 }
-                None => assert_eq!(asked, Asked::Alone(Alone::NoChannel)),
-            },
+            }
             Some(Entry::Unstorable { until, to }) if asker >= *to && *until > self.now => {
                 assert_eq!(asked, Asked::Alone(Alone::Unstorable));
             }
-            Some(Entry::Failing { until, failures }) => {
-                if *failures >= 2 && *until > self.now {
-                    assert_eq!(asked, Asked::Alone(Alone::Failing));
-                } else {
-                    let failures = (*failures, 0);
-                    self.takes(hash, slot, taken, Vec::new(), failures);
-                }
+            Some(Entry::Failing { until, failures }) if *failures >= 2 && *until > self.now => {
+                assert_eq!(asked, Asked::Alone(Alone::Failing));
             }
-            Some(Entry::Again { until, rounds }) if *until > self.now => {
-                let rounds = *rounds;
-                self.takes(hash, slot, taken, Vec::new(), (0, rounds));
-            }
-            _ => self.takes(hash, slot, taken, Vec::new(), (0, 0)),
+            _ => self.takes(hash, slot, taken),
         }
     }
 
     fn refreshes(&mut self, scene: &Scene, hash: u64, slot: u32, asker: Asker) {
         let taken = scene.flights(|f| f.refresh(hash, self.now, AGE, owner(slot), asker));
-        match self.entries.get(&hash) {
-            Some(Entry::Flying { started, channels, failures, rounds, .. }) if self.now - started >= AGE => {
-                let (channels, failures) = (channels.clone(), (*failures, *rounds));
-                self.takes(hash, slot, taken, channels, failures);
-            }
-            Some(Entry::Unstorable { until, to }) if asker >= *to && *until > self.now => {
-                assert_eq!(taken, None);
-            }
-            Some(Entry::Failing { until, .. }) if *until > self.now => assert_eq!(taken, None),
-            Some(Entry::Flying { .. }) => assert_eq!(taken, None),
-            Some(Entry::Failing { failures, .. }) => {
-                let failures = (*failures, 0);
-                self.takes(hash, slot, taken, Vec::new(), failures);
-            }
-            Some(Entry::Again { until, rounds }) if *until > self.now => {
-                let rounds = *rounds;
-                self.takes(hash, slot, taken, Vec::new(), (0, rounds));
-            }
-            _ => self.takes(hash, slot, taken, Vec::new(), (0, 0)),
-        }
+        let is_none = match self.entries.get(&hash) {
+            Some(Entry::Flying { started, .. }) => self.now - started < AGE,
+            Some(Entry::Unstorable { until, to }) => asker >= *to && *until > self.now,
+            Some(Entry::Failing { until, .. }) => *until > self.now,
+            Some(Entry::Again { .. }) | None => false,
+        };
+        if is_none { assert_eq!(taken, None) } else { self.takes(hash, slot, taken) }
     }
 
     /// The channels of a fetch that ends, sorted, once each.
