@@ -33,7 +33,7 @@ use crate::ctx::{self, Ctx, Stage};
 use crate::guard::guarded;
 use crate::stand_in::Exchange;
 use crate::sys::{self, DECLINED, ERROR, Request};
-use crate::{flight, include, leaving, outward, purge, refresh, revalidate, shm, stand_in, variant};
+use crate::{asker, flight, include, leaving, outward, purge, refresh, revalidate, shm, stand_in, variant};
 
 pub use audit::visitor_by_rules;
 pub use headers::{Laid, Lines, Snapshot, keep_private};
@@ -347,7 +347,7 @@ fn answer(request: Request<'_>, conf: &LocConf) -> Option<()> {
 fn end_expired(request: Request<'_>, status: u16, reason: Reason) {
     let Some(ctx) = ctx::get(request) else { return };
     let Some(entry) = ctx.expired else { return };
-    let known = flight::has_password(request) || request.header_in(b"cookie").is_some();
+    let known = asker::has_password(request) || request.header_in(b"cookie").is_some();
     if ends_an_expired_page(status, reason, known) {
         // SAFETY: the zone of the request's location.
         unsafe { &*ctx.zone }.with(|section| section.remove(entry));
@@ -374,7 +374,7 @@ pub fn rules<'c>(request: Request<'_>, conf: &'c LocConf, type_has_tags: bool) -
         heuristic: conf.steering.heuristic(),
         set_cookie: conf.steering.set_cookie(),
         delay,
-        authorization: flight::has_password(request) || refresh::is_somebodys(request),
+        authorization: asker::has_password(request) || refresh::is_somebodys(request),
         no_store,
         now: ngx::ffi::ngx_time(),
         stale_factor: conf.stale_factor(),

@@ -6,6 +6,7 @@ use std::ptr;
 
 use ngx::ffi::ngx_http_handler_pt;
 use twice_core::board::Board;
+use twice_core::board::flights::Asker;
 use twice_core::outcome::{CacheStatus, Reason};
 use twice_core::policy::{Wanted, Windows};
 use twice_core::store::Entry;
@@ -103,6 +104,8 @@ pub struct Ctx {
     pub by_request: bool,
     /// The answer holds a visitor's values, or may.
     pub personal: bool,
+    /// Who asks, as his request says; none: it was not asked yet.
+    pub asker: Option<Asker>,
     /// The lease of its fetch, owned by a cleanup of the request; null: it never had one.
     pub flight: *mut Flight,
     /// What it found when it began to wait, if it has the page from another one's fetch.
@@ -178,6 +181,7 @@ impl Ctx {
             wanted: Wanted::default(),
             by_request: false,
             personal: false,
+            asker: None,
             flight: ptr::null_mut(),
             waited_for: None,
             waiter: ptr::null_mut(),

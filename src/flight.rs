@@ -11,7 +11,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use ngx::ffi::{ngx_http_cleanup_add, ngx_http_request_t};
-use twice_core::board::flights::{Lease, Outcome};
+use twice_core::board::flights::{Asker, Lease, Outcome};
 use twice_core::outcome::Reason;
 
 use crate::guard::guarded;
@@ -25,8 +25,8 @@ pub struct Flight {
     request: *mut ngx_http_request_t,
     zone: *const Zone,
     lease: Option<Lease>,
-    /// The request has a password: what it is sent may be for no other.
-    password: bool,
+    /// Who fetches: what he is sent may be for no other.
+    asker: Asker,
     /// The origin has begun to answer.
     answered: bool,
     /// What keeps the fetch going when the client leaves.
@@ -41,7 +41,7 @@ impl Flight {
 }
 
 /// Gives a lease into the keeping of the request. Where memory ran out it ends at once, and nobody waits for it.
-pub fn keep(request: Request<'_>, zone: &Zone, lease: Lease) -> Option<()> {
+pub fn keep(request: Request<'_>, zone: &Zone, lease: Lease, asker: Asker) -> Option<()> {
     // SAFETY: a live request; the cleanup's data is ours to write.
     let flight = unsafe {
         let cleanup = ngx_http_cleanup_add(request.raw(), size_of::<Flight>());
@@ -54,7 +54,7 @@ pub fn keep(request: Request<'_>, zone: &Zone, lease: Lease) -> Option<()> {
             request: request.raw(),
             zone,
             lease: Some(lease),
-            password: has_password(request),
+            asker,
             answered: false,
             hold: Hold::default(),
         });
@@ -63,11 +63,6 @@ pub fn keep(request: Request<'_>, zone: &Zone, lease: Lease) -> Option<()> {
     };
     ctx::get(request)?.flight = flight;
     Some(())
-}
-
-/// Whether a request has a password, be it a good one or none.
-pub fn has_password(request: Request<'_>) -> bool {
-    request.header_in(b"authorization").is_some()
 }
 
 unsafe extern "C" fn at_the_end(data: *mut c_void) {
@@ -84,9 +79,8 @@ unsafe extern "C" fn at_the_end(data: *mut c_void) {
 
 fn land(flight: &mut Flight, outcome: Outcome) {
     if let Some(lease) = flight.lease.take() {
-        let outcome = if flight.password { outcome.to_a_password() } else { outcome };
         // SAFETY: zones outlive the requests of their cycle.
-        tell(unsafe { &*flight.zone }, lease, outcome);
+        tell(unsafe { &*flight.zone }, lease, outcome.to(flight.asker));
     }
 }
 

@@ -290,7 +290,14 @@ fn find_or_wait(
         };
         let ctx = ctx::get(request)?;
         (ctx.key, ctx.hash, ctx.rules) = (asked.key, asked.hash, asked.rules);
-        status = judge(request, zone, ctx, asked.found, now);
+        let (hash, entry) = (asked.hash, asked.found.as_ref().map(|(found, _)| found.entry));
+        status = judge(request, ctx, asked.found, now);
+        if let (CacheStatus::Updating, Some(entry)) = (status, entry) {
+            let claim = refresh::claim(request, zone, hash, entry, now);
+            ctx::get(request)?.claim = claim;
+            status = if claim.is_null() { CacheStatus::Updating } else { CacheStatus::Stale };
+        }
+        let ctx = ctx::get(request)?;
         let before = ctx.status.replace(status);
         let served = matches!(status, CacheStatus::Hit | CacheStatus::Stale | CacheStatus::Updating);
         if ctx.has_waited() && served {
@@ -319,10 +326,10 @@ fn find_or_wait(
     Some(Ok(status))
 }
 
-/// What becomes of a request by what was found. A page that is served is held.
+/// What becomes of a request by what was found. A page that is served is held; whether it is this request that has a stale
+/// one renewed is not said yet.
 fn judge(
     request: Request<'_>,
-    zone: &Zone,
     ctx: &mut Ctx,
     asked: Option<(Found, Option<Taken>)>,
     now: u64,
@@ -351,8 +358,7 @@ fn judge(
     // SAFETY: a live request.
     (ctx.phase, ctx.content_handler) =
         unsafe { ((*request.raw()).phase_handler, (*request.raw()).content_handler) };
-    ctx.claim = refresh::claim(request, zone, ctx.hash, found.entry, now);
-    if ctx.claim.is_null() { CacheStatus::Updating } else { CacheStatus::Stale }
+    CacheStatus::Updating
 }
 
 /// Why a request is none of the cache's business.

@@ -22,6 +22,7 @@
 
 mod ab;
 mod answer;
+mod asker;
 mod capture;
 mod channel;
 mod conf;

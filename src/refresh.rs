@@ -35,6 +35,7 @@ use twice_core::outcome::Reason;
 use twice_core::policy::ends_the_page;
 use twice_core::store::Entry;
 
+use crate::asker;
 use crate::capture::visitor_by_rules;
 use crate::conf;
 use crate::ctx::{self, Ctx, Stage};
@@ -42,7 +43,7 @@ use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::{self, ERROR, OK, Request};
 
-use lease::{Lease, Outcome};
+use lease::{Asker, Lease, Outcome};
 
 pub use connection::is_refresh;
 
@@ -65,6 +66,7 @@ pub struct Claim {
     zone: *const Zone,
     lease: Option<Lease>,
     entry: Entry,
+    asker: Asker,
 }
 
 impl Drop for Claim {
@@ -87,8 +89,9 @@ pub fn claim(request: Request<'_>, zone: &Zone, hash: u64, entry: Entry, now_ms:
         });
         return std::ptr::null_mut();
     }
-    let Some(lease) = lease::take(zone, hash, entry, now_ms) else { return std::ptr::null_mut() };
-    let claim = Claim { zone, lease: Some(lease), entry };
+    let Some(asker) = asker::of(request) else { return std::ptr::null_mut() };
+    let Some(lease) = lease::take(zone, hash, entry, now_ms, asker) else { return std::ptr::null_mut() };
+    let claim = Claim { zone, lease: Some(lease), entry, asker };
     sys::pool_box_of(request, claim).unwrap_or(std::ptr::null_mut())
 }
 
@@ -132,6 +135,8 @@ pub struct Refresh {
     lease: Option<Lease>,
     /// The page that is to be renewed.
     entry: Entry,
+    /// Beside whom: that it brings no page may be for what it has of him.
+    asker: Asker,
     ctx: *const Ctx,
     /// The page is a sub-request's: its URL is its own.
     part: bool,
@@ -169,7 +174,7 @@ impl Drop for Refresh {
             zone.count(Counter::RefreshFailures);
         }
         if let Some(lease) = self.lease.take() {
-            lease::end(zone, lease, outcome);
+            lease::end(zone, lease, outcome.to(self.asker));
         }
         // Where two visitors' pages differ the log was told so.
         if failed && !self.gone && reason != Reason::AuditDiffers {
@@ -255,6 +260,7 @@ pub fn start(request: Request<'_>) {
         zone,
         lease: Some(lease),
         entry: claim.entry,
+        asker: claim.asker,
         ctx: std::ptr::null(),
         part: !request.is_main(),
         somebodys: false,

@@ -40,7 +40,7 @@ use crate::ctx;
 use crate::guard::guarded;
 use crate::shm::{self, Zone};
 use crate::sys::{self, OK, Request, Timer};
-use crate::{channel, flight};
+use crate::{asker, channel, flight};
 
 /// How often a worker looks at fetches that its requests wait for.
 const LOOK_MS: ngx_msec_t = 500;
@@ -102,20 +102,20 @@ pub enum Turn {
 /// Asks who fetches the page that was not found; none where memory ran out. `again`: it was looked for a second time, so
 /// that whatever is there is not the page (it was marked stale, or says nothing of what this location's pages vary by).
 pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone, again: bool) -> Option<Turn> {
+    if !conf.lock() {
+        return Some(Turn::Fetch);
+    }
+    let asker = asker::of(request)?;
     let ctx = ctx::get(request)?;
     // SAFETY: the key lies in the request's pool; a waiter as well, if there is one.
     let (hash, key, timed_out) =
         unsafe { (ctx.hash, &*ctx.key, ctx.waiter.as_ref().is_some_and(|waiter| waiter.timed_out)) };
-    if !conf.lock() {
-        return Some(Turn::Fetch);
-    }
     if timed_out {
-        flight::keep(request, zone, Lease::of_nobody(hash))?;
+        flight::keep(request, zone, Lease::of_nobody(hash), asker)?;
         return Some(Turn::Fetch);
     }
     let now = shm::now_ms();
     let channel = if conf.lock_timeout_ms() == 0 { None } else { channel::mine() };
-    let password = flight::has_password(request);
     let mut useless = None;
     let asked = zone.flights(|section, flights| {
         if again {
@@ -123,15 +123,12 @@ pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone, again: bool) -> O
         }
         // It may have been stored since it was looked up, and then nobody fetches it any more.
         let (age, me) = (conf.lock_age_ms(), zone.owner());
-        (!is_there(section, hash, key, useless, now)).then(|| match password {
-            true => flights.ask_with_password(hash, now, age, me, channel),
-            false => flights.ask(hash, now, age, me, channel),
-        })
+        (!is_there(section, hash, key, useless, now)).then(|| flights.ask(hash, now, age, me, channel, asker))
     })?;
     match asked {
         None => Some(Turn::Again),
         Some(Asked::Fetch(lease)) => {
-            flight::keep(request, zone, lease)?;
+            flight::keep(request, zone, lease, asker)?;
             Some(Turn::Fetch)
         }
         // The parent's fetch may not end before this one.
@@ -140,7 +137,7 @@ pub fn turn(request: Request<'_>, conf: &LocConf, zone: &Zone, again: bool) -> O
             suspend(request, conf, awaited, useless).map(|()| Turn::Wait)
         }
         Some(asked @ (Asked::Wait(_) | Asked::Alone(_))) => {
-            flight::keep(request, zone, Lease::of_nobody(hash))?;
+            flight::keep(request, zone, Lease::of_nobody(hash), asker)?;
             let in_vain = asked == Asked::Alone(Alone::Failing);
             Some(if in_vain { Turn::FetchInVain } else { Turn::Fetch })
         }

@@ -4,6 +4,7 @@ use ngx::ffi::ngx_http_time;
 use twice_core::audit::Ignored;
 use twice_core::conditional::http_date;
 use twice_core::marks::Keys;
+use twice_core::names::Names;
 use twice_core::outcome::{Reason, ReasonKind};
 use twice_core::page::{self, Behind, Head, Program};
 use twice_core::policy::{CacheControl, Facts, HeaderNames, Varies, is_targeted};
@@ -62,15 +63,15 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Takes a line out of those that are kept; false if it is none of them.
-    pub fn take(&mut self, name: &[u8], value: &[u8]) -> bool {
-        let Some(at) = self.kept.iter().position(|line| line.0 == name && line.1 == value) else {
-            return false;
-        };
-        self.kept.remove(at);
-        // The rest has moved.
-        self.location = self.location.map(|location| location - usize::from(location > at));
-        true
+    /// Takes the lines of these names out of those that are kept.
+    pub fn take(&mut self, names: &Names<'_>) {
+        // The rest moves.
+        self.location = self.location.and_then(|location| {
+            let taken = |line: &&Line| names.has(&line.0);
+            let before = self.kept.iter().take(location).filter(taken).count();
+            self.kept.get(location).filter(|line| !taken(line)).map(|_| location - before)
+        });
+        self.kept.retain(|line| !names.has(&line.0));
     }
 }
 
@@ -106,7 +107,9 @@ impl Snapshot {
         let mut snapshot = Self::of(origin, lines, facts, stated);
         // A static file has the time alone; nginx formats it on each answer, we once.
         let is_withheld = facts.withholds(b"last-modified");
-        if snapshot.last_modified.is_empty() && !is_withheld && out.last_modified_time != -1 {
+        let is_date = |line: &Line| line.0.eq_ignore_ascii_case(b"last-modified");
+        let is_given = snapshot.origin.lines.iter().any(is_date);
+        if !is_given && !is_withheld && out.last_modified_time != -1 {
             let mut text = [0; 64];
             // SAFETY: nginx writes 29 bytes, "Sun, 06 Nov 1994 08:49:37 GMT", and gives their end.
             let len = unsafe {
@@ -134,17 +137,17 @@ impl Snapshot {
             snapshot.origin.tag_lines = lines.tagged;
         }
         snapshot.origin.lines.extend(lines.kept.iter().cloned());
+        // Of two that differ clients are sent none, as the origin is asked by none.
+        let validator = |lower: &[u8]| renewal::validator(&lines.kept, lower).unwrap_or_default().to_vec();
+        (snapshot.etag, snapshot.last_modified) = (validator(b"etag"), validator(b"last-modified"));
+        snapshot.last_modified_time = http_date(&snapshot.last_modified).unwrap_or(-1);
         for (i, (name, value)) in lines.kept.into_iter().enumerate() {
             if lines.location == Some(i) {
                 snapshot.location = value;
                 continue;
             }
             match name.to_ascii_lowercase().as_slice() {
-                b"etag" => snapshot.etag = value,
-                b"last-modified" => {
-                    snapshot.last_modified_time = http_date(&value).unwrap_or(-1);
-                    snapshot.last_modified = value;
-                }
+                b"etag" | b"last-modified" => {}
                 b"cache-control" => {
                     if !snapshot.cache_control.is_empty() {
                         snapshot.cache_control.extend_from_slice(b", ");

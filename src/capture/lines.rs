@@ -2,6 +2,7 @@
 
 use ngx::ffi::{NGX_LOG_WARN, ngx_table_elt_t};
 use ngx::ngx_log_error;
+use twice_core::names::Names;
 use twice_core::policy::{Facts, Fate, Honor, Lifetime, Note};
 use twice_core::renewal::{self, is_of_this_answer};
 
@@ -93,13 +94,14 @@ pub fn hear_hidden<'a>(
     let Some(ctx) = ctx::get(request) else { return };
     let (before, former) = (ctx.lines_before, ctx.upstream_before);
     let Some(lines) = request.upstream_lines(former) else { return };
+    // SAFETY: lines of this live request. One that was just taken out was read all the same.
+    let shown: Names<'_> =
+        request.lines_out().skip(before).map(|line| unsafe { sys::pair(line).0 }).collect();
     for line in lines {
         // SAFETY: a line of the upstream of this live request; a deleted one has hash 0.
         let (name, value) = unsafe { if (*line).hash == 0 { continue } else { sys::pair(line) } };
         // What another answer has said before, under the same name, is not what this one says.
-        let mut shown = request.lines_out().skip(before);
-        // SAFETY: lines of this live request. A line that was just taken out was read all the same.
-        if shown.any(|shown| unsafe { sys::pair(shown).0 }.eq_ignore_ascii_case(name)) {
+        if shown.has(name) {
             continue;
         }
         hear(request, facts, name, value);

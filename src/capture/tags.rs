@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ngx::ffi::{NGX_LOG_ERR, NGX_LOG_WARN, ngx_table_elt_t};
 use ngx::ngx_log_error;
+use twice_core::names::Names;
 use twice_core::policy::{Facts, Inert};
 use twice_core::template::{Compiler, Header, Limits};
 
@@ -109,14 +110,14 @@ impl Tags {
     fn take(&mut self, lines: &mut Lines) {
         // SAFETY: lines of a live request.
         let name = |line: &Line| unsafe { sys::pair(line.line).0 };
-        let with_tags: Vec<&[u8]> = self.lines.iter().filter(|line| line.has_tags).map(name).collect();
-        self.lines.retain(|line| with_tags.iter().any(|other| name(line).eq_ignore_ascii_case(other)));
+        let with_tags: Names<'_> = self.lines.iter().filter(|line| line.has_tags).map(name).collect();
+        self.lines.retain(|line| with_tags.has(name(line)));
+        let kept: Names<'_> = lines.kept.iter().map(|line| line.0.as_slice()).collect();
         for line in &mut self.lines {
-            // SAFETY: as above.
-            let (name, value) = unsafe { sys::pair(line.line) };
-            // What is not kept is for this client alone.
-            line.stored = lines.take(name, value);
+            // What is not kept is for this client alone. All lines of a name are, or none.
+            line.stored = kept.has(name(line));
         }
+        lines.take(&with_tags);
     }
 
     /// The header lines as they are stored.

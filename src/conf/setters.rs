@@ -142,32 +142,29 @@ pub unsafe fn set<C>(
     })
 }
 
+/// Setters with what they do: `fn NAME(conf, directive) { ... }`, for the location's configuration.
 macro_rules! setters {
-    ($($(#[$doc:meta])* fn $name:ident($conf:ident, $directive:ident) $body:block)+) => {$(
-        $(#[$doc])*
-        pub unsafe extern "C" fn $name(
-            cf: *mut ::ngx::ffi::ngx_conf_t,
-            cmd: *mut ::ngx::ffi::ngx_command_t,
-            conf: *mut ::std::ffi::c_void,
-        ) -> *mut ::std::ffi::c_char {
-            fn inner($conf: &mut LocConf, $directive: &Directive) -> Result<(), String> $body
-            // SAFETY: nginx calls a setter with what its command asks for.
-            unsafe { $crate::conf::setters::set(cf, cmd, conf, inner) }
-        }
-    )+};
+    ($($(#[$doc:meta])* fn $name:ident($conf:ident, $directive:ident) $body:block)+) => {
+        $crate::conf::setters::named_setters! {$(
+            $(#[$doc])*
+            fn $name = |$conf: &mut LocConf, $directive: &Directive| -> Result<(), String> { $body };
+        )+}
+    };
 }
 
 /// Setters that are functions of their own, by what they set: `fn NAME = FUNCTION;`.
 macro_rules! named_setters {
-    ($($(#[$doc:meta])* fn $name:ident = $inner:ident;)+) => {$(
+    ($($(#[$doc:meta])* fn $name:ident = $inner:expr;)+) => {$(
         $(#[$doc])*
         pub unsafe extern "C" fn $name(
             cf: *mut ::ngx::ffi::ngx_conf_t,
             cmd: *mut ::ngx::ffi::ngx_command_t,
             conf: *mut ::std::ffi::c_void,
         ) -> *mut ::std::ffi::c_char {
+            // Outside of the block: what it does vouches for nothing.
+            let inner = $inner;
             // SAFETY: nginx calls a setter with what its command asks for.
-            unsafe { $crate::conf::setters::set(cf, cmd, conf, $inner) }
+            unsafe { $crate::conf::setters::set(cf, cmd, conf, inner) }
         }
     )+};
 }

@@ -16,7 +16,7 @@
 //! - Looking takes no lock. Several values that come at once are remembered under one, but for large ones, whose bytes are
 //!   copied outside it.
 
-use crate::board::flights::{Asked, Channels, Flights, Lease, Outcome, Owner, Watched};
+use crate::board::flights::{Asked, Asker, Channels, Flights, Lease, Outcome, Owner, Watched};
 use crate::board::{Board, Counter};
 use crate::clock::DIFFER_MS;
 use crate::source::MAX_VALUE;
@@ -173,9 +173,9 @@ impl<'z, L: RawLock> Elements<'z, L> {
             }
             let flights = self.board.element_flights(section);
             // Nobody waits for what a purge has made old.
-            let ask = |mut flights: Flights<'_>| match flights.is_purged(hash) {
-                true => flights.ask(hash, now_ms, 0, me, channel),
-                false => flights.ask(hash, now_ms, age_ms, me, channel),
+            let ask = |mut flights: Flights<'_>| {
+                let age_ms = if flights.is_purged(hash) { 0 } else { age_ms };
+                flights.ask(hash, now_ms, age_ms, me, channel, Asker::Anybody)
             };
             (None, flights.map(ask))
         });

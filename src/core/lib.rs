@@ -25,6 +25,7 @@ pub mod language;
 pub mod local;
 pub mod marks;
 pub mod memcached;
+pub mod names;
 pub mod nonce;
 pub mod outcome;
 pub mod page;

@@ -10,9 +10,12 @@
 //! Invariants
 //! - [`Origin::read`] gives what [`cold`] was told, line by line: names in any order, the lines of one name in theirs.
 //! - A page is renewed by an answer about this very page only: where the answer names what it speaks of, by [`Origin::is_meant`].
+//! - A validator is one where all lines of its name say the same: of an answer with two different tags none is used, neither
+//!   to ask by nor for clients (RFC 9110 8.8.3 has no list of them).
 //! - What speaks of the bytes that are stored is never taken from an answer that has no bytes (RFC 9111 3.2).
 
 use crate::conditional::{http_date, is_alike, is_tag};
+use crate::names::{self, Names};
 use crate::page::{Fixed, View};
 use crate::template;
 use crate::varint::{self, Cursor};
@@ -64,27 +67,16 @@ pub enum OfHead {
 pub fn cold(origin: &Origin, sent: &[(&[u8], &[u8])]) -> Vec<u8> {
     let mut out = origin.recipe.to_le_bytes().to_vec();
     varint::put(&mut out, origin.body_len);
-    let names = origin.lines.iter().map(|line| line.0.as_slice()).chain(sent.iter().map(|line| line.0));
-    let mut done: Vec<&[u8]> = Vec::new();
-    for name in names {
-        if done.iter().any(|other| name.eq_ignore_ascii_case(other)) {
-            continue;
-        }
-        done.push(name);
-        let came = || {
-            origin
-                .lines
-                .iter()
-                .filter(|line| name.eq_ignore_ascii_case(&line.0))
-                .map(|line| line.1.as_slice())
-        };
-        let leaves = sent.iter().filter(|line| name.eq_ignore_ascii_case(line.0)).map(|line| line.1);
-        if came().eq(leaves) {
-            continue;
-        }
+    let came = origin.lines.iter().map(|(name, value)| (name.as_slice(), false, value.as_slice()));
+    let mut all: Vec<_> = came.chain(sent.iter().map(|&(name, value)| (name, true, value))).collect();
+    // Lines of one name stay in their order.
+    all.sort_by(|one, other| names::compare(one.0, other.0).then(one.1.cmp(&other.1)));
+    for lines in all.chunk_by(|one, other| one.0.eq_ignore_ascii_case(other.0)) {
+        let values = |sent| lines.iter().filter(move |line| line.1 == sent).map(|line| line.2);
+        let Some((name, ..)) = lines.first().filter(|_| !values(false).eq(values(true))) else { continue };
         varint::put_bytes(&mut out, name);
-        varint::put(&mut out, came().count() as u64);
-        for value in came() {
+        varint::put(&mut out, values(false).count() as u64);
+        for value in values(false) {
             varint::put_bytes(&mut out, value);
         }
     }
@@ -123,8 +115,8 @@ impl Origin {
             }
             names.push(name);
         }
-        let same =
-            view.lines().filter(|(name, _)| !names.iter().any(|other| name.eq_ignore_ascii_case(other)));
+        let names: Names<'_> = names.into_iter().collect();
+        let same = view.lines().filter(|(name, _)| !names.has(name));
         lines.extend(same.map(|(name, value)| (name.to_vec(), value.to_vec())));
         Some(Self {
             status: view.head.status,
@@ -137,9 +129,9 @@ impl Origin {
         })
     }
 
-    /// The first line of this name (given in lower case).
-    pub fn line(&self, lower: &[u8]) -> Option<&[u8]> {
-        first(&self.lines, lower)
+    /// What its lines of this name (given in lower case) say, if they say one thing.
+    fn validator(&self, lower: &[u8]) -> Option<&[u8]> {
+        validator(&self.lines, lower)
     }
 
     /// What its origin can be asked by; nothing where it gave no validator, or an answer would not be about a page (RFC
@@ -149,25 +141,22 @@ impl Origin {
             return Question::default();
         }
         Question {
-            etag: self.line(b"etag").filter(|etag| is_tag(etag)),
-            modified: self.line(b"last-modified").filter(|date| http_date(date).is_some()),
+            etag: self.validator(b"etag").filter(|etag| is_tag(etag)),
+            modified: self.validator(b"last-modified").filter(|date| http_date(date).is_some()),
         }
     }
 
     /// Whether a 304 with these lines is about this page (RFC 9111 4.3.4): its `ETag`, and where it has none its
     /// `Last-Modified`, is that of the page.
     pub fn is_meant(&self, lines: &[Line]) -> bool {
-        if let Some(etag) = first(lines, b"etag") {
-            return self.line(b"etag").is_some_and(|own| is_alike(own, etag));
+        if let Some(is_same) = self.has_tag_of(lines) {
+            return is_same;
         }
         // A page that was asked for by its tag may have been touched and be the same.
         if self.question().etag.is_some() {
             return true;
         }
-        match first(lines, b"last-modified") {
-            Some(date) => self.line(b"last-modified").is_some_and(|own| is_same_date(own, date)),
-            None => true,
-        }
+        self.has_date_of(lines).unwrap_or(true)
     }
 
     /// What a 200 to a HEAD says of it. `length`: its `Content-Length`.
@@ -178,17 +167,33 @@ impl Origin {
         if status != 200 || self.status != 200 || encoded {
             return OfHead::Nothing;
         }
-        let same_tag = first(lines, b"etag")
-            .is_none_or(|etag| self.line(b"etag").is_some_and(|own| is_alike(own, etag)));
-        let same_date = first(lines, b"last-modified")
-            .is_none_or(|date| self.line(b"last-modified").is_some_and(|own| is_same_date(own, date)));
+        let same = [self.has_tag_of(lines), self.has_date_of(lines)];
         let same_length = length.is_none_or(|length| length == self.body_len);
-        if !(same_tag && same_date && same_length) {
+        if same.contains(&Some(false)) || !same_length {
             return OfHead::Differs;
         }
         // Without any validator a page of the same length is not the same page.
-        let named = first(lines, b"etag").is_some() || first(lines, b"last-modified").is_some();
-        if named { OfHead::Renews } else { OfHead::Nothing }
+        if same.contains(&Some(true)) { OfHead::Renews } else { OfHead::Nothing }
+    }
+
+    /// Whether the page's tag is that of these lines; none where they name none, or several and the page has no one that
+    /// could be among them.
+    fn has_tag_of(&self, lines: &[Line]) -> Option<bool> {
+        self.has_one_of(lines, b"etag", is_alike)
+    }
+
+    /// The same of its date.
+    fn has_date_of(&self, lines: &[Line]) -> Option<bool> {
+        self.has_one_of(lines, b"last-modified", is_same_date)
+    }
+
+    fn has_one_of(&self, lines: &[Line], lower: &[u8], is_same: fn(&[u8], &[u8]) -> bool) -> Option<bool> {
+        let is_among = |one: &[u8], others: &[Line]| all(others, lower).any(|other| is_same(one, other));
+        if let Some(named) = validator(lines, lower) {
+            return Some(is_among(named, &self.lines));
+        }
+        let own = self.validator(lower)?;
+        first(lines, lower).map(|_| is_among(own, lines))
     }
 
     /// Takes lines out that the location shows to clients no more: an answer has come with such, and they were hidden.
@@ -196,28 +201,32 @@ impl Origin {
         self.lines.retain(|line| !line.0.eq_ignore_ascii_case(name));
     }
 
-    /// Takes the lines of an answer in, in the place of those of the same name, be they hidden or not. Its `Date` is the page's from now on: where it
-    /// has none that is stored, the page has none (RFC 9110 6.6.1).
+    /// Takes the lines of an answer in, in the place of those of the same name, be they hidden or not. Its `Date` is the
+    /// page's from now on: where it has none that is stored, the page has none (RFC 9110 6.6.1).
     pub fn renew(&mut self, lines: &[Line]) {
-        let has_tags = |name: &[u8]| {
-            is_listed(lines, name)
-                || template::lines(&self.tag_lines).any(|line| name.eq_ignore_ascii_case(line.name))
-        };
-        let is_new = |name: &[u8]| !is_of_the_bytes(name) && !is_of_this_answer(name) && !has_tags(name);
-        let new: Vec<&Line> = lines.iter().filter(|line| is_new(&line.0)).collect();
-        let is_over = |name: &[u8]| {
-            let name = shown_name(name);
-            let is_new = new.iter().any(|line| name.eq_ignore_ascii_case(shown_name(&line.0)));
-            is_new || name.eq_ignore_ascii_case(b"date")
-        };
-        self.lines.retain(|old| !is_over(&old.0));
-        self.lines.extend(new.into_iter().cloned());
+        let compiled = template::lines(&self.tag_lines).map(|line| line.name);
+        let tagged: Names<'_> = listed(lines).chain(compiled).collect();
+        let is_new = |name: &[u8]| !is_of_the_bytes(name) && !is_of_this_answer(name) && !tagged.has(name);
+        let new = || lines.iter().filter(|line| is_new(&line.0));
+        let names: Names<'_> = new().map(|line| shown_name(&line.0)).chain([&b"date"[..]]).collect();
+        self.lines.retain(|old| !names.has(shown_name(&old.0)));
+        self.lines.extend(new().cloned());
     }
+}
+
+/// What these lines say under a name (in lower case) that an answer has once; none where they don't say one thing.
+pub fn validator<'a>(lines: &'a [Line], lower: &[u8]) -> Option<&'a [u8]> {
+    first(lines, lower).filter(|first| all(lines, lower).all(|value| value == *first))
 }
 
 /// The first of these lines with this name (in lower case).
 fn first<'a>(lines: &'a [Line], lower: &[u8]) -> Option<&'a [u8]> {
-    lines.iter().find(|line| line.0.eq_ignore_ascii_case(lower)).map(|line| line.1.as_slice())
+    all(lines, lower).next()
+}
+
+/// All of them.
+fn all<'a>(lines: &'a [Line], lower: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    lines.iter().filter(|line| line.0.eq_ignore_ascii_case(lower)).map(|line| line.1.as_slice())
 }
 
 fn is_same_date(one: &[u8], other: &[u8]) -> bool {
@@ -234,12 +243,10 @@ pub fn is_of_this_answer(name: &[u8]) -> bool {
 const GUARD: &[u8] = b"twice-guard";
 const TAG_HEADERS: &[u8] = b"twice-headers";
 
-/// Whether these lines say that those of a name hold tags.
-fn is_listed(lines: &[Line], name: &[u8]) -> bool {
+/// The names of those that hold tags, as these lines say.
+fn listed(lines: &[Line]) -> impl Iterator<Item = &[u8]> {
     let lists = lines.iter().filter(|line| line.0.eq_ignore_ascii_case(TAG_HEADERS));
-    lists
-        .flat_map(|line| line.1.split(|&byte| byte == b','))
-        .any(|listed| name.eq_ignore_ascii_case(listed.trim_ascii()))
+    lists.flat_map(|line| line.1.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 /// Lines that speak of the very bytes, or of how they are read.

@@ -2,7 +2,7 @@
 //! The zone's table of fetches says so; a miss that meets a refresh waits for it as for a fetch.
 
 use twice_core::board::flights;
-pub use twice_core::board::flights::Outcome;
+pub use twice_core::board::flights::{Asker, Outcome};
 use twice_core::store::Entry;
 
 use crate::channel;
@@ -17,12 +17,12 @@ const LONGEST_MS: u64 = 60_000;
 pub struct Lease(flights::Lease);
 
 /// Takes the right to renew a page, if nobody has it and the last attempt is not one that failed just now.
-pub fn take(zone: &Zone, hash: u64, entry: Entry, now_ms: u64) -> Option<Lease> {
+pub fn take(zone: &Zone, hash: u64, entry: Entry, now_ms: u64, asker: Asker) -> Option<Lease> {
     let owner = zone.owner();
     let taken = zone.flights(|section, flights| {
         // It was found without the lock: it may have been renewed since, and then nobody renews it any more.
         let is_there = section.peek_hash(hash).is_some_and(|(found, _)| found.entry == entry);
-        is_there.then(|| flights.refresh(hash, now_ms, LONGEST_MS, owner)).flatten()
+        is_there.then(|| flights.refresh(hash, now_ms, LONGEST_MS, owner, asker)).flatten()
     });
     taken.flatten().map(Lease)
 }

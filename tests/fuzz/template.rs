@@ -24,17 +24,6 @@ use twice_core::template::{Escape, Limits, Slots, Start, State, run};
 
 const DELIMITERS: [(&str, &str); 4] = [("<&", "&>"), ("&", "&"), ("<&<", "&>&>"), ("{{", "}}")];
 
-const STARTS: [Start; 8] = [
-    Start::Html,
-    Start::Xml,
-    Start::Script,
-    Start::Json,
-    Start::Style,
-    Start::Plain,
-    Start::Wide,
-    Start::Foreign,
-];
-
 /// The input that is being run, for the panic hook.
 static CURRENT: Mutex<Option<(Setup, Vec<usize>, Vec<u8>, Vec<u8>)>> = Mutex::new(None);
 static HOOK: Once = Once::new();
@@ -65,7 +54,7 @@ fuzz_target!(|data: &[u8]| {
         _ => Vec::new(),
     };
     setup.check(page, &cuts, &lookup);
-    let start = STARTS[usize::from(flags >> 5) % STARTS.len()];
+    let start = Start::ALL[usize::from(flags >> 5) % Start::ALL.len()];
     let auto = Setup { escape: Escape::Auto(start), ..setup.clone() };
     CURRENT.lock().unwrap().as_mut().unwrap().0 = auto.clone();
     auto.check_cuts(page, &cuts, &lookup);

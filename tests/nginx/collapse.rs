@@ -6,6 +6,7 @@
 mod ends;
 mod leaving;
 mod measure;
+mod own;
 mod passwords;
 
 use std::collections::HashSet;
@@ -55,6 +56,39 @@ pub(crate) fn crowd(nginx: &Nginx, origin: &Origin, path: &str, count: usize) ->
     }
     wait_pending(nginx, count);
     clients
+}
+
+/// A visitor with this header line has a fetch that others wait for, and what he is sent is his own: of the others one
+/// fetches, and all have the page.
+#[track_caller]
+fn leaves_the_others_one_fetch(
+    nginx: &Nginx,
+    origin: &Origin,
+    (name, value): (&'static str, &str),
+    own: Answer,
+    page: Answer,
+) {
+    let (first, second) = (Gate::new(), Gate::new());
+    let (own, page) = (own.gate(&first), page.gate(&second));
+    origin.handle("/", move |request| if request.header(name).is_some() { &own } else { &page }.clone());
+    let before = origin.count("/");
+    let mut visitor = nginx.raw();
+    visitor.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{name}: {value}\r\n\r\n"));
+    first.wait_arrived(1);
+    let mut others: Vec<Raw> = (0..10).map(|_| nginx.raw()).collect();
+    others.iter_mut().for_each(|client| _ = client.get("/"));
+    wait_pending(nginx, 11);
+    first.open();
+    let his = visitor.response();
+    // One of them fetches, and the others wait for that.
+    second.wait_arrived(1);
+    second.open();
+    let fetched = others.iter_mut().filter_map(|client| {
+        let response = client.response();
+        assert!(response.status == 200 && response.text() != his.text(), "{response:?}");
+        (response.cache() != "HIT").then_some(())
+    });
+    assert_eq!((fetched.count(), origin.count("/")), (1, before + 2));
 }
 
 /// A connection to each worker.

@@ -1,22 +1,11 @@
 //! Parts of stored pages: single ones and several, of plain and of filled pages, under a condition.
 
-use fixture::{Answer, Nginx, Origin, Request, Response, Setup};
+use fixture::{Answer, Request, Response};
+
+use crate::validation::stored;
 
 const ETAG: &str = "\"a\"";
 const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
-
-fn site(origin: &Origin, lines: &str) -> Setup {
-    Nginx::twice().location("/", format!("twice pages; {lines} proxy_pass {};", origin.url()))
-}
-
-/// A stored page.
-fn stored(lines: &str, page: Answer) -> (Origin, Nginx) {
-    let origin = Origin::start();
-    origin.on("/", page);
-    let nginx = site(&origin, lines).start();
-    nginx.get("/").warm();
-    (origin, nginx)
-}
 
 fn plain(body: &str) -> Answer {
     Answer::page(body).header("ETag", ETAG).header("Last-Modified", MODIFIED)

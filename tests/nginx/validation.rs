@@ -11,7 +11,7 @@ mod lies;
 mod own_tags;
 mod refreshes;
 
-use fixture::{Answer, Gate, Nginx, Origin, Received, Request, Setup, until};
+use fixture::{Answer, Gate, Nginx, Origin, Received, Request, Setup, nginx_version, until};
 
 const ETAG: &str = "\"origin's\"";
 const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -24,7 +24,7 @@ fn site(origin: &Origin, lines: &str) -> Setup {
 }
 
 /// A stored page.
-fn stored(lines: &str, page: Answer) -> (Origin, Nginx) {
+pub fn stored(lines: &str, page: Answer) -> (Origin, Nginx) {
     let origin = Origin::start();
     origin.on("/", page);
     let nginx = site(&origin, lines).start();

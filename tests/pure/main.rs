@@ -19,6 +19,7 @@ mod language;
 mod languages;
 mod local;
 mod memcached;
+mod names;
 mod nonce;
 mod outcome;
 mod page;

@@ -11,8 +11,7 @@ fn each_setting_and_each_type_makes_another() {
     for settings in [("marked", "<& &>"), ("all", "<& &>"), ("marked", "[[ ]]")] {
         let location = of_location(&settings);
         assert_eq!(location, of_location(&settings), "the same says the same");
-        let starts = [Start::Html, Start::Xml, Start::Script, Start::Json, Start::Style, Start::Plain];
-        let escapes = [Escape::Html, Escape::Off].into_iter().chain(starts.map(Escape::Auto));
+        let escapes = [Escape::Html, Escape::Off].into_iter().chain(Start::ALL.map(Escape::Auto));
         for escape in escapes {
             for has_tags in [false, true] {
                 let number = of_answer(location, has_tags, escape);
@@ -21,5 +20,5 @@ fn each_setting_and_each_type_makes_another() {
             }
         }
     }
-    assert_eq!(seen.len(), 48);
+    assert_eq!(seen.len(), 60);
 }

@@ -18,9 +18,11 @@ use std::marker::PhantomData;
 use super::{Board, at};
 use crate::store::Section;
 
+mod asker;
 mod outcome;
 mod table;
 
+pub use asker::Asker;
 pub use outcome::Outcome;
 pub(super) use table::Plan;
 use table::{field, state};
@@ -161,30 +163,14 @@ impl Board {
 impl Flights<'_> {
     /// A request that found no page asks who fetches it. `channel`: where its process listens; where the answer is
     /// "wait", it will be woken there. A fetch that is older than `age_ms` is overtaken.
-    pub fn ask(&mut self, hash: u64, now_ms: u64, age_ms: u64, me: Owner, channel: Option<u32>) -> Asked {
-        self.ask_by(hash, now_ms, age_ms, me, channel, false)
-    }
-
-    /// The same by a request with a password: what it is sent may be for no other.
-    pub fn ask_with_password(
+    pub fn ask(
         &mut self,
         hash: u64,
         now_ms: u64,
         age_ms: u64,
         me: Owner,
         channel: Option<u32>,
-    ) -> Asked {
-        self.ask_by(hash, now_ms, age_ms, me, channel, true)
-    }
-
-    fn ask_by(
-        &mut self,
-        hash: u64,
-        now_ms: u64,
-        age_ms: u64,
-        me: Owner,
-        channel: Option<u32>,
-        password: bool,
+        asker: Asker,
     ) -> Asked {
         if let Some(entry) = self.find(hash) {
             match self.state(entry) {
@@ -199,10 +185,7 @@ impl Flights<'_> {
                     self.add_channel(entry, channel);
                     return Asked::Wait(self.u64(entry, field::GENERATION));
                 }
-                state::UNSTORABLE if self.lasts(entry, now_ms) => {
-                    return Asked::Alone(Alone::Unstorable);
-                }
-                state::OF_PASSWORD if password && self.lasts(entry, now_ms) => {
+                state::UNSTORABLE if self.is_unstorable(entry, now_ms, asker) => {
                     return Asked::Alone(Alone::Unstorable);
                 }
                 state::FAILING if self.failures(entry) >= PATIENCE && self.lasts(entry, now_ms) => {
@@ -219,14 +202,15 @@ impl Flights<'_> {
 
     /// A request that found a stale page asks whether it shall be renewed now. Not if somebody is at it, if the origin
     /// failed a short time ago, or if what it gave could not be stored.
-    pub fn refresh(&mut self, hash: u64, now_ms: u64, age_ms: u64, me: Owner) -> Option<Lease> {
+    pub fn refresh(&mut self, hash: u64, now_ms: u64, age_ms: u64, me: Owner, asker: Asker) -> Option<Lease> {
         if let Some(entry) = self.find(hash) {
             match self.state(entry) {
                 state::FETCHING | state::REFRESHING => {
                     let is_old = self.u64(entry, field::STARTED).abs_diff(now_ms) >= age_ms;
                     return is_old.then(|| self.overtake(entry, hash, now_ms, me, state::REFRESHING));
                 }
-                state::UNSTORABLE | state::FAILING if self.lasts(entry, now_ms) => return None,
+                state::UNSTORABLE if self.is_unstorable(entry, now_ms, asker) => return None,
+                state::FAILING if self.lasts(entry, now_ms) => return None,
                 _ => {}
             }
         }
@@ -270,13 +254,9 @@ impl Flights<'_> {
         }
         match outcome {
             Outcome::Stored | Outcome::Abandoned => self.free(entry),
-            Outcome::Unstorable { for_ms } => {
+            Outcome::Unstorable { for_ms, to } => {
                 let until = now_ms.saturating_add(for_ms.min(LONGEST_MS));
-                self.land(entry, state::UNSTORABLE, until, 0)
-            }
-            Outcome::OfPassword { for_ms } => {
-                let until = now_ms.saturating_add(for_ms.min(LONGEST_MS));
-                self.land(entry, state::OF_PASSWORD, until, 0)
+                self.land(entry, state::UNSTORABLE, until, to.rank())
             }
             Outcome::Again => {
                 let rounds = self.u32(entry, field::FAILURES) >> ROUNDS_SHIFT;
@@ -346,6 +326,11 @@ impl Flights<'_> {
     fn lasts(&self, entry: usize, now_ms: u64) -> bool {
         let until = self.u64(entry, field::UNTIL);
         until > now_ms && until - now_ms <= LONGEST_MS + APART_MS
+    }
+
+    /// Whether what came last could not be stored, and that holds for who asks now.
+    fn is_unstorable(&self, entry: usize, now_ms: u64, asker: Asker) -> bool {
+        asker.rank() >= self.u32(entry, field::FAILURES) && self.lasts(entry, now_ms)
     }
 
     fn find(&self, hash: u64) -> Option<usize> {
@@ -430,10 +415,10 @@ impl Flights<'_> {
     }
 
     /// The fetch is over, and something is remembered of it.
-    fn land(&mut self, entry: usize, kind: u32, until_ms: u64, failures: u32) -> Channels {
+    fn land(&mut self, entry: usize, kind: u32, until_ms: u64, word: u32) -> Channels {
         let channels = self.free(entry);
         self.board.region.set_u64(entry + field::UNTIL, until_ms);
-        self.board.region.set_u32(entry + field::FAILURES, failures);
+        self.board.region.set_u32(entry + field::FAILURES, word);
         self.board.region.store_release(entry + field::STATE, kind);
         channels
     }

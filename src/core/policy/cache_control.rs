@@ -4,6 +4,8 @@
 //! Where directives contradict each other the most restrictive one holds (4.2.1). A lifetime that can't be read is over
 //! already; a list whose quotes do not close may have held anything, and is not stored.
 
+use std::collections::BTreeSet;
+
 use super::directives::{Lifetime, directives, elements, is_token, smaller};
 use super::statuses;
 
@@ -39,7 +41,7 @@ pub struct CacheControl {
     /// `private` for the whole response.
     pub private: bool,
     /// Fields that `no-cache="..."` and `private="..."` name, in lower case: the response is stored without them.
-    pub fields: Vec<Vec<u8>>,
+    pub fields: BTreeSet<Vec<u8>>,
     /// `public`.
     pub public: bool,
     /// `must-revalidate`.
@@ -135,13 +137,13 @@ impl CacheControl {
 
     /// Whether the response is stored without this field, given in lower case.
     pub fn withholds(&self, lower: &[u8]) -> bool {
-        self.fields.iter().any(|field| field == lower)
+        self.fields.contains(lower)
     }
 }
 
 /// Adds the fields that a directive names. False: it names none, or what can't be left out, so that it speaks of the
 /// whole response.
-fn add_fields(fields: &mut Vec<Vec<u8>>, value: Option<&[u8]>) -> bool {
+fn add_fields(fields: &mut BTreeSet<Vec<u8>>, value: Option<&[u8]>) -> bool {
     let Some(value) = value else { return false };
     let mut any = false;
     for name in elements(value) {
@@ -150,9 +152,7 @@ fn add_fields(fields: &mut Vec<Vec<u8>>, value: Option<&[u8]>) -> bool {
             return false;
         }
         any = true;
-        if !fields.contains(&lower) {
-            fields.push(lower);
-        }
+        fields.insert(lower);
     }
     any
 }

@@ -1,5 +1,7 @@
 //! What a response's header lines say, gathered line by line.
 
+use std::collections::BTreeSet;
+
 use crate::marks::Keys;
 
 use super::age::Dates;
@@ -88,7 +90,7 @@ pub struct Facts<'n> {
     /// `Twice-Headers`.
     pub tag_headers: TagHeaders,
     /// Fields that `Connection` names, in lower case: of this one connection (RFC 9110 7.6.1).
-    connection: Vec<Vec<u8>>,
+    connection: BTreeSet<Vec<u8>>,
 }
 
 impl<'n> Facts<'n> {
@@ -108,7 +110,7 @@ impl<'n> Facts<'n> {
             keys: Keys::default(),
             guard: Guard::default(),
             tag_headers: TagHeaders::default(),
-            connection: Vec::new(),
+            connection: BTreeSet::new(),
         }
     }
 

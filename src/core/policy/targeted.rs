@@ -3,6 +3,8 @@
 //! They are structured fields and read strictly: one that can't be parsed as a whole, or that is empty, is ignored
 //! (2.1). Which of them count is known when all lines were read, so that the lines of all are gathered.
 
+use std::collections::BTreeMap;
+
 use sfv::{BareItem, Dictionary, FieldType, ListEntry, Parser};
 
 use super::{CacheControl, MAX_LIFETIME};
@@ -18,24 +20,24 @@ pub fn is_targeted(lower: &[u8]) -> bool {
 /// The lines of all targeted fields, joined for each name.
 #[derive(Clone, Debug, Default)]
 pub struct Targeted {
-    fields: Vec<(Vec<u8>, Vec<u8>)>,
+    fields: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Targeted {
     /// Adds a line; `lower` is its name.
     pub fn add(&mut self, lower: &[u8], value: &[u8]) {
-        match self.fields.iter_mut().find(|(name, _)| name == lower) {
-            Some((_, all)) => {
+        match self.fields.get_mut(lower) {
+            Some(all) => {
                 all.extend_from_slice(b", ");
                 all.extend_from_slice(value);
             }
-            None => self.fields.push((lower.to_vec(), value.to_vec())),
+            None => _ = self.fields.insert(lower.to_vec(), value.to_vec()),
         }
     }
 
     /// What a field says; none where it is not there, is empty, or can't be parsed.
     pub fn read(&self, lower: &[u8]) -> Option<CacheControl> {
-        let (_, text) = self.fields.iter().find(|(name, _)| name == lower)?;
+        let text = self.fields.get(lower)?;
         let all = Dictionary::parse(Parser::new(text)).ok().filter(|all| !all.is_empty())?;
         let mut said = CacheControl::default();
         for (key, value) in &all {

@@ -28,30 +28,8 @@ fn a_made_up_password_leaves_the_others_one_fetch() {
         let origin = Origin::start();
         let nginx = site(&origin);
         expire(&nginx, &origin);
-        let (first, second) = (Gate::new(), Gate::new());
-        let gates = (first.clone(), second.clone());
-        origin.handle("/", move |request| match request.header("Authorization") {
-            Some(_) => answer.clone().gate(&gates.0),
-            None => Answer::html("new").header("Cache-Control", "max-age=3600").gate(&gates.1),
-        });
-        let before = origin.count("/");
-        let mut junk = nginx.raw();
-        junk.send("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic anVuaw==\r\n\r\n");
-        first.wait_arrived(1);
-        let mut others: Vec<Raw> = (0..10).map(|_| nginx.raw()).collect();
-        others.iter_mut().for_each(|client| _ = client.get("/"));
-        wait_pending(&nginx, 11);
-        first.open();
-        junk.response();
-        // One of them fetches, and the others wait for that.
-        second.wait_arrived(1);
-        second.open();
-        let fetched = others.iter_mut().filter_map(|client| {
-            let page = client.response();
-            assert_eq!((page.status, page.text().as_str()), (200, "new"), "{page:?}");
-            (page.cache() == "EXPIRED").then_some(())
-        });
-        assert_eq!((fetched.count(), origin.count("/")), (1, before + 2));
+        let new = Answer::html("new").header("Cache-Control", "max-age=3600");
+        leaves_the_others_one_fetch(&nginx, &origin, ("Authorization", "Basic anVuaw=="), answer, new);
     }
 }
 

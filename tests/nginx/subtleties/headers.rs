@@ -174,3 +174,35 @@ fn a_digest_of_a_template_stays_behind() {
         }
     }
 }
+
+/// What is asked of each line must not be asked of all others: a worker does nothing else meanwhile.
+#[test]
+fn many_header_lines_cost_as_much_each_as_few() {
+    let origin = Origin::start();
+    let nginx = Nginx::twice()
+        .http("proxy_buffer_size 512k; proxy_buffers 4 512k; proxy_busy_buffers_size 512k; proxy_hide_header X-Hidden;")
+        .location("/", proxied(&origin))
+        .start();
+    let workers = nginx.workers();
+    let worked = || workers.iter().map(|pid| fixture::process::cpu_ns(*pid)).sum::<u64>();
+    let cost = |lines: usize, pages: usize| {
+        let (tagged, tag) = ("Twice-Headers", "<& get cookie name &>");
+        let page = Answer::page("page").header(tagged, "X-Tagged").header("X-Tagged", tag);
+        let answer = (0..lines / 4).fold(page, |answer, n| {
+            let named = answer.header(&format!("X-Shown-{n}"), "1").header(&format!("x-own-{n}"), "1");
+            named.header("X-Hidden", "1").header("X-Tagged", "1")
+        });
+        let before = worked();
+        for page in 0..pages {
+            let path = format!("/{lines}/{page}");
+            origin.on(&path, answer.clone());
+            assert_eq!(nginx.raw().get(&path).response().text(), "page");
+        }
+        worked() - before
+    };
+    cost(1000, 1);
+    // Sixteen times as much for four times as many, where each is held against each.
+    let (few, many) = (cost(5_000, 4), cost(20_000, 1));
+    assert!(many < 2 * few, "{few} ns for four times 5000 lines, {many} ns for 20000");
+    nginx.raw().get("/20000/0").response().assert(200, "HIT", "page");
+}

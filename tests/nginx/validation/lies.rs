@@ -112,3 +112,28 @@ fn a_304_renews_no_page_that_was_replaced_meanwhile() {
     asking.join().unwrap().assert(200, "REVALIDATED", "old");
     nginx.get("/").send().assert(200, "HIT", "new");
 }
+
+/// nginx takes the first of two tags from 1.23 on. Before, both come.
+#[test]
+fn of_two_different_tags_neither_is_one() {
+    let takes_the_first = nginx_version() >= (1, 23, 0);
+    let both = |answer: Answer| answer.header("ETag", "\"one\"").header("ETag", "\"two\"");
+    let origin = Origin::start();
+    let nginx = site(&origin, "").start();
+    nginx.allow_log("upstream sent duplicate header line");
+    expire(&nginx, &origin, "/", both(short("page").header("Last-Modified", MODIFIED)));
+    // A 304 that names both is about the page, which says no more of itself than before.
+    origin.on("/", both(same()));
+    let page = nginx.get("/").send();
+    page.assert(200, "REVALIDATED", "page");
+    let tag = takes_the_first.then_some("\"one\"");
+    assert_eq!(condition(&origin.last("/")), [tag, Some(MODIFIED)]);
+    for (asked, has_it) in [("\"one\"", takes_the_first), ("\"two\"", false)] {
+        let page = nginx.get("/").header("If-None-Match", asked).send();
+        assert_eq!((page.status, page.cache()), (if has_it { 304 } else { 200 }, "HIT"), "{asked}: {page:?}");
+    }
+    let hit = nginx.get("/").send();
+    assert_eq!((hit.header("ETag"), hit.header("Last-Modified")), (tag, Some(MODIFIED)), "{hit:?}");
+    assert_eq!(nginx.get("/").header("If-Modified-Since", MODIFIED).send().status, 304);
+    assert_eq!(origin.count("/"), 2);
+}

@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use twice_core::board::flights::Asker::Anybody;
 use twice_core::board::flights::{Asked, Lease, Outcome};
 use twice_core::store::fault;
 
@@ -10,6 +11,8 @@ use super::{Scene, owner};
 
 const ZONE: usize = 256 << 10;
 const AGE: u64 = 30_000;
+
+const UNSTORABLE: Outcome = Outcome::Unstorable { for_ms: 5000, to: Anybody };
 
 fn die() {
     resume_unwind(Box::new("dead"));
@@ -37,7 +40,7 @@ fn at_each_write(name: &str, prepare: impl Fn(&Scene) -> Vec<Lease>, work: impl 
 }
 
 fn ask(scene: &Scene, hash: u64, slot: u32) -> Lease {
-    match scene.flights(|f| f.ask(hash, 1000, AGE, owner(slot), None)) {
+    match scene.flights(|f| f.ask(hash, 1000, AGE, owner(slot), None, Anybody)) {
         Asked::Fetch(lease) => lease,
         asked => panic!("{asked:?}"),
     }
@@ -52,14 +55,18 @@ fn survives(scene: &Scene, other: Lease, leases: &[Lease], context: &str) {
     }
     let _ = scene.flights(|f| f.give_up_all(1));
     scene.flights(|f| {
-        assert_eq!(f.ask(100, 1000, AGE, owner(3), Some(3)), Asked::Wait(other.generation()), "{context}");
+        assert_eq!(
+            f.ask(100, 1000, AGE, owner(3), Some(3), Anybody),
+            Asked::Wait(other.generation()),
+            "{context}"
+        );
         // Long after, whatever is remembered is over.
         let now = 1_000_000;
         for hash in 0..8 {
-            match f.ask(hash, now, u64::MAX, owner(3), Some(3)) {
+            match f.ask(hash, now, u64::MAX, owner(3), Some(3), Anybody) {
                 Asked::Fetch(lease) => {
                     assert!(lease != other && !leases.contains(&lease), "{context}: a generation twice");
-                    let waits = f.ask(hash, now, u64::MAX, owner(4), Some(4));
+                    let waits = f.ask(hash, now, u64::MAX, owner(4), Some(4), Anybody);
                     assert_eq!(waits, Asked::Wait(lease.generation()), "{context}");
                     let woken: Vec<u32> = f.end(lease, Outcome::Stored, now).numbers().collect();
                     assert_eq!(woken, [4], "{context}: woken for a fetch of before");
@@ -78,7 +85,9 @@ fn survives(scene: &Scene, other: Lease, leases: &[Lease], context: &str) {
 fn taking_a_lease() {
     let nothing = |_: &Scene| Vec::new();
     at_each_write("ask", nothing, |scene, _| _ = ask(scene, 1, 1));
-    at_each_write("refresh", nothing, |scene, _| _ = scene.flights(|f| f.refresh(1, 1000, AGE, owner(1))));
+    at_each_write("refresh", nothing, |scene, _| {
+        _ = scene.flights(|f| f.refresh(1, 1000, AGE, owner(1), Anybody))
+    });
 }
 
 #[test]
@@ -92,7 +101,7 @@ fn taking_a_lease_where_something_is_remembered() {
     let full = |scene: &Scene| {
         let leases: Vec<Lease> = (0..7).map(|hash| ask(scene, hash, 2)).collect();
         for lease in &leases {
-            let _ = scene.flights(|f| f.end(*lease, Outcome::Unstorable { for_ms: 5000 }, 1000));
+            let _ = scene.flights(|f| f.end(*lease, UNSTORABLE, 1000));
         }
         leases
     };
@@ -103,11 +112,11 @@ fn taking_a_lease_where_something_is_remembered() {
 fn overtaking() {
     let old = |scene: &Scene| {
         let lease = ask(scene, 1, 1);
-        let _ = scene.flights(|f| f.ask(1, 1000, AGE, owner(3), Some(9)));
+        let _ = scene.flights(|f| f.ask(1, 1000, AGE, owner(3), Some(9), Anybody));
         vec![lease]
     };
     at_each_write("overtake", old, |scene, _| {
-        _ = scene.flights(|f| f.ask(1, 1000 + AGE, AGE, owner(1), None))
+        _ = scene.flights(|f| f.ask(1, 1000 + AGE, AGE, owner(1), None, Anybody))
     });
 }
 
@@ -115,15 +124,13 @@ fn overtaking() {
 fn waiting_and_ending() {
     let waited = |scene: &Scene| {
         let lease = ask(scene, 1, 1);
-        let _ = scene.flights(|f| f.ask(1, 1000, AGE, owner(3), Some(9)));
+        let _ = scene.flights(|f| f.ask(1, 1000, AGE, owner(3), Some(9), Anybody));
         vec![lease]
     };
     at_each_write("wait", waited, |scene, leases| {
         _ = scene.flights(|f| f.watch(1, leases[0].generation(), 10));
     });
-    for outcome in
-        [Outcome::Stored, Outcome::Abandoned, Outcome::Failed, Outcome::Unstorable { for_ms: 5000 }]
-    {
+    for outcome in [Outcome::Stored, Outcome::Abandoned, Outcome::Failed, UNSTORABLE] {
         at_each_write(&format!("{outcome:?}"), waited, |scene, leases| {
             _ = scene.flights(|f| f.end(leases[0], outcome, 1000));
         });

@@ -5,7 +5,7 @@ mod crash;
 mod model;
 
 use crate::store::{Lock, Memory, OPTIONS, bytes, slot};
-use twice_core::board::flights::{Channels, Lease, Outcome, Owner};
+use twice_core::board::flights::{Asker, Channels, Lease, Outcome, Owner};
 use twice_core::board::{Board, Counter, Plan, Purge};
 use twice_core::clock::DIFFER_MS;
 use twice_core::elements::{Claim, Elements, MAX_ELEMENT, News, Remembered, SMALL, SmallValue};
@@ -171,7 +171,9 @@ fn one_asks_and_the_others_wait() {
     assert_eq!(scene.at(1).watch(hash, generation, 1), None);
     assert_eq!(scene.claim(1, b"k", 1003), Claim::There(Some(b"v".to_vec())));
     // What is asked of sources takes nobody's place who asks for pages.
-    let ask = |s: &mut _| scene.board.flights(s).ask(hash, 1003, AGE, Owner { slot: 1, pid: 1 }, None);
+    let ask = |s: &mut _| {
+        scene.board.flights(s).ask(hash, 1003, AGE, Owner { slot: 1, pid: 1 }, None, Asker::Anybody)
+    };
     let _ = scene.lease(0, b"other", 1003);
     assert!(matches!(scene.store.with(&scene.lock, ask), twice_core::board::flights::Asked::Fetch(_)));
 }

@@ -1,5 +1,7 @@
 //! Directive lists: what is read of a line, and what is odd about it.
 
+use std::collections::BTreeSet;
+
 use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::policy::{CacheControl, Control, Lifetime, MAX_LIFETIME};
@@ -102,7 +104,7 @@ fn windows_are_read_from_both_headers() {
     }
 }
 
-fn fields(names: &[&str]) -> Vec<Vec<u8>> {
+fn fields(names: &[&str]) -> BTreeSet<Vec<u8>> {
     names.iter().map(|name| name.as_bytes().to_vec()).collect()
 }
 

@@ -1,5 +1,6 @@
 //! How a fetch ends, and what that says of the next one.
 
+use super::Asker;
 use crate::outcome::Reason;
 
 /// How a fetch ended.
@@ -7,18 +8,14 @@ use crate::outcome::Reason;
 pub enum Outcome {
     /// The page is in the store.
     Stored,
-    /// The answer can't be stored, and the next one won't be either for so long.
+    /// The answer can't be stored, and the next one won't be either for so long, but for those of whom this one says nothing.
     Unstorable {
         /// At most 32 seconds.
         for_ms: u64,
+        /// Who got it.
+        to: Asker,
     },
-    /// The answer can't be stored, and it was one to a request with a password: for so long those with one need not wait for
-    /// each other. What others get is not known by it.
-    OfPassword {
-        /// At most 32 seconds.
-        for_ms: u64,
-    },
-    /// The answer is not stored, and the next one may be: it was the first of those that have to agree, or an odd request's.
+    /// The answer is not stored, and the next one may be.
     Again,
     /// The origin did not answer, or with a failure.
     Failed,
@@ -28,7 +25,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// So long a key is remembered as one whose answer can't be stored.
-    pub(super) const UNSTORABLE: Outcome = Outcome::Unstorable { for_ms: 5000 };
+    pub(super) const UNSTORABLE: Outcome = Outcome::Unstorable { for_ms: 5000, to: Asker::Anybody };
 
     /// What an answer that was not stored says of the next one. `status`: the answer's, where it was not stored for what
     /// its head says.
@@ -36,9 +33,9 @@ impl Outcome {
         match reason {
             // The next one will be stored, or there is one already.
             Reason::Purged | Reason::Overtaken => Outcome::Abandoned,
-            Reason::AuditWaits => Outcome::Again,
-            // It was the request's fault, and anybody can make up such a one.
-            Reason::Unclear => Outcome::Again,
+            // The first of those that have to agree; or the request's own doing, and anybody can make up such a one: cookies and
+            // headers that may be read otherwise, or are too long for any key.
+            Reason::AuditWaits | Reason::Unclear | Reason::KeyTooLong => Outcome::Again,
             Reason::Incomplete => Outcome::Failed,
             Reason::Status if status >= 500 => Outcome::Failed,
             // That there is no room, or no memory, is not the origin's fault: nobody queues, but nothing is said of it.
@@ -46,10 +43,11 @@ impl Outcome {
         }
     }
 
-    /// The same where the request had a password (`Authorization`), which anybody can make up.
-    pub const fn to_a_password(self) -> Outcome {
+    /// The same where this one had asked: why his answer can't be stored may lie in his own request, which anybody can
+    /// make up.
+    pub const fn to(self, asker: Asker) -> Outcome {
         match self {
-            Outcome::Unstorable { for_ms } => Outcome::OfPassword { for_ms },
+            Outcome::Unstorable { for_ms, .. } => Outcome::Unstorable { for_ms, to: asker },
             outcome => outcome,
         }
     }

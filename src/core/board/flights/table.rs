@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! set    8 entries; a key has its place in one of them, by its hash
-//! entry  0 hash | 8 state, failures (16 bits), rounds | 16 generation | 24 started | 32 until | 40 channels that wait | 48 owner, pid
+//! entry  0 hash | 8 state, failures (16 bits) and rounds, or to whom the answer went that can't be stored | 16 generation | 24 started | 32 until | 40 channels that wait | 48 owner, pid
 //!        56 latest stamp when it began
 //! ```
 
@@ -36,8 +36,6 @@ pub mod state {
     pub const FAILING: u32 = 4;
     /// What came last is to be compared with what comes next.
     pub const AGAIN: u32 = 5;
-    /// What came last was for one with a password, and can't be stored.
-    pub const OF_PASSWORD: u32 = 6;
 }
 
 /// Where a table lies.

@@ -70,6 +70,18 @@ pub enum Start {
 }
 
 impl Start {
+    /// All of them.
+    pub const ALL: [Start; 8] = [
+        Start::Html,
+        Start::Xml,
+        Start::Script,
+        Start::Json,
+        Start::Style,
+        Start::Plain,
+        Start::Wide,
+        Start::Foreign,
+    ];
+
     /// Of a response of this media type, with parameters or without.
     pub fn of(content_type: &[u8]) -> Start {
         let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();

@@ -4,7 +4,7 @@ use crate::property::cases;
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use twice_core::board::flights::{Alone, Asked, Lease, Outcome};
+use twice_core::board::flights::{Alone, Asked, Asker, Lease, Outcome};
 
 use super::super::{Scene, owner};
 use super::{AGE, UNSTORABLE, ZONE, numbers};
@@ -14,30 +14,33 @@ use super::{AGE, UNSTORABLE, ZONE, numbers};
 enum Entry {
     Flying { lease: Lease, slot: u32, started: u64, channels: Vec<u32>, failures: u32, rounds: u32 },
     Again { until: u64, rounds: u32 },
-    Unstorable { until: u64 },
-    OfPassword { until: u64 },
+    Unstorable { until: u64, to: Asker },
     Failing { until: u64, failures: u32 },
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Ask { hash: u64, slot: u32, channel: Option<u32>, password: bool },
-    Refresh { hash: u64, slot: u32 },
+    Ask { hash: u64, slot: u32, channel: Option<u32>, asker: Asker },
+    Refresh { hash: u64, slot: u32, asker: Asker },
     Watch { lease: usize, channel: u32 },
-    End { lease: usize, outcome: u8 },
+    End { lease: usize, outcome: u8, to: Asker },
     GiveUp { lease: usize },
     GiveUpAll { slot: u32 },
     Later { ms: u64 },
 }
 
+fn asker() -> impl Strategy<Value = Asker> {
+    (any::<bool>(), any::<bool>()).prop_map(|(password, unstored)| Asker::new(password, unstored))
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let hash = (0..3u64, 0..2u64).prop_map(|(low, set)| set << 32 | low);
     prop_oneof![
-        4 => (hash.clone(), 0..3u32, proptest::option::weighted(0.9, 0..64u32), any::<bool>())
-            .prop_map(|(hash, slot, channel, password)| Step::Ask { hash, slot, channel, password }),
-        1 => (hash, 0..3u32).prop_map(|(hash, slot)| Step::Refresh { hash, slot }),
+        4 => (hash.clone(), 0..3u32, proptest::option::weighted(0.9, 0..64u32), asker())
+            .prop_map(|(hash, slot, channel, asker)| Step::Ask { hash, slot, channel, asker }),
+        1 => (hash, 0..3u32, asker()).prop_map(|(hash, slot, asker)| Step::Refresh { hash, slot, asker }),
         1 => (0..8usize, 0..64u32).prop_map(|(lease, channel)| Step::Watch { lease, channel }),
-        3 => (0..8usize, 0..8u8).prop_map(|(lease, outcome)| Step::End { lease, outcome }),
+        3 => (0..8usize, 0..8u8, asker()).prop_map(|(lease, outcome, to)| Step::End { lease, outcome, to }),
         1 => (0..8usize).prop_map(|lease| Step::GiveUp { lease }),
         1 => (0..3u32).prop_map(|slot| Step::GiveUpAll { slot }),
         2 => prop_oneof![0..3000u64, 25_000..40_000u64].prop_map(|ms| Step::Later { ms }),
@@ -53,85 +56,54 @@ struct Model {
 }
 
 impl Model {
-    fn takes(
-        &mut self,
-        hash: u64,
-        slot: u32,
-        asked: Option<Lease>,
-        channels: Vec<u32>,
-        (failures, rounds): (u32, u32),
-    ) {
+    /// A fetch begins, with what is known of those before it.
+    fn takes(&mut self, hash: u64, slot: u32, asked: Option<Lease>) {
         let lease = asked.expect("it is to fetch");
         assert!(self.leases.iter().all(|(_, other)| *other != lease), "a lease of before");
         self.leases.push((hash, lease));
+        let (channels, failures, rounds) = match self.entries.remove(&hash) {
+            Some(Entry::Flying { channels, failures, rounds, .. }) => (channels, failures, rounds),
+            Some(Entry::Failing { failures, .. }) => (Vec::new(), failures, 0),
+            Some(Entry::Again { until, rounds }) if until > self.now => (Vec::new(), 0, rounds),
+            _ => (Vec::new(), 0, 0),
+        };
         let flying = Entry::Flying { lease, slot, started: self.now, channels, failures, rounds };
         self.entries.insert(hash, flying);
     }
 
-    fn asks(&mut self, scene: &Scene, hash: u64, slot: u32, channel: Option<u32>, password: bool) {
-        let asked = scene.flights(|f| match password {
-            true => f.ask_with_password(hash, self.now, AGE, owner(slot), channel),
-            false => f.ask(hash, self.now, AGE, owner(slot), channel),
-        });
+    fn asks(&mut self, scene: &Scene, hash: u64, slot: u32, channel: Option<u32>, asker: Asker) {
+        let asked = scene.flights(|f| f.ask(hash, self.now, AGE, owner(slot), channel, asker));
         let taken = if let Asked::Fetch(lease) = asked { Some(lease) } else { None };
         match self.entries.get_mut(&hash) {
-            Some(Entry::Flying { started, channels, failures, rounds, .. }) if self.now - *started >= AGE => {
-                let (channels, failures) = (channels.clone(), (*failures, *rounds));
-                self.takes(hash, slot, taken, channels, failures);
+            Some(Entry::Flying { lease, started, channels, failures, .. }) if self.now - *started < AGE => {
+                match channel {
+                    _ if *failures >= 2 => assert_eq!(asked, Asked::Alone(Alone::Failing)),
+                    Some(channel) => {
+                        assert_eq!(asked, Asked::Wait(lease.generation()));
+                        channels.push(channel);
+                    }
+                    None => assert_eq!(asked, Asked::Alone(Alone::NoChannel)),
+                }
             }
-            Some(Entry::Flying { failures, .. }) if *failures >= 2 => {
+            Some(Entry::Unstorable { until, to }) if asker >= *to && *until > self.now => {
+                assert_eq!(asked, Asked::Alone(Alone::Unstorable));
+            }
+            Some(Entry::Failing { until, failures }) if *failures >= 2 && *until > self.now => {
                 assert_eq!(asked, Asked::Alone(Alone::Failing));
             }
-            Some(Entry::Flying { lease, channels, .. }) => match channel {
-                Some(channel) => {
-                    assert_eq!(asked, Asked::Wait(lease.generation()));
-                    channels.push(channel);
-                }
-                None => assert_eq!(asked, Asked::Alone(Alone::NoChannel)),
-            },
-            Some(Entry::Unstorable { until }) if *until > self.now => {
-                assert_eq!(asked, Asked::Alone(Alone::Unstorable));
-            }
-            Some(Entry::OfPassword { until }) if password && *until > self.now => {
-                assert_eq!(asked, Asked::Alone(Alone::Unstorable));
-            }
-            Some(Entry::Failing { until, failures }) => {
-                if *failures >= 2 && *until > self.now {
-                    assert_eq!(asked, Asked::Alone(Alone::Failing));
-                } else {
-                    let failures = (*failures, 0);
-                    self.takes(hash, slot, taken, Vec::new(), failures);
-                }
-            }
-            Some(Entry::Again { until, rounds }) if *until > self.now => {
-                let rounds = *rounds;
-                self.takes(hash, slot, taken, Vec::new(), (0, rounds));
-            }
-            _ => self.takes(hash, slot, taken, Vec::new(), (0, 0)),
+            _ => self.takes(hash, slot, taken),
         }
     }
 
-    fn refreshes(&mut self, scene: &Scene, hash: u64, slot: u32) {
-        let taken = scene.flights(|f| f.refresh(hash, self.now, AGE, owner(slot)));
-        match self.entries.get(&hash) {
-            Some(Entry::Flying { started, channels, failures, rounds, .. }) if self.now - started >= AGE => {
-                let (channels, failures) = (channels.clone(), (*failures, *rounds));
-                self.takes(hash, slot, taken, channels, failures);
-            }
-            Some(Entry::Unstorable { until } | Entry::Failing { until, .. }) if *until > self.now => {
-                assert_eq!(taken, None);
-            }
-            Some(Entry::Flying { .. }) => assert_eq!(taken, None),
-            Some(Entry::Failing { failures, .. }) => {
-                let failures = (*failures, 0);
-                self.takes(hash, slot, taken, Vec::new(), failures);
-            }
-            Some(Entry::Again { until, rounds }) if *until > self.now => {
-                let rounds = *rounds;
-                self.takes(hash, slot, taken, Vec::new(), (0, rounds));
-            }
-            _ => self.takes(hash, slot, taken, Vec::new(), (0, 0)),
-        }
+    fn refreshes(&mut self, scene: &Scene, hash: u64, slot: u32, asker: Asker) {
+        let taken = scene.flights(|f| f.refresh(hash, self.now, AGE, owner(slot), asker));
+        let is_none = match self.entries.get(&hash) {
+            Some(Entry::Flying { started, .. }) => self.now - started < AGE,
+            Some(Entry::Unstorable { until, to }) => asker >= *to && *until > self.now,
+            Some(Entry::Failing { until, .. }) => *until > self.now,
+            Some(Entry::Again { .. }) | None => false,
+        };
+        if is_none { assert_eq!(taken, None) } else { self.takes(hash, slot, taken) }
     }
 
     /// The channels of a fetch that ends, sorted, once each.
@@ -145,14 +117,13 @@ impl Model {
         channels
     }
 
-    fn ends(&mut self, scene: &Scene, which: usize, outcome: u8) {
+    fn ends(&mut self, scene: &Scene, which: usize, outcome: u8, to: Asker) {
         let Some((hash, lease)) = self.lease(which) else { return };
         let outcome = match outcome {
             0 => Outcome::Stored,
-            1 => UNSTORABLE,
+            1 | 6 => UNSTORABLE.to(to),
             2 | 3 => Outcome::Failed,
             4 | 5 => Outcome::Again,
-            6 => UNSTORABLE.to_a_password(),
             _ => Outcome::Abandoned,
         };
         let woken = numbers(scene.flights(|f| f.end(lease, outcome, self.now)));
@@ -162,9 +133,10 @@ impl Model {
                 let (failures, rounds) = (*failures + 1, *rounds + 1);
                 let next = match outcome {
                     Outcome::Stored | Outcome::Abandoned => None,
-                    Outcome::Unstorable { for_ms } => Some(Entry::Unstorable { until: now + for_ms }),
-                    Outcome::OfPassword { for_ms } => Some(Entry::OfPassword { until: now + for_ms }),
-                    Outcome::Again if rounds == 4 => Some(Entry::Unstorable { until: now + 5000 }),
+                    Outcome::Unstorable { for_ms, to } => Some(Entry::Unstorable { until: now + for_ms, to }),
+                    Outcome::Again if rounds == 4 => {
+                        Some(Entry::Unstorable { until: now + 5000, to: Asker::Anybody })
+                    }
                     Outcome::Again => Some(Entry::Again { until: now + 5000, rounds }),
                     Outcome::Failed => {
                         Some(Entry::Failing { until: now + (1000 << (failures - 1).min(5)), failures })
@@ -190,9 +162,9 @@ impl Model {
 
     fn does(&mut self, scene: &Scene, step: Step) {
         match step {
-            Step::Ask { hash, slot, channel, password } => self.asks(scene, hash, slot, channel, password),
-            Step::Refresh { hash, slot } => self.refreshes(scene, hash, slot),
-            Step::End { lease, outcome } => self.ends(scene, lease, outcome),
+            Step::Ask { hash, slot, channel, asker } => self.asks(scene, hash, slot, channel, asker),
+            Step::Refresh { hash, slot, asker } => self.refreshes(scene, hash, slot, asker),
+            Step::End { lease, outcome, to } => self.ends(scene, lease, outcome, to),
             Step::Later { ms } => self.now += ms,
             Step::Watch { lease, channel } => {
                 let Some((hash, lease)) = self.lease(lease) else { return };

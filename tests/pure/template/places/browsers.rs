@@ -128,17 +128,6 @@ const BITS: &[&str] = &[
     "<div>",
 ];
 
-const STARTS: [Start; 8] = [
-    Start::Html,
-    Start::Xml,
-    Start::Script,
-    Start::Json,
-    Start::Style,
-    Start::Plain,
-    Start::Wide,
-    Start::Foreign,
-];
-
 const HARMLESS: &str = "zq";
 
 /// Each ends and begins what it can. None is blank at its ends: blanks between elements have rules of their own.
@@ -244,7 +233,7 @@ proptest! {
         page in page(),
         garbage in prop::collection::vec(any::<u8>(), 0..6),
         cuts in prop::collection::vec(any::<usize>(), 0..9),
-        start in prop::sample::select(&STARTS[..]),
+        start in prop::sample::select(&Start::ALL[..]),
     ) {
         let page = [garbage.as_slice(), page.as_bytes(), &garbage].concat();
         let setup = Setup { escape: Escape::Auto(start), ..Setup::default() };
