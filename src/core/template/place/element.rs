@@ -108,10 +108,48 @@ pub(super) fn breaks_out(name: &Name) -> bool {
     name.is_one_of(&HTML)
 }
 
-/// Elements of SVG and MathML in which HTML stands.
-pub(super) fn holds_html(name: &Name) -> bool {
-    const POINTS: [&[u8]; 8] = [b"foreignobject", b"desc", b"title", b"mi", b"mo", b"mn", b"ms", b"mtext"];
-    name.is_one_of(&POINTS)
+/// By which rules the start tags in an element are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Holds {
+    #[default]
+    Html,
+    Svg,
+    MathMl,
+    /// HTML, but for two elements of MathML.
+    MathText,
+    /// MathML, but for `<svg>`.
+    Annotation,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// In an element of SVG.
+pub(super) fn in_svg(name: &Name) -> Holds {
+    if name.is_one_of(&[b"foreignobject", b"desc", b"title"]) { Holds::Html } else { Holds::Svg }
+}
+
+/// In an element of MathML. `encoding`: the attribute of that name, if it has one.
+pub(super) fn in_math(name: &Name, encoding: Option<&Name>) -> Holds {
+    const HTML: [&[u8]; 2] = [b"text/html", b"application/xhtml+xml"];
+    match (name.known(), encoding) {
+        (Some(b"mi" | b"mo" | b"mn" | b"ms" | b"mtext"), _) => Holds::MathText,
+        (Some(b"annotation-xml"), Some(encoding)) if encoding.is_one_of(&HTML) => Holds::Html,
+        (Some(b"annotation-xml"), Some(encoding)) if encoding.is_unknown() => Holds::Unknown,
+        (Some(b"annotation-xml"), _) => Holds::Annotation,
+        _ => Holds::MathMl,
+    }
+}
+
+/// Elements of MathML that stand where all others are HTML.
+pub(super) fn is_glyph(name: &Name) -> bool {
+    name.is_one_of(&[b"mglyph", b"malignmark"])
+}
+
+/// Elements that end what is open up to their table.
+pub(super) fn is_part_of_table(name: &Name) -> bool {
+    const PARTS: [&[u8]; 9] =
+        [b"caption", b"col", b"colgroup", b"tbody", b"td", b"tfoot", b"th", b"thead", b"tr"];
+    name.is_one_of(&PARTS)
 }
 
 /// What an attribute's value is.

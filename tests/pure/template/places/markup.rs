@@ -217,6 +217,136 @@ fn svg_has_its_own_rules() {
     );
 }
 
+/// What a `<style>` is, and whether `<![CDATA[` begins a section, says in what the page stands.
+#[test]
+fn html_stands_in_some_elements_of_svg_and_mathml() {
+    for html in [
+        "<svg><foreignObject>",
+        "<svg><desc>",
+        "<svg><title>",
+        "<svg><g><desc>",
+        "<svg><desc><svg></svg>",
+        "<svg><math><desc>",
+        "<math><mi>",
+        "<math><mo>",
+        "<math><mn>",
+        "<math><ms>",
+        "<math><mtext>",
+        "<math><svg><mi>",
+        "<math><mi><mi></mi>",
+        "<math><annotation-xml encoding='text/html'>",
+        "<math><annotation-xml encoding=Application/XHTML+xml>",
+        "<math><annotation-xml encoding=\"text&sol;html\">",
+        "<math><annotation-xml encoding='text/html' encoding='a'>",
+        "<math><annotation-xml a=b encoding='text/html'/encoding>",
+        "<math><mi><svg><desc>",
+        "<math><mi><svg></svg>",
+        "<svg><desc><math><mi>",
+        "<svg><desc><math></math>",
+        "<math><annotation-xml><svg><title>",
+        "<math><annotation-xml encoding=a><svg><foreignObject><math><mi>",
+        "<svg></svg>",
+        "<math></math>",
+        "<math><mi><mglyph></mglyph>",
+        "<math><mi><mglyph/>",
+        "<svg><desc><mglyph></mglyph>",
+    ] {
+        table(Start::Html, &[(&format!("{html}<style>a{{b:¤}}</style>"), "cssword")]);
+    }
+    for foreign in [
+        "<svg>",
+        "<math>",
+        "<svg><mi>",
+        "<svg><mtext>",
+        "<svg><math>",
+        "<svg><math><mi>",
+        "<svg><annotation-xml encoding='text/html'>",
+        "<math><desc>",
+        "<math><title>",
+        "<math><foreignObject>",
+        "<math><svg><title>",
+        "<math><annotation-xml>",
+        "<math><annotation-xml encoding>",
+        "<math><annotation-xml encoding='text/plain'>",
+        "<math><annotation-xml encoding=' text/html'>",
+        "<math><annotation-xml encoding='a' encoding='text/html'>",
+        "<math><annotation-xml encoding encoding='text/html'>",
+        "<math><annotation-xml encoding='text/html'></annotation-xml>",
+        "<math><annotation-xml encoding='text/html'/>",
+        "<math><annotation-xml><svg>",
+        "<math><annotation-xml><math>",
+        "<math><annotation-xml><svg><desc></desc>",
+        "<svg><title></title>",
+        "<svg><title/>",
+        "<math><mi></mi>",
+        "<math><mi/>",
+        "<math><mi><mglyph>",
+        "<math><mi><malignmark>",
+        "<math><mi><svg>",
+        "<svg><desc><math>",
+        "<svg><desc><math><mi></mi>",
+        "<svg><foreignObject><math><mi><svg>",
+    ] {
+        table(Start::Html, &[(&format!("{foreign}<style>a{{b:¤}}</style>"), "!inside of SVG or XML")]);
+    }
+    // In HTML `<![CDATA[` begins a comment up to the next `>`.
+    for (page, sections) in [
+        ("<svg><title>", true),
+        ("<math><mi>", true),
+        ("<math><annotation-xml encoding='text/html'>", true),
+        ("<svg></svg>", false),
+        ("<svg><desc></desc></svg>", false),
+    ] {
+        let place = if sections { "!in a CDATA section" } else { "html" };
+        table(Start::Html, &[(&format!("{page}<![CDATA[>¤]]>"), place)]);
+    }
+    // An element of HTML may have ended by itself.
+    table(
+        Start::Html,
+        &[
+            ("<svg><desc><p><p></p><![CDATA[><a b=\"]]><p title=¤ \">", "!branches end in different places"),
+            ("<math><mi><p><p></p><mglyph><style>¤", "!branches end in different places"),
+        ],
+    );
+}
+
+/// Elements that may end the `<svg>` in which they stand.
+#[test]
+fn parts_of_a_table_leave_svg() {
+    for page in [
+        "<table><td><svg><desc><td></td></desc><style>¤",
+        "<table><svg><desc><tr></tr></desc><style>¤",
+        "<table><svg><desc><table></table></desc><style>¤",
+        "<template><tr><svg><desc><table><td></td></table></desc><style>¤",
+        "<select><template></select></template><style>a{b:¤",
+        "<math><annotation-xml encoding='<& get cookie y | raw &>'><style>¤",
+    ] {
+        table(Start::Html, &[(page, "!branches end in different places")]);
+    }
+    table(
+        Start::Html,
+        &[
+            ("<svg><desc><table><tr><td></td></tr></table></desc></svg><style>a{b:¤}</style>", "cssword"),
+            ("<svg><desc><table><tr></tr></table></desc><style>a{b:¤}</style>", "!inside of SVG or XML"),
+        ],
+    );
+}
+
+/// Where its end tags do not fit, text may be that of a style all the same.
+#[test]
+fn styles_of_svg_end_at_their_own_end_tag() {
+    table(
+        Start::Html,
+        &[
+            ("<svg><style><g></x></g>¤", "!inside of SVG or XML"),
+            ("<svg><style><g></x></g></style>¤", "html"),
+            ("<svg></g><style><style></style>¤", "!branches end in different places"),
+            ("<svg></g><style/>¤", "!branches end in different places"),
+            ("<svg></g><style></style>¤", "html"),
+        ],
+    );
+}
+
 #[test]
 fn xml() {
     table(
