@@ -201,6 +201,9 @@ fn styles() {
             ("<style>a { b: '\\201C\n\"¤' }</style>", "!style that can't be followed"),
             ("<style>a { b: 'a\\\nb¤' }</style>", "css"),
             ("<style>@\\69mport '¤'</style>", "!choose what is loaded"),
+            ("<style>@¤ '/a'</style>", "!choose what is loaded"),
+            ("<style>@im¤ '/a'</style>", "!choose what is loaded"),
+            ("<style>@media ¤ { a { b: c } }</style>", "cssword"),
         ],
     );
     table(Start::Style, &[("a { color: ¤ }", "cssword"), ("a { b: '¤' }", "css"), ("</style>'¤'", "css")]);
