@@ -191,6 +191,10 @@ pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
     if full.starts_with(b"data-") || full.starts_with(b"aria-") {
         return Kind::Text;
     }
+    // In XML they say what an element is.
+    if full == b"xmlns" || full.starts_with(b"xmlns:") {
+        return Kind::None(Place::Role);
+    }
     // Whatever the prefix stands for, `xlink:` above all.
     let name = full.rsplit(|&byte| byte == b':').next().unwrap_or(full);
     if name.len() > 2 && name.starts_with(b"on") {
@@ -210,7 +214,7 @@ pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
         b"manifest" => Kind::Url(true),
         b"action" | b"formaction" | b"poster" | b"cite" | b"background" | b"longdesc" | b"icon"
         | b"profile" | b"usemap" | b"lowsrc" | b"dynsrc" => Kind::Url(false),
-        b"srcset" | b"imagesrcset" | b"ping" => Kind::Urls,
+        b"srcset" | b"imagesrcset" | b"ping" | b"attributionsrc" => Kind::Urls,
         b"content" if is(&[b"meta"]) => match said {
             Said { acts: true, .. } => Kind::Refresh,
             Said { named: true, .. } => Kind::Text,
@@ -220,6 +224,7 @@ pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
         | b"integrity" => Kind::None(Place::Role),
         // Whoever chooses how bytes are read chooses what they say.
         b"charset" if is(&[b"meta", b"script", b"link"]) => Kind::None(Place::Role),
+        b"allow" | b"csp" if is(&[b"iframe"]) => Kind::None(Place::Role),
         b"from" | b"to" | b"by" | b"values" if animates => Kind::None(Place::Role),
         b"type" | b"rel" | b"language" | b"as"
             if is(&[b"script", b"link", b"style", b"object", b"embed"]) =>
@@ -233,7 +238,20 @@ pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
 /// Whether a library in the browser runs what stands in an attribute. `short`: its name without `data-`.
 fn is_of_library(full: &[u8], short: &[u8]) -> bool {
     const OWN: [&[u8]; 9] = [b"@", b":", b"#", b"(", b"[", b"v-", b"x-", b"wire:", b"_"];
-    const WITH_DATA: [&[u8]; 7] = [b"ng-", b"hx-on", b"hx-vals", b"hx-vars", b"hx-trigger", b"on:", b"on-"];
+    const WITH_DATA: [&[u8]; 11] = [
+        b"ng-",
+        b"hx-on",
+        b"hx-vals",
+        b"hx-vars",
+        b"hx-headers",
+        b"hx-request",
+        b"hx-trigger",
+        b"on:",
+        b"on-",
+        b"up-on",
+        b"dojo-",
+    ];
+    const WHOLE: [&[u8]; 3] = [b"data-bind", b"data-script", b"script"];
     let begins = |name: &[u8], prefixes: &[&[u8]]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    begins(full, &OWN) || begins(short, &WITH_DATA) || full == b"data-bind"
+    begins(full, &OWN) || begins(short, &WITH_DATA) || WHOLE.contains(&full)
 }
