@@ -1,5 +1,6 @@
 //! `twice_escape auto`: which filter a tag gets in which place, whatever the cuts.
 
+mod bits;
 mod browsers;
 mod languages;
 mod markup;

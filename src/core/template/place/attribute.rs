@@ -22,8 +22,8 @@ enum Inside {
     Url(Url),
     Refresh(Refresh),
     Code(Code),
-    /// The `type` of a script.
-    Type(Name),
+    /// What says how the inside of the element reads.
+    Kind(Name),
     None(Place),
 }
 
@@ -35,10 +35,10 @@ pub(super) struct Value {
 }
 
 impl Value {
-    /// `is_type`: it is the first `type` of a script.
-    pub(super) fn new(quote: Quote, kind: Kind, is_type: bool) -> Self {
+    /// `is_kind`: it says how the inside of the element reads.
+    pub(super) fn new(quote: Quote, kind: Kind, is_kind: bool) -> Self {
         let inside = match kind {
-            _ if is_type => Inside::Type(Name::default()),
+            _ if is_kind => Inside::Kind(Name::default()),
             Kind::Text => Inside::Text,
             Kind::Url(resource) => Inside::Url(Url::new(url::Kind::Attribute, resource)),
             Kind::Urls => Inside::Url(Url::new(url::Kind::List, false)),
@@ -73,11 +73,11 @@ impl Value {
         }
     }
 
-    /// The script's type, if it is that.
+    /// What it says of the inside of the element, if it is that.
     pub(super) fn close(mut self) -> Option<Name> {
         let inside = &mut self.inside;
         self.reference.close(None, &mut |byte| inside.feed(byte));
-        if let Inside::Type(name) = self.inside { Some(name) } else { None }
+        if let Inside::Kind(name) = self.inside { Some(name) } else { None }
     }
 
     pub(super) fn want(&self) -> Result<Want, Place> {
@@ -93,7 +93,7 @@ impl Value {
                 Want::Filters(filters) if filters == JS_VALUE => Ok(Want::Filters(JS_VALUE_QUOTED)),
                 want => Ok(want),
             },
-            Inside::Type(_) => Err(Place::Role),
+            Inside::Kind(_) => Err(Place::Role),
             Inside::None(place) => Err(*place),
         }
     }
@@ -106,7 +106,7 @@ impl Value {
             Inside::Url(url) => url.value(),
             Inside::Refresh(refresh) => refresh.value(),
             Inside::Code(code) => code.value(),
-            Inside::Type(name) => name.spoil(),
+            Inside::Kind(name) => name.spoil(),
             Inside::Text | Inside::None(_) => (),
         }
     }
@@ -118,7 +118,7 @@ impl Inside {
             Inside::Url(url) => url.feed(byte),
             Inside::Refresh(refresh) => refresh.feed(byte),
             Inside::Code(code) => code.feed(byte),
-            Inside::Type(name) => name.push(byte),
+            Inside::Kind(name) => name.push(byte),
             Inside::Text | Inside::None(_) => (),
         }
     }

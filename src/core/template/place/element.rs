@@ -108,10 +108,48 @@ pub(super) fn breaks_out(name: &Name) -> bool {
     name.is_one_of(&HTML)
 }
 
-/// Elements of SVG and MathML in which HTML stands.
-pub(super) fn holds_html(name: &Name) -> bool {
-    const POINTS: [&[u8]; 8] = [b"foreignobject", b"desc", b"title", b"mi", b"mo", b"mn", b"ms", b"mtext"];
-    name.is_one_of(&POINTS)
+/// By which rules the start tags in an element are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Holds {
+    #[default]
+    Html,
+    Svg,
+    MathMl,
+    /// HTML, but for two elements of MathML.
+    MathText,
+    /// MathML, but for `<svg>`.
+    Annotation,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// In an element of SVG.
+pub(super) fn in_svg(name: &Name) -> Holds {
+    if name.is_one_of(&[b"foreignobject", b"desc", b"title"]) { Holds::Html } else { Holds::Svg }
+}
+
+/// In an element of MathML. `encoding`: the attribute of that name, if it has one.
+pub(super) fn in_math(name: &Name, encoding: Option<&Name>) -> Holds {
+    const HTML: [&[u8]; 2] = [b"text/html", b"application/xhtml+xml"];
+    match (name.known(), encoding) {
+        (Some(b"mi" | b"mo" | b"mn" | b"ms" | b"mtext"), _) => Holds::MathText,
+        (Some(b"annotation-xml"), Some(encoding)) if encoding.is_one_of(&HTML) => Holds::Html,
+        (Some(b"annotation-xml"), Some(encoding)) if encoding.is_unknown() => Holds::Unknown,
+        (Some(b"annotation-xml"), _) => Holds::Annotation,
+        _ => Holds::MathMl,
+    }
+}
+
+/// Elements of MathML that stand where all others are HTML.
+pub(super) fn is_glyph(name: &Name) -> bool {
+    name.is_one_of(&[b"mglyph", b"malignmark"])
+}
+
+/// Elements that end what is open up to their table.
+pub(super) fn is_part_of_table(name: &Name) -> bool {
+    const PARTS: [&[u8]; 9] =
+        [b"caption", b"col", b"colgroup", b"tbody", b"td", b"tfoot", b"th", b"thead", b"tr"];
+    name.is_one_of(&PARTS)
 }
 
 /// What an attribute's value is.
@@ -153,6 +191,10 @@ pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
     if full.starts_with(b"data-") || full.starts_with(b"aria-") {
         return Kind::Text;
     }
+    // In XML they say what an element is.
+    if full == b"xmlns" || full.starts_with(b"xmlns:") {
+        return Kind::None(Place::Role);
+    }
     // Whatever the prefix stands for, `xlink:` above all.
     let name = full.rsplit(|&byte| byte == b':').next().unwrap_or(full);
     if name.len() > 2 && name.starts_with(b"on") {
@@ -172,7 +214,7 @@ pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
         b"manifest" => Kind::Url(true),
         b"action" | b"formaction" | b"poster" | b"cite" | b"background" | b"longdesc" | b"icon"
         | b"profile" | b"usemap" | b"lowsrc" | b"dynsrc" => Kind::Url(false),
-        b"srcset" | b"imagesrcset" | b"ping" => Kind::Urls,
+        b"srcset" | b"imagesrcset" | b"ping" | b"attributionsrc" => Kind::Urls,
         b"content" if is(&[b"meta"]) => match said {
             Said { acts: true, .. } => Kind::Refresh,
             Said { named: true, .. } => Kind::Text,
@@ -182,6 +224,7 @@ pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
         | b"integrity" => Kind::None(Place::Role),
         // Whoever chooses how bytes are read chooses what they say.
         b"charset" if is(&[b"meta", b"script", b"link"]) => Kind::None(Place::Role),
+        b"allow" | b"csp" if is(&[b"iframe"]) => Kind::None(Place::Role),
         b"from" | b"to" | b"by" | b"values" if animates => Kind::None(Place::Role),
         b"type" | b"rel" | b"language" | b"as"
             if is(&[b"script", b"link", b"style", b"object", b"embed"]) =>
@@ -195,7 +238,20 @@ pub(super) fn kind(element: &Name, attribute: &Name, said: Said) -> Kind {
 /// Whether a library in the browser runs what stands in an attribute. `short`: its name without `data-`.
 fn is_of_library(full: &[u8], short: &[u8]) -> bool {
     const OWN: [&[u8]; 9] = [b"@", b":", b"#", b"(", b"[", b"v-", b"x-", b"wire:", b"_"];
-    const WITH_DATA: [&[u8]; 7] = [b"ng-", b"hx-on", b"hx-vals", b"hx-vars", b"hx-trigger", b"on:", b"on-"];
+    const WITH_DATA: [&[u8]; 11] = [
+        b"ng-",
+        b"hx-on",
+        b"hx-vals",
+        b"hx-vars",
+        b"hx-headers",
+        b"hx-request",
+        b"hx-trigger",
+        b"on:",
+        b"on-",
+        b"up-on",
+        b"dojo-",
+    ];
+    const WHOLE: [&[u8]; 3] = [b"data-bind", b"data-script", b"script"];
     let begins = |name: &[u8], prefixes: &[&[u8]]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    begins(full, &OWN) || begins(short, &WITH_DATA) || full == b"data-bind"
+    begins(full, &OWN) || begins(short, &WITH_DATA) || WHOLE.contains(&full)
 }

@@ -65,8 +65,17 @@ struct Tag {
     attribute: Name,
     self_closing: bool,
     said: Said,
-    /// A script's type.
+    /// What says how the inside reads: a script's type, the encoding of an annotation of MathML.
     kind: Option<Name>,
+}
+
+impl Tag {
+    /// The attribute says how the inside of the element reads.
+    fn is_kind(&self) -> bool {
+        let says = self.name.is(b"script") && self.attribute.is(b"type")
+            || self.name.is(b"annotation-xml") && self.attribute.is(b"encoding");
+        says && self.kind.is_none()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -273,13 +282,11 @@ impl Position {
             return At::Doctype(None);
         }
         if text == b"[CDATA[" {
-            if self.xml || self.tree.is_foreign() {
-                return At::Cdata(0);
-            }
-            if self.tree.is_muddled() {
+            let sections = if self.xml { Some(true) } else { self.tree.has_sections() };
+            if sections.is_none() {
                 *fork = Some(self.with(At::Cdata(0)));
             }
-            return At::Bogus;
+            return if sections == Some(true) { At::Cdata(0) } else { At::Bogus };
         }
         let begins = |word: &[u8]| word.get(..text.len()).is_some_and(|head| head.eq_ignore_ascii_case(text));
         if b"--".starts_with(text) || begins(b"doctype") || b"[CDATA[".starts_with(text) {
@@ -304,7 +311,7 @@ impl Position {
     }
 
     fn attribute(&mut self, byte: u8) -> At {
-        self.type_without_value();
+        self.kind_without_value();
         self.tag.attribute.clear();
         self.tag.attribute.push(byte);
         At::Name
@@ -315,13 +322,12 @@ impl Position {
         let kind = element::kind(&tag.name, &tag.attribute, tag.said);
         tag.said.acts |= tag.attribute.is(b"http-equiv");
         tag.said.named |= tag.attribute.is_one_of(&[b"name", b"property", b"itemprop"]);
-        let is_type = tag.name.is(b"script") && tag.attribute.is(b"type") && tag.kind.is_none();
-        At::Value(Box::new(Value::new(quote, kind, is_type)))
+        At::Value(Box::new(Value::new(quote, kind, tag.is_kind())))
     }
 
-    /// The attribute before this one may have been a script's type, all the same: only the first one counts.
-    fn type_without_value(&mut self) {
-        if self.tag.name.is(b"script") && self.tag.attribute.is(b"type") && self.tag.kind.is_none() {
+    /// The attribute before this one may have been the one, all the same: only the first one counts.
+    fn kind_without_value(&mut self) {
+        if self.tag.is_kind() {
             self.tag.kind = Some(Name::default());
         }
     }
@@ -355,7 +361,7 @@ impl Position {
                 self.tree.end(&tag.name);
                 return At::Data;
             }
-            (false, false) => self.tree.start(&tag.name, tag.self_closing),
+            (false, false) => self.tree.start(&tag.name, tag.kind.as_ref(), tag.self_closing),
         };
         let (inside, perhaps) = match begun {
             Begun::Is(inside) => (inside, inside == Inside::NoScript),
@@ -368,7 +374,9 @@ impl Position {
             _ => Code::None,
         };
         if perhaps {
-            *fork = Some(self.with(At::Data));
+            let mut other = self.with(At::Data);
+            other.tree.may_be_code(&tag.name, tag.self_closing);
+            *fork = Some(other);
         }
         At::Raw(Box::new(Raw::new(inside, tag.name, code)))
     }

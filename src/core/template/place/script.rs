@@ -14,6 +14,9 @@ use super::{JS, JS_VALUE, Place, Want, name::Name};
 /// Deepest nesting that is followed.
 const MAX_OPEN: usize = 64;
 
+/// The beginning of the script is over.
+const PAST: u8 = 2;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Code,
@@ -76,6 +79,10 @@ pub(super) struct Script {
     separator: u8,
     /// Nothing but white space and comments on this line so far.
     fresh: bool,
+    /// ... if what is beyond ASCII there is white space.
+    perhaps: bool,
+    /// How much of `#!` was read, at the very beginning.
+    hashbang: u8,
     /// A module, or perhaps one.
     module: bool,
     depth: u8,
@@ -94,6 +101,8 @@ impl Script {
             closing: 0,
             separator: 0,
             fresh: true,
+            perhaps: false,
+            hashbang: 0,
             module,
             depth: 0,
             open: [Open::None; MAX_OPEN],
@@ -102,6 +111,9 @@ impl Script {
 
     pub(super) fn feed(&mut self, byte: u8) {
         let line_end = self.ends_line(byte);
+        if self.hashbang < PAST && self.hashbang(byte) {
+            return;
+        }
         match self.at {
             At::Code if byte.is_ascii_alphanumeric() => self.word(byte),
             At::Code => self.code(byte, line_end),
@@ -132,12 +144,27 @@ impl Script {
     }
 
     fn lose(&mut self) {
-        *self = Script { at: At::Lost, ..Script::new(self.module) };
+        *self = Script { at: At::Lost, hashbang: PAST, ..Script::new(self.module) };
+    }
+
+    /// `#!` at the beginning of a script is a comment to the end of the line. True: the byte was the last of it.
+    fn hashbang(&mut self, byte: u8) -> bool {
+        self.hashbang = match (self.hashbang, byte) {
+            // A byte order mark is no part of the text.
+            (0, 0xef | 0xbb | 0xbf) => 0,
+            (0, b'#') => 1,
+            (1, b'!') => {
+                (self.at, self.before) = (At::Line, Before::Operator);
+                PAST
+            }
+            _ => PAST,
+        };
+        self.at == At::Line
     }
 
     fn end_line(&mut self) {
         self.at = At::Code;
-        self.fresh = true;
+        (self.fresh, self.perhaps) = (true, false);
         (self.opening, self.closing) = (0, 0);
     }
 
@@ -203,7 +230,9 @@ impl Script {
 
     /// A letter or digit of a word, or of a number.
     fn word(&mut self, byte: u8) {
-        (self.opening, self.closing, self.fresh) = (0, 0, false);
+        (self.opening, self.closing) = (0, 0);
+        self.fresh &= byte >= 0x80;
+        self.perhaps = self.fresh;
         if !matches!(self.before, Before::Word(_)) {
             self.word.clear();
             self.before = Before::Word(self.before == Before::Dot);
@@ -254,8 +283,8 @@ impl Script {
         if self.opening < 4 && self.closing < 3 {
             return false;
         }
-        // A module has no such comments, and operators that read the same.
-        if self.module {
+        // A module has no such comments, and operators that read the same; so has a name beyond ASCII.
+        if self.module || self.closing == 3 && self.perhaps {
             self.lose();
         } else {
             self.at = At::Line;

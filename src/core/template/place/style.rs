@@ -139,6 +139,8 @@ impl Style {
     pub(super) fn want(&self) -> Result<Want, Place> {
         match self.at {
             At::Code | At::Double | At::Single if self.armed => Err(Place::Backslash),
+            // It may become `@import`.
+            At::Code if self.word.known().is_some_and(|word| word.starts_with(b"@")) => Err(Place::Resource),
             At::Code | At::Slash => Ok(Want::Filters(CSS_WORD)),
             At::Double | At::Single if self.loads => Err(Place::Resource),
             At::Double | At::Single => Ok(Want::Filters(CSS)),

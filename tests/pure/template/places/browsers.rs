@@ -10,144 +10,8 @@ use proptest::prelude::*;
 use twice_core::template::{Compiler, Escape, Start};
 
 use super::super::rig::{Setup, print};
+use super::bits::{HARMLESS, HOSTILE, page};
 use super::{VALUES, compile};
-
-/// Bits of pages: markup that is cut, nested and quoted in all the wrong ways, and tags.
-const BITS: &[&str] = &[
-    "<& get cookie x &>",
-    "<& get cookie x &>",
-    "<& get cookie x &>",
-    "<& get cookie y &>",
-    "<& get cookie y 'a' &>",
-    "<& get cookie x '\"' &>",
-    "<& get cookie x '>' &>",
-    "<& if cookie y &>",
-    "<& else &>",
-    "<& end &>",
-    "<& if cookie y '<b>' &>",
-    "<& if cookie y ' title=\"' ' id=\"' &>",
-    "<",
-    ">",
-    "</",
-    "/>",
-    "\"",
-    "'",
-    "=",
-    " ",
-    "\n",
-    "-",
-    "--",
-    "-->",
-    "--!>",
-    "<!",
-    "<!--",
-    "<!-->",
-    "<!doctype html>",
-    "<!DOCTYPE ",
-    "<?",
-    "<![CDATA[",
-    "]]>",
-    "]",
-    "&",
-    "&amp;",
-    "&quot;",
-    "&#39;",
-    "&#x",
-    "a",
-    "b",
-    "<p>",
-    "</p>",
-    "<p ",
-    "<p title=",
-    "<p title=\"",
-    "<p title='",
-    " title=",
-    " id='",
-    " onclick=\"f('",
-    "')\"",
-    " style=\"a:",
-    "<a href=\"",
-    "<a href=",
-    "<a href='/b?c=",
-    "<img srcset=\"/a 2x, ",
-    "<input value=",
-    "<br>",
-    "<title>",
-    "</title>",
-    "</tit",
-    "<textarea>",
-    "</textarea>",
-    "<style>",
-    "</style>",
-    "<style>a{b:",
-    "<script>",
-    "</script>",
-    "</SCRIPT ",
-    "<script>var a = '",
-    "<script type=application/json>{\"a\":\"",
-    "<script type=\"",
-    "';",
-    "\";",
-    "<xmp>",
-    "</xmp>",
-    "<iframe>",
-    "</iframe>",
-    "<noscript>",
-    "</noscript>",
-    "<plaintext>",
-    "<svg>",
-    "</svg>",
-    "<svg/>",
-    "<svg ",
-    "<math>",
-    "</math>",
-    "<mi>",
-    "<g>",
-    "</g>",
-    "<foreignObject>",
-    "</foreignObject>",
-    "<desc>",
-    "<annotation-xml encoding='text/html'>",
-    "<table>",
-    "<tr>",
-    "<td>",
-    "</table>",
-    "<col>",
-    "<select>",
-    "<option>",
-    "</select>",
-    "<template>",
-    "</template>",
-    "<frameset>",
-    "<body>",
-    "</body>",
-    "<head>",
-    "</head>",
-    "<form>",
-    "</div>",
-    "<div>",
-];
-
-const HARMLESS: &str = "zq";
-
-/// Each ends and begins what it can. None is blank at its ends: blanks between elements have rules of their own.
-const HOSTILE: &[&str] = &[
-    "z\"'><script>x</script><b c=d>q",
-    "z onfocus=f() autofocus q",
-    "z--><b>--!><b>]]><b>q",
-    "z</title></textarea></style></script></xmp></iframe></noscript></svg><b>q",
-    "/script q",
-    "!--",
-    "-",
-    "z'>\n\t<!--<script q",
-    "javascript:f()",
-    "&quot;><b>",
-    "z`=/>\\",
-];
-
-fn page() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(BITS), 1..14).prop_map(|bits| bits.concat())
-}
 
 /// The document: a line for each element with the names of its attributes, comment and so on, and where values stand.
 #[derive(Default)]
@@ -177,7 +41,10 @@ impl Document {
                     if attribute.value.contains(HARMLESS) {
                         self.places.insert(format!("attribute {attribute_name}"));
                     }
-                    names.push(attribute_name);
+                    names.push(attribute_name.clone());
+                    if is_url(&attribute_name) && runs(&attribute.value) {
+                        names.push("which is a script".into());
+                    }
                 }
                 self.shape.push(format!("{depth} {name} {names:?}"));
                 if let Some(contents) = template_contents.borrow().as_ref() {
@@ -197,6 +64,17 @@ impl Document {
     }
 }
 
+fn is_url(attribute: &str) -> bool {
+    ["href", "xlink:href", "src", "action", "formaction", "background"].contains(&attribute)
+}
+
+/// Whether a URL is a script.
+fn runs(url: &str) -> bool {
+    let blank = |byte: char| byte <= ' ';
+    let url: String = url.trim_start_matches(blank).replace(['\t', '\n', '\r'], "");
+    url.get(..11).is_some_and(|scheme| scheme.eq_ignore_ascii_case("javascript:"))
+}
+
 fn printed(compiler: &Compiler, x: &str, y: &str) -> String {
     let lookup = |_: &str, key: &[u8]| if key == b"x" { x.into() } else { y.into() };
     String::from_utf8(print(compiler, &Setup::default().limits, &lookup)).unwrap()
@@ -210,12 +88,16 @@ fn fits(place: &str, filter: &str) -> bool {
         // One of them is as good as another where scripts run, and no text where they don't.
         "text noscript" => true,
         "text foreign script" | "text foreign style" => false,
-        "attribute href" => ["href", "url"].contains(&filter),
-        "attribute srcset" => ["srcset", "url"].contains(&filter),
+        "attribute srcset" | "attribute imagesrcset" => ["srcset", "url"].contains(&filter),
+        // Of an object or of another element, of a meta that acts or of one that does not.
+        "attribute data" | "attribute content" => ["html", "attr", "href", "url"].contains(&filter),
         "attribute onclick" => ["js", "jsvalue | html"].contains(&filter),
         "attribute style" => ["css", "cssword", "cssurl", "url"].contains(&filter),
-        _ if place.starts_with("attribute") => ["html", "attr"].contains(&filter),
-        _ => filter == "html",
+        _ => match place.strip_prefix("attribute ") {
+            Some(name) if is_url(name) => ["href", "url"].contains(&filter),
+            Some(_) => ["html", "attr"].contains(&filter),
+            None => filter == "html",
+        },
     }
 }
 

@@ -40,6 +40,29 @@ fn strings_of_scripts() {
     );
 }
 
+#[test]
+fn comments_at_the_beginning() {
+    table(
+        Start::Html,
+        &[
+            ("<script>#!`\na = ¤</script>", "jsvalue"),
+            ("<script>#! it's\n/\"/; a = '¤'</script>", "js"),
+            ("<script type=module>#!`\na = ¤</script>", "jsvalue"),
+            ("<script>#!¤</script>", "!comment of a script"),
+            ("<script> #!`\na = ¤</script>", "js"),
+            ("<script>class A { #a = ¤ }</script>", "jsvalue"),
+            ("<script>'a\n#!\n¤</script>", "!script that can't be followed"),
+            // What is beyond ASCII may be white space, so that these are comments.
+            ("<script>\u{3000}--> `\na = ¤</script>", "!script that can't be followed"),
+            ("<script>\u{feff}/**/-->¤</script>", "!script that can't be followed"),
+            ("<script>a\u{a0}\n\u{a0}--> `\na = ¤</script>", "!script that can't be followed"),
+            ("<script>\u{e9}; a --> `${b}`; a = ¤</script>", "jsvalue"),
+            ("<script>a\u{e9}--> `${b}`; a = ¤</script>", "jsvalue"),
+        ],
+    );
+    table(Start::Script, &[("\u{feff}#!`\na = ¤", "jsvalue")]);
+}
+
 /// Words behind which no value stands that could be divided.
 #[test]
 fn a_slash_behind_a_word() {
@@ -178,6 +201,9 @@ fn styles() {
             ("<style>a { b: '\\201C\n\"¤' }</style>", "!style that can't be followed"),
             ("<style>a { b: 'a\\\nb¤' }</style>", "css"),
             ("<style>@\\69mport '¤'</style>", "!choose what is loaded"),
+            ("<style>@¤ '/a'</style>", "!choose what is loaded"),
+            ("<style>@im¤ '/a'</style>", "!choose what is loaded"),
+            ("<style>@media ¤ { a { b: c } }</style>", "cssword"),
         ],
     );
     table(Start::Style, &[("a { color: ¤ }", "cssword"), ("a { b: '¤' }", "css"), ("</style>'¤'", "css")]);

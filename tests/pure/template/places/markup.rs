@@ -97,6 +97,7 @@ fn urls() {
             ("<img srcset=\"/a?¤ 2x\">", "url"),
             ("<img srcset=\"/a 2x, ¤ 3x\">", "srcset"),
             ("<img srcset=\"/a, ¤ 3x\">", "srcset"),
+            ("<a attributionsrc='¤'>", "srcset"),
             ("<img srcset=\"/a ¤x\">", "!behind a URL of a list"),
             ("<meta http-equiv=refresh content=\"0; url=/a?¤\">", "url"),
             ("<meta http-equiv=refresh content=\"0; URL = '/a?¤'\">", "url"),
@@ -152,6 +153,11 @@ fn where_nothing_is_safe() {
             ("<p data-ng-click='¤'>", "!a library runs"),
             ("<p data-hx-on:click='¤'>", "!a library runs"),
             ("<p data-hx-vals='¤'>", "!a library runs"),
+            ("<p hx-headers='¤'>", "!a library runs"),
+            ("<p hx-request='¤'>", "!a library runs"),
+            ("<p up-on-loaded='¤'>", "!a library runs"),
+            ("<p data-dojo-props='¤'>", "!a library runs"),
+            ("<p script='¤'>", "!a library runs"),
             ("<p hx-on:click='¤'>", "!a library runs"),
             ("<p hx-trigger='click[¤]'>", "!a library runs"),
             ("<p data-bind='text: ¤'>", "!a library runs"),
@@ -159,6 +165,9 @@ fn where_nothing_is_safe() {
             ("<p on:click='¤'>", "!a library runs"),
             ("<p on-click='¤'>", "!a library runs"),
             ("<p _='on click ¤'>", "!a library runs"),
+            ("<iframe allow='¤'>", "!says what its element does"),
+            ("<p xmlns:a='¤'>", "!says what its element does"),
+            ("<math><annotation-xml encoding='¤'>", "!says what its element does"),
             ("<meta charset='¤'>", "!says what its element does"),
             ("<script charset='¤'>", "!says what its element does"),
             ("<title></¤", "!in a tag's name"),
@@ -213,6 +222,136 @@ fn svg_has_its_own_rules() {
             ("<svg><p><title>¤</title><textarea>¤</textarea>¤", "html"),
             ("<svg><p><script>x</script>¤", "html"),
             ("<select><style>a{b:¤}</style>", "!branches end in different places"),
+        ],
+    );
+}
+
+/// What a `<style>` is, and whether `<![CDATA[` begins a section, says in what the page stands.
+#[test]
+fn html_stands_in_some_elements_of_svg_and_mathml() {
+    for html in [
+        "<svg><foreignObject>",
+        "<svg><desc>",
+        "<svg><title>",
+        "<svg><g><desc>",
+        "<svg><desc><svg></svg>",
+        "<svg><math><desc>",
+        "<math><mi>",
+        "<math><mo>",
+        "<math><mn>",
+        "<math><ms>",
+        "<math><mtext>",
+        "<math><svg><mi>",
+        "<math><mi><mi></mi>",
+        "<math><annotation-xml encoding='text/html'>",
+        "<math><annotation-xml encoding=Application/XHTML+xml>",
+        "<math><annotation-xml encoding=\"text&sol;html\">",
+        "<math><annotation-xml encoding='text/html' encoding='a'>",
+        "<math><annotation-xml a=b encoding='text/html'/encoding>",
+        "<math><mi><svg><desc>",
+        "<math><mi><svg></svg>",
+        "<svg><desc><math><mi>",
+        "<svg><desc><math></math>",
+        "<math><annotation-xml><svg><title>",
+        "<math><annotation-xml encoding=a><svg><foreignObject><math><mi>",
+        "<svg></svg>",
+        "<math></math>",
+        "<math><mi><mglyph></mglyph>",
+        "<math><mi><mglyph/>",
+        "<svg><desc><mglyph></mglyph>",
+    ] {
+        table(Start::Html, &[(&format!("{html}<style>a{{b:¤}}</style>"), "cssword")]);
+    }
+    for foreign in [
+        "<svg>",
+        "<math>",
+        "<svg><mi>",
+        "<svg><mtext>",
+        "<svg><math>",
+        "<svg><math><mi>",
+        "<svg><annotation-xml encoding='text/html'>",
+        "<math><desc>",
+        "<math><title>",
+        "<math><foreignObject>",
+        "<math><svg><title>",
+        "<math><annotation-xml>",
+        "<math><annotation-xml encoding>",
+        "<math><annotation-xml encoding='text/plain'>",
+        "<math><annotation-xml encoding=' text/html'>",
+        "<math><annotation-xml encoding='a' encoding='text/html'>",
+        "<math><annotation-xml encoding encoding='text/html'>",
+        "<math><annotation-xml encoding='text/html'></annotation-xml>",
+        "<math><annotation-xml encoding='text/html'/>",
+        "<math><annotation-xml><svg>",
+        "<math><annotation-xml><math>",
+        "<math><annotation-xml><svg><desc></desc>",
+        "<svg><title></title>",
+        "<svg><title/>",
+        "<math><mi></mi>",
+        "<math><mi/>",
+        "<math><mi><mglyph>",
+        "<math><mi><malignmark>",
+        "<math><mi><svg>",
+        "<svg><desc><math>",
+        "<svg><desc><math><mi></mi>",
+        "<svg><foreignObject><math><mi><svg>",
+    ] {
+        table(Start::Html, &[(&format!("{foreign}<style>a{{b:¤}}</style>"), "!inside of SVG or XML")]);
+    }
+    // In HTML `<![CDATA[` begins a comment up to the next `>`.
+    for (page, sections) in [
+        ("<svg><title>", true),
+        ("<math><mi>", true),
+        ("<math><annotation-xml encoding='text/html'>", true),
+        ("<svg></svg>", false),
+        ("<svg><desc></desc></svg>", false),
+    ] {
+        let place = if sections { "!in a CDATA section" } else { "html" };
+        table(Start::Html, &[(&format!("{page}<![CDATA[>¤]]>"), place)]);
+    }
+    // An element of HTML may have ended by itself.
+    table(
+        Start::Html,
+        &[
+            ("<svg><desc><p><p></p><![CDATA[><a b=\"]]><p title=¤ \">", "!branches end in different places"),
+            ("<math><mi><p><p></p><mglyph><style>¤", "!branches end in different places"),
+        ],
+    );
+}
+
+/// Elements that may end the `<svg>` in which they stand.
+#[test]
+fn parts_of_a_table_leave_svg() {
+    for page in [
+        "<table><td><svg><desc><td></td></desc><style>¤",
+        "<table><svg><desc><tr></tr></desc><style>¤",
+        "<table><svg><desc><table></table></desc><style>¤",
+        "<template><tr><svg><desc><table><td></td></table></desc><style>¤",
+        "<select><template></select></template><style>a{b:¤",
+        "<math><annotation-xml encoding='<& get cookie y | raw &>'><style>¤",
+    ] {
+        table(Start::Html, &[(page, "!branches end in different places")]);
+    }
+    table(
+        Start::Html,
+        &[
+            ("<svg><desc><table><tr><td></td></tr></table></desc></svg><style>a{b:¤}</style>", "cssword"),
+            ("<svg><desc><table><tr></tr></table></desc><style>a{b:¤}</style>", "!inside of SVG or XML"),
+        ],
+    );
+}
+
+/// Where its end tags do not fit, text may be that of a style all the same.
+#[test]
+fn styles_of_svg_end_at_their_own_end_tag() {
+    table(
+        Start::Html,
+        &[
+            ("<svg><style><g></x></g>¤", "!inside of SVG or XML"),
+            ("<svg><style><g></x></g></style>¤", "html"),
+            ("<svg></g><style><style></style>¤", "!branches end in different places"),
+            ("<svg></g><style/>¤", "!branches end in different places"),
+            ("<svg></g><style></style>¤", "html"),
         ],
     );
 }
