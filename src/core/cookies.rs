@@ -36,6 +36,12 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
+/// Whether a cookie may have this name: [`pairs`] can find it. `*` is none, whoever asks for all cookies by it.
+pub fn is_name(text: &[u8]) -> bool {
+    let good = |byte: &u8| byte.is_ascii_graphic() && !b"=;,\"".contains(byte) || *byte >= 0x80;
+    !text.is_empty() && text != b"*" && text.iter().all(good)
+}
+
 /// Whether everybody finds the cookies of this name that [`pairs`] finds in these lines, and no others. Known readers take
 /// names in another case (nginx's own `$cookie_NAME`), white space around names, a comma or white space for the end of a pair,
 /// what stands in quotes for one value whatever it holds, a name alone for an empty cookie, and `a.b` for `a_b`, `a[b]` for `a`.

@@ -134,7 +134,7 @@ reasons! {
     SetCookie = "set_cookie", NotStored;
     /// The request has `Authorization` and the response does not say that it may be shared.
     Authorization = "authorization", NotStored;
-    /// The response varies by what can't be told: `Vary: *`, no name of a header, an A/B test that there isn't, more than 16 cookies and headers, a name above 256 bytes.
+    /// The response varies by what can't be told: `Vary: *`, no name of a header or cookie, an A/B test that there isn't, more than 16 cookies and headers, a name above 256 bytes.
     Varies = "varies", NotStored;
     /// The page depends on a cookie or header that an application may read otherwise in this request: a cookie named in another case, one behind a comma or white space, or among quotes; a header with `_` for `-`.
     Unclear = "unclear", NotStored;

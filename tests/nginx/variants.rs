@@ -273,3 +273,24 @@ fn a_variant_with_too_long_a_key_is_not_looked_up() {
     }
     nginx.get("/").cookie("lang=de").send().assert(200, "HIT", "lang=de");
 }
+
+/// A slip of the application's: no visitor has such a cookie, so all would share what is one's own.
+#[test]
+fn what_names_no_cookie_is_not_stored() {
+    let origin = Origin::start();
+    origin.handle("/*", |request| {
+        let names = ["lang; user", "*", "\"lang\"", "lang=de"];
+        let name = request.target[1..].parse::<usize>().map_or("lang", |at| names[at]);
+        Answer::page(request.header("Cookie").unwrap_or("none")).header("Twice-Cookies", name)
+    });
+    let nginx = cached(&origin).start();
+    for path in ["/0", "/1", "/2", "/3"] {
+        let page = nginx.get(path).cookie("lang=de; user=ann").send();
+        page.assert(200, "MISS", "lang=de; user=ann");
+        assert_eq!(page.reason(), "varies", "{path}");
+        nginx.get(path).send().assert(200, "MISS", "none");
+    }
+    for cache in ["MISS", "HIT"] {
+        nginx.get("/x").cookie("lang=de").send().assert(200, cache, "lang=de");
+    }
+}

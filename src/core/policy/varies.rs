@@ -3,6 +3,7 @@
 use super::directives::{elements, is_token};
 use super::withheld::{Withheld, is_withheld};
 use super::{HeaderKey, HeaderNames};
+use crate::cookies::is_name;
 use crate::variants::{Dimension, Dimensions};
 
 /// Longest list of names that is put together in one `Vary` line.
@@ -23,6 +24,11 @@ impl Varies {
     /// Cookies by name, separated by commas.
     pub fn cookies(&mut self, value: &[u8]) {
         for name in elements(value) {
+            // All visitors would lack it.
+            if !is_name(name) {
+                self.beyond = true;
+                continue;
+            }
             self.add(Dimension::Cookie(name));
         }
     }
