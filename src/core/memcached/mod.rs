@@ -20,10 +20,12 @@ pub mod change;
 pub mod encode;
 mod keys;
 pub mod parse;
+pub mod reply;
 pub mod turn;
 
 pub use keys::{Keys, MAX_KEYS, MAX_LINE, Pushed};
-pub use parse::{Event, Expected, Parser, Refusal, Reply, Violation, Wrong};
+pub use parse::{Event, Parser};
+pub use reply::{Expected, Refusal, Reply, Violation, Wrong};
 
 /// A value as it was meant. A server that decrements `10` leaves `9 ` behind: the number keeps its length, and spaces fill
 /// it up (protocol.txt, "decr").
