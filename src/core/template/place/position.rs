@@ -130,6 +130,8 @@ impl Position {
                 return None;
             }
             At::Value(value) if value.goes_on(byte) => {
+                // In XML a line end is a space here, unless it is written as a reference.
+                let byte = if self.xml && is_space(byte) { b' ' } else { byte };
                 value.feed(byte);
                 return None;
             }

@@ -209,6 +209,14 @@ fn pages_that_browsers_read_in_their_own_way() {
         "<svg><![CDATA[<p title=']]>¤'>¤",
         "<svg><![cdata[<p>¤]]>¤",
         "<svg><p><![CDATA[>¤]]>¤",
+        "<svg><title><![CDATA[><a b=\"]]><p title=¤ \">¤",
+        "<svg><desc><p><p></p><![CDATA[><a b=\"]]><p title=¤ \">",
+        "<math><title><style>¤</style></title>¤",
+        "<svg><mi><style>¤</style></mi>¤",
+        "<math><mi><mglyph><style><a title=\"</style>¤\">¤",
+        "<math><annotation-xml><svg><desc><style>a{b:¤}</style></desc><style>¤",
+        "<table><td><svg><desc><td></td></desc><style><a title=\"</style>¤\">¤",
+        "<svg></g><style><style></style>¤",
         "<script type type=application/json>'¤'</script>",
     ] {
         for (at, _) in page.match_indices('¤') {

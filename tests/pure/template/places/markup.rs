@@ -366,6 +366,8 @@ fn xml() {
             ("<title>¤</title><textarea>¤</textarea>", "html"),
             ("<a href='¤'/>", "href"),
             ("<a onclick=\"f('¤')\"/>", "js"),
+            ("<p onclick=\"//\n`&#10;a = ¤\"/>", "jsvalue html"),
+            ("<p onclick=\"//\n¤\"/>", "!comment of a script"),
             ("<script>'¤'</script>", "!inside of SVG or XML"),
             ("<svg:style>¤</svg:style>", "!inside of SVG or XML"),
             ("<svg:script xlink:href='¤'/>", "!choose what is loaded"),
