@@ -330,7 +330,7 @@ fn where_nginx_sends_a_request_elsewhere_the_other_page_is_waited_for_and_renewe
         .location("/inner/", format!("internal; {STALE} twice_key $uri; proxy_pass {url};"))
         .start();
     origin.on("/page", Answer::ok("").header("X-Accel-Redirect", "/inner/page"));
-    origin.on("/inner/page", short("inner").gate(&gate));
+    origin.on("/inner/page", Answer::page("inner").gate(&gate));
     let mut clients: Vec<Raw> = (0..20).map(|_| nginx.raw()).collect();
     clients.iter_mut().for_each(|client| _ = client.get("/page"));
     until("all are pending", || pending(&nginx) == 20);
@@ -341,6 +341,8 @@ fn where_nginx_sends_a_request_elsewhere_the_other_page_is_waited_for_and_renewe
     }
     assert_eq!(origin.count("/inner/page"), 1);
     origin.on("/inner/page", Answer::page("renewed"));
+    purge(&nginx, r#"{"all":true,"soft":true}"#);
+    nginx.get("/page").send().assert(200, "STALE", "inner");
     until("it is renewed", || nginx.get("/page").send().text() == "renewed");
     assert_eq!(origin.count("/inner/page"), 2);
 }

@@ -14,8 +14,11 @@ fn expire(nginx: &Nginx, origin: &Origin) {
         "HEAD" => Answer::new(404, ""),
         _ => old.clone(),
     });
-    nginx.get("/").send().assert(200, "MISS", "old");
-    until("it has expired", || nginx.get("/").head().send().cache() == "EXPIRED");
+    until("it has expired", || match nginx.get("/").head().send().cache() {
+        // What takes a second to come has no lifetime: on a machine that is so slow, again.
+        "MISS" => nginx.get("/").send().assert(200, "MISS", "old").cache() == "EXPIRED",
+        cache => cache == "EXPIRED",
+    });
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn what_an_answer_says_is_nothing_against_the_service() {
 #[test]
 fn whoever_gives_no_answer_rests() {
     let mut origin = Origin::start();
-    let timeout = patiently(Duration::from_millis(300)).as_millis();
+    let timeout = patiently(Duration::from_secs(1)).as_millis();
     let options = format!("timeout={timeout}ms server_failure_limit=1 server_retry_timeout=50ms");
     let nginx = site(&origin, &options).start();
     stored(&nginx);

@@ -92,7 +92,7 @@ fn the_time_that_a_page_spent_elsewhere_counts() {
     let origin = Origin::start();
     origin.on("/old", caching("max-age=60").header("Age", "20"));
     origin.on("/shared", caching("max-age=9, s-maxage=60").header("Age", "20"));
-    origin.on("/nearly", caching("max-age=60").header("Age", "59"));
+    origin.on("/nearly", caching("max-age=60").header("Age", "50"));
     origin.on("/over", caching("max-age=60").header("Age", "60"));
     origin.on("/long-over", caching("max-age=60").header("Age", "99999999999999999999"));
     // The control header's time is the app's word on this very answer.
@@ -110,7 +110,8 @@ fn the_time_that_a_page_spent_elsewhere_counts() {
         assert!(age.is_some_and(|age| (20..=30).contains(&age)), "{path}: {hit:?}");
     }
     let nearly = nginx.get("/nearly").send();
-    assert_eq!((nearly.reason(), seconds(&nearly, "X-Ttl")), ("recording", Some(1)), "{nearly:?}");
+    let ttl = seconds(&nearly, "X-Ttl");
+    assert!(nearly.reason() == "recording" && ttl.is_some_and(|ttl| (1..=10).contains(&ttl)), "{nearly:?}");
     for path in ["/over", "/long-over"] {
         never_stored(&nginx, path, "zero_lifetime");
     }
