@@ -339,9 +339,12 @@ fn many_lines_cost_as_much_each_as_few() {
         effort() - before
     };
     cost(1000);
-    // Sixteen times as much for four times as many, where each is held against each.
-    let (few, many) = ((0..4).map(|_| cost(4000)).sum::<u64>(), cost(16_000));
-    assert!(many < 2 * few, "{few} ns for four times 4000 lines, {many} ns for 16000");
+    // Sixteen times as much for the same number of lines, where each is held against each. What else befalls the machine comes and goes.
+    let pairs = [(); 3].map(|()| ((0..16).map(|_| cost(1000)).sum::<u64>(), cost(16_000)));
+    assert!(
+        pairs.iter().any(|(few, many)| *many < 4 * few),
+        "ns for 16 times 1000 lines, and for 16000: {pairs:?}"
+    );
 }
 
 /// Nanoseconds that this thread has worked.
