@@ -339,7 +339,8 @@ fn judge(
     let freshness = ctx.wanted.at(times, found.meta.created_ms, now);
     if freshness == Freshness::Expired {
         ctx.by_request = times.at(now) != Freshness::Expired;
-        ctx.expired = Some(found.entry);
+        // Others are still served what only this one would not have.
+        ctx.expired = (!ctx.by_request).then_some(found.entry);
         // Who wants it anew is told what has become of that.
         if !ctx.wanted.is_anew() {
             stand_in::note(request, ctx, found.meta, now);

@@ -407,9 +407,7 @@ fn renew(request: Request<'_>, conf: &LocConf, lines: &[TheLine]) -> Option<New>
 /// then.
 fn take_in(request: Request<'_>, conf: &LocConf, asked: &mut Asked, lines: &[TheLine]) -> Option<New> {
     let stored: Vec<Line> = lines.iter().filter(|line| !line.once).map(TheLine::owned).collect();
-    for name in lines.iter().filter_map(|line| renewal::of_hidden(&line.name)) {
-        asked.origin.hide(name);
-    }
+    asked.origin.hide(&lines.iter().filter_map(|line| renewal::of_hidden(&line.name)).collect());
     asked.origin.renew(&stored);
     let mut facts = Facts::new(conf.headers());
     let mut kept = Lines::default();

@@ -208,10 +208,7 @@ impl<'a> Resolver<'a> {
 
     /// The first cookie of this name.
     pub fn cookie(&mut self, name: &[u8]) -> Option<&'a [u8]> {
-        let count = match self.count {
-            Some(count) => count,
-            None => self.index_cookies(),
-        };
+        let count = self.indexed();
         let known = self.cookies.get(..count)?.iter().find(|(n, _)| *n == name).map(|c| c.1);
         if known.is_none() && count == INDEXED {
             return all_cookies(self.request).find(|(n, _)| *n == name).map(|c| c.1);
@@ -222,14 +219,19 @@ impl<'a> Resolver<'a> {
     /// All cookies of this name, which stand apart by what no value holds: applications take the first one, or the last. None:
     /// memory ran out.
     pub fn cookies(&mut self, name: &[u8]) -> Option<Option<&'a [u8]>> {
-        let count = match self.count {
-            Some(count) => count,
-            None => self.index_cookies(),
-        };
+        let count = self.indexed();
         let is_named = |cookie: &(&'a [u8], &'a [u8])| cookie.0 == name;
         match self.cookies.get(..count) {
             Some(known) if count < INDEXED => joined(self.request, || known.iter().copied().filter(is_named)),
             _ => joined(self.request, || all_cookies(self.request).filter(is_named)),
+        }
+    }
+
+    /// How many cookies are in the index.
+    fn indexed(&mut self) -> usize {
+        match self.count {
+            Some(count) => count,
+            None => self.index_cookies(),
         }
     }
 

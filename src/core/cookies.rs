@@ -68,18 +68,25 @@ fn leaves_quote_open(piece: &[u8]) -> bool {
 fn may_hold(piece: &[u8], name: &[u8]) -> bool {
     let alike =
         |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || *b == b'_' && matches!(a, b'.' | b' ' | b'[');
+    // Nobody's names begin with white space. So what is looked through behind a name is looked through once.
     let starts = |at: &usize| {
         let before = at.checked_sub(1).and_then(|before| piece.get(before));
-        before.is_none_or(|&byte| byte == b',' || byte.is_ascii_whitespace() || byte == 0x0b)
+        before.is_none_or(|&byte| is_space(byte) || byte == b',')
+            && !piece.get(*at).is_some_and(|&byte| is_space(byte))
     };
     (0..piece.len()).filter(starts).any(|at| {
         let Some((own, behind)) = piece.get(at..).and_then(|rest| rest.split_at_checked(name.len())) else {
             return false;
         };
-        let is_whole = match behind.trim_ascii_start().first() {
+        let is_whole = || match behind.trim_ascii_start().first() {
             Some(byte) => matches!(byte, b'=' | b'['),
             None => at == 0,
         };
-        is_whole && own.iter().zip(name).all(alike)
+        own.iter().zip(name).all(alike) && is_whole()
     })
+}
+
+/// White space, to whoever takes more for it than ASCII does.
+fn is_space(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0x0b
 }

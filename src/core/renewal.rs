@@ -197,8 +197,8 @@ impl Origin {
     }
 
     /// Takes lines out that the location shows to clients no more: an answer has come with such, and they were hidden.
-    pub fn hide(&mut self, name: &[u8]) {
-        self.lines.retain(|line| !line.0.eq_ignore_ascii_case(name));
+    pub fn hide(&mut self, names: &Names<'_>) {
+        self.lines.retain(|line| !names.has(&line.0));
     }
 
     /// Takes the lines of an answer in, in the place of those of the same name, be they hidden or not. Its `Date` is the

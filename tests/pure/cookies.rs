@@ -1,5 +1,6 @@
 //! The `Cookie` header, by a table and against a naive reader.
 
+use crate::effort::grows_no_faster;
 use crate::property::cases;
 use proptest::prelude::*;
 use twice_core::cookies::{is_clear, pairs};
@@ -83,6 +84,19 @@ fn what_others_may_read_otherwise() {
         [("a_b=1", true), ("a.b=1", false), ("a b=1", false), ("a[b=1", false), ("a-b=1", true)]
     {
         assert_eq!(is_clear([line.as_bytes()].into_iter(), b"a_b"), clear, "{line}");
+    }
+}
+
+/// Visitors send what they like, and as much of it as nginx takes (`large_client_header_buffers`).
+#[test]
+fn long_lines_cost_as_much_each_byte_as_short_ones() {
+    for piece in [" ", ",", "lang ", "a ", "; ", "\"\\", "_ ", "a="] {
+        for name in ["lang", "a", "_", "a_b"] {
+            grows_no_faster(2000, |size| {
+                let line = format!("x{}x", piece.repeat(size));
+                is_clear([line.as_bytes()].into_iter(), name.as_bytes());
+            });
+        }
     }
 }
 

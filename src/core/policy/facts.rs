@@ -242,6 +242,6 @@ impl<'n> Facts<'n> {
     /// Whether `Connection` names a field, given in lower case: then it is this one answer's, whatever page that is about.
     pub fn is_of_the_connection(&self, lower: &[u8]) -> bool {
         // To name an essential one is an error (RFC 9110 7.6.1).
-        self.connection.iter().any(|name| name == lower) && !is_essential(lower)
+        self.connection.contains(lower) && !is_essential(lower)
     }
 }

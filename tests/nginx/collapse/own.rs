@@ -87,13 +87,23 @@ add_header X-Told $told; proxy_pass {}/$1;",
                 origin.url()
             ),
         )
+        .location("= /elsewhere", "error_page 418 = /pages/one/two; return 418;")
+        .location("= /around", format!("twice pages; twice_no_store $member; proxy_pass {};", origin.url()))
         .start();
     origin.on("/one", own().header("X-Own", "yes"));
+    origin.on("/around", Answer::page("(<& include /pages/one/two &>)"));
+    let second = || origin.last("/one").header("X-Second").map(str::to_owned);
     for cookies in ["session=ann", "other=1"] {
-        let response = nginx.get("/pages/one/two").cookie(cookies).send();
-        assert!(response.header("Cache-Status").unwrap().ends_with("detail=no_store"), "{response:?}");
-        assert_eq!(response.header("X-Told"), Some("1"));
-        assert_eq!(origin.last("/one").header("X-Second"), Some("two"));
+        for path in ["/pages/one/two", "/elsewhere"] {
+            let response = nginx.get(path).cookie(cookies).send();
+            assert!(response.header("Cache-Status").unwrap().ends_with("detail=no_store"), "{response:?}");
+            assert_eq!(response.header("X-Told"), Some("1"));
+            assert_eq!(second().as_deref(), Some("two"));
+        }
+        // A part asks for itself, and has its page's variables.
+        let before = origin.count("/one");
+        assert_eq!(nginx.get("/around").cookie(cookies).send().text(), "(a member's)");
+        assert_eq!((second().as_deref(), origin.count("/one")), (Some("two"), before + 1));
     }
 }
 

@@ -118,6 +118,25 @@ fn who_wants_a_page_anew_waits_for_nobody_and_sees_failures() {
     assert_eq!(nginx.get("/").send().cache(), "HIT");
 }
 
+/// Anybody can ask for a page anew, and have the origin say something else of it by whatever it looks at.
+#[test]
+fn who_is_told_that_there_is_no_page_takes_it_from_nobody() {
+    let origin = Origin::start();
+    let nginx = cached(&origin, "twice_request_control on;").start();
+    let none = Answer::new(404, "none");
+    let own = Answer::html("own").header("Cache-Control", "no-store");
+    for (path, answer) in [("/none", none), ("/own", own)] {
+        origin.handle(path, move |request| match request.header("X-Odd") {
+            Some(_) => answer.clone(),
+            None => caching("max-age=1000"),
+        });
+        stored(&nginx, path, 1000);
+        let page = wants(&nginx, path, "no-cache").header("X-Odd", "1").send();
+        assert_eq!(page.cache(), "EXPIRED", "{page:?}");
+        nginx.get(path).send().assert(200, "HIT", "x");
+    }
+}
+
 #[test]
 fn ages_are_bounded_by_what_the_client_says() {
     let origin = Origin::start();

@@ -137,3 +137,19 @@ fn of_two_different_tags_neither_is_one() {
     assert_eq!(nginx.get("/").header("If-Modified-Since", MODIFIED).send().status, 304);
     assert_eq!(origin.count("/"), 2);
 }
+
+/// What the application confirms to an odd request it may confirm of another page than that which others are sent.
+#[test]
+fn a_304_to_a_request_that_may_be_read_otherwise_renews_nothing() {
+    let origin = Origin::start();
+    let nginx = site(&origin, "twice_vary_cookies lang;").start();
+    expire(&nginx, &origin, "/", named("page"));
+    let odd = nginx.get("/").cookie("LANG=evil").send();
+    odd.assert(200, "REVALIDATED", "page");
+    assert_eq!(odd.reason(), "unclear");
+    let page = nginx.get("/").send();
+    page.assert(200, "REVALIDATED", "page");
+    assert_eq!(page.reason(), "stored");
+    nginx.get("/").cookie("LANG=evil").send().assert(200, "HIT", "page");
+    assert_eq!((origin.count("/"), nginx.figure("refresh_failures")), (3, 0));
+}

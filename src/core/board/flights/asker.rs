@@ -9,7 +9,7 @@ pub enum Asker {
     Anybody,
     /// He has a password (`Authorization`), be it a good one or none.
     WithPassword,
-    /// `twice_no_store` is true of him, whatever the answer will be.
+    /// `twice_no_store` is true of him before there is an answer.
     Unstored,
     /// Both.
     UnstoredWithPassword,
