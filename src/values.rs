@@ -308,12 +308,14 @@ fn joined<'a, I: Iterator<Item = (&'a [u8], &'a [u8])>>(
 
 /// The cookies of a request in order, over all its `Cookie` lines.
 pub fn all_cookies<'a>(request: Request<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    request
-        .lines_in()
-        .filter_map(|line| {
-            // SAFETY: a line of this live request.
-            let (name, value) = unsafe { sys::pair(line) };
-            (name.len() == 6 && name.eq_ignore_ascii_case(b"cookie")).then_some(value)
-        })
-        .flat_map(cookies::pairs)
+    cookie_lines(request).flat_map(cookies::pairs)
+}
+
+/// What its `Cookie` lines say, in order.
+pub fn cookie_lines<'a>(request: Request<'a>) -> impl Iterator<Item = &'a [u8]> {
+    request.lines_in().filter_map(|line| {
+        // SAFETY: a line of this live request.
+        let (name, value) = unsafe { sys::pair(line) };
+        (name.len() == 6 && name.eq_ignore_ascii_case(b"cookie")).then_some(value)
+    })
 }

@@ -26,7 +26,7 @@ use crate::ctx::Ctx;
 use crate::deliver::{self, Taken};
 use crate::shm::Zone;
 use crate::sys::{self, Request};
-use crate::values::{Ask, Resolver};
+use crate::values::{self, Ask, Resolver};
 use crate::{language, outward};
 
 /// What the store has for a request.
@@ -237,16 +237,13 @@ pub fn key_to_store<'a>(
 /// Whether the origin can't read anything else in this dimension than the variant's key says. Who was served from the store
 /// is not asked: he gets what was stored for a clear request.
 fn is_clear(request: Request<'_>, dimension: Dimension<'_>) -> bool {
-    // SAFETY: lines of this live request.
-    let mut lines = request.lines_in().map(|line| unsafe { sys::pair(line) });
     match dimension {
-        Dimension::Cookie(name) => {
-            let cookies = lines.filter(|(other, _)| other.eq_ignore_ascii_case(b"cookie"));
-            cookies::is_clear(cookies.map(|(_, value)| value), name)
-        }
-        Dimension::Header(name) => {
-            !lines.any(|(other, _)| is_alike(other, name) && !other.eq_ignore_ascii_case(name))
-        }
+        Dimension::Cookie(name) => cookies::is_clear(values::cookie_lines(request), name),
+        Dimension::Header(name) => !request.lines_in().any(|line| {
+            // SAFETY: a line of this live request.
+            let other = unsafe { sys::pair(line).0 };
+            is_alike(other, name) && !other.eq_ignore_ascii_case(name)
+        }),
         // Twice itself says what the origin hears.
         Dimension::Language | Dimension::Geo | Dimension::AbTest(_) | Dimension::AbValues => true,
     }

@@ -13,6 +13,7 @@ use twice_core::policy::{OF_A_PART, is_alike};
 use twice_core::template::ngx_key;
 use twice_core::variants::{Dimension, View};
 
+use crate::asker::has_password;
 use crate::conf;
 use crate::sys::{self, OK, Request};
 use crate::visitor::{self, Id};
@@ -136,7 +137,6 @@ pub unsafe fn copy(parent: Request<'_>, new: Request<'_>, keep: &Keep) -> Copied
         if visitor(parent, new).is_none() {
             return Copied::Failed;
         }
-        let has_password = |request: Request<'_>| request.header_in(PASSWORD).is_some();
         match headers(parent, new, keep) {
             Copied::Whole { .. } => {
                 Copied::Whole { somebodys: told && has_password(parent) && !has_password(new), told }
