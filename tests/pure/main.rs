@@ -7,7 +7,6 @@ mod board;
 mod canonical;
 mod conditional;
 mod cookies;
-mod effort;
 mod elements;
 mod fingerprint;
 mod geo;

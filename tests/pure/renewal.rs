@@ -1,7 +1,7 @@
 //! What a stored page's origin said, kept beside what is sent; what a 304 or a HEAD makes of it.
 
-use crate::effort::grows_no_faster;
 use crate::property::cases;
+use fixture::effort::{self, grows_no_faster};
 use proptest::prelude::*;
 use twice_core::page::{Behind, FIXED, Fixed, Head, Program, encode_prefix};
 use twice_core::policy::{Facts, HeaderNames};
@@ -337,5 +337,5 @@ fn many_lines_cost_as_much_each_as_few() {
         assert!(new.iter().all(|(name, _)| facts.withholds(name)));
         assert!(new.iter().all(|(name, _)| facts.withholds(&[b"X-", &name[..]].concat())));
     };
-    grows_no_faster(1000, all_of);
+    grows_no_faster(1000, |count| effort::of(|| all_of(count)));
 }
