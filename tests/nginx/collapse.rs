@@ -32,14 +32,9 @@ pub(crate) fn collapsing(origin: &Origin, lines: &str) -> Setup {
         )
 }
 
-/// Requests that were read and not yet answered.
-pub fn pending(nginx: &Nginx) -> usize {
-    nginx.pending()
-}
-
 #[track_caller]
 fn wait_pending(nginx: &Nginx, count: usize) {
-    until(&format!("{count} requests are pending"), || pending(nginx) == count);
+    until(&format!("{count} requests are pending"), || nginx.pending() == count);
 }
 
 /// Connections, each with a request for this path under way: the first one fetches. No other request is.

@@ -14,11 +14,6 @@ fn site(origin: &Origin) -> Setup {
         .location("/", format!("twice pages; twice_include_timeout 10m; proxy_pass {};", origin.url()))
 }
 
-/// Requests that were read and that nginx is not yet done with.
-fn pending(nginx: &Nginx) -> usize {
-    nginx.pending()
-}
-
 const PAGE: &str = "<p><& include /a &>-<& include /b | default:none &></p>";
 
 /// The page as the visitor sees it who causes its fetch, and as it comes from the store.

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::collapse::pending;
 use fixture::{Answer, Gate, Nginx, Origin, Raw, Setup, until, until_some};
 
 /// Pages that last for a second and are stale for an hour.
@@ -32,7 +31,7 @@ fn crowd(nginx: &Nginx, origin: &Origin, path: &str, count: usize) -> Vec<Raw> {
     clients[0].get(path);
     origin.wait_count(path, 1);
     clients[1..].iter_mut().for_each(|client| _ = client.get(path));
-    until("all are pending", || pending(nginx) == count);
+    until("all are pending", || nginx.pending() == count);
     clients
 }
 
@@ -52,7 +51,7 @@ fn who_waited_for_a_page_that_was_purged_meanwhile_waits_for_the_next_one() {
         // It asked before the purge.
         assert_eq!(clients.remove(0).response().text(), "old");
         gates[1].wait_arrived(1);
-        until("the others are pending", || pending(&nginx) == 19);
+        until("the others are pending", || nginx.pending() == 19);
         gates[1].open();
         for client in &mut clients {
             assert_eq!(client.response().text(), "new");
@@ -75,7 +74,7 @@ fn a_refresh_that_a_purge_overtakes_is_no_failure_and_brings_nothing_back() {
     origin.on("/", Answer::page("new"));
     // Who asks now may wait for the refresh, but gets none of what it brings.
     let waiting = nginx.get("/").spawn();
-    until("it waits or has its page", || pending(&nginx) == 1 || waiting.is_finished());
+    until("it waits or has its page", || nginx.pending() == 1 || waiting.is_finished());
     gate.open();
     waiting.join().unwrap().assert(200, "MISS", "new");
     until("the refresh has ended", || nginx.figure("refreshes") == 1);
@@ -206,7 +205,7 @@ fn clients_that_leave_are_no_failure_of_the_origin() {
     };
     for _ in 0..3 {
         drop(slow());
-        until("its request is over", || pending(&nginx) == 0);
+        until("its request is over", || nginx.pending() == 0);
     }
     let last = slow();
     let mut other = nginx.raw();
@@ -232,7 +231,7 @@ fn a_crowd_of_visitors_with_different_cookies_makes_a_fetch_for_each_value() {
     for (language, client) in &mut clients {
         client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: lang={}\r\n\r\n", languages[*language]));
     }
-    until("all are pending", || pending(&nginx) == clients.len());
+    until("all are pending", || nginx.pending() == clients.len());
     gate.wait_arrived(1);
     assert_eq!(origin.count("/"), 1);
     gate.open();
@@ -291,7 +290,7 @@ fn pages_that_were_marked_stale_are_fetched_once_too() {
     origin.on("/", Answer::page("new").gate(&gate));
     let mut clients: Vec<Raw> = (0..20).map(|_| nginx.raw()).collect();
     clients.iter_mut().for_each(|client| _ = client.get("/"));
-    until("all are pending", || pending(&nginx) == 20);
+    until("all are pending", || nginx.pending() == 20);
     gate.open();
     for client in &mut clients {
         assert_eq!(client.response().text(), "new");
@@ -313,7 +312,7 @@ fn a_page_of_before_that_says_nothing_of_a_locations_cookies_is_fetched_once_too
     origin.on("/after", Answer::page("after").gate(&gate));
     let mut clients: Vec<Raw> = (0..20).map(|_| nginx.raw()).collect();
     clients.iter_mut().for_each(|client| _ = client.get("/after"));
-    until("all are pending", || pending(&nginx) == 20);
+    until("all are pending", || nginx.pending() == 20);
     gate.open();
     for client in &mut clients {
         assert_eq!(client.response().text(), "after");
@@ -333,7 +332,7 @@ fn where_nginx_sends_a_request_elsewhere_the_other_page_is_waited_for_and_renewe
     origin.on("/inner/page", Answer::page("inner").gate(&gate));
     let mut clients: Vec<Raw> = (0..20).map(|_| nginx.raw()).collect();
     clients.iter_mut().for_each(|client| _ = client.get("/page"));
-    until("all are pending", || pending(&nginx) == 20);
+    until("all are pending", || nginx.pending() == 20);
     origin.wait_count("/inner/page", 1);
     gate.open();
     for client in &mut clients {
@@ -364,12 +363,12 @@ fn what_comes_after_an_answer_waits_for_nothing_and_fails_nobody() {
     // Half of them leave meanwhile.
     clients.truncate(5);
     gate.open();
-    until("nothing is pending", || pending(&nginx) == 0);
+    until("nothing is pending", || nginx.pending() == 0);
     let gate = Gate::new();
     origin.on("/after", Answer::page("page").gate(&gate));
     let mut visitors: Vec<Raw> = (0..10).map(|_| nginx.raw()).collect();
     visitors.iter_mut().for_each(|client| _ = client.get("/after"));
-    until("all are pending", || pending(&nginx) == 10);
+    until("all are pending", || nginx.pending() == 10);
     gate.open();
     for client in &mut visitors {
         assert_eq!(client.response().text(), "page");

@@ -89,11 +89,6 @@ fn all_got(visits: &mut [Raw], text: &str) {
     assert_eq!(workers.len(), 2, "so many connections all went to one worker");
 }
 
-/// Requests that were read and that nginx is not yet done with.
-fn pending(nginx: &Nginx) -> usize {
-    nginx.pending()
-}
-
 /// A figure of a source.
 fn figure(nginx: &Nginx, source: &str, name: &str) -> u64 {
     let figures = nginx.source_figures(source);

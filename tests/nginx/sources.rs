@@ -32,16 +32,11 @@ fn becomes(nginx: &Nginx, key: &str, expected: &str) {
     until(&format!("{key} is {expected}"), || value(nginx, key) == expected);
 }
 
-/// Requests that were read and that nginx is not yet done with.
-fn pending(nginx: &Nginx) -> usize {
-    nginx.pending()
-}
-
 /// Changes of local counters so far. What was seen is counted when its request is over, which may be a moment after the
 /// answer has come.
 #[track_caller]
 fn changes(nginx: &Nginx) -> u64 {
-    until("nothing is under way", || pending(nginx) == 0);
+    until("nothing is under way", || nginx.pending() == 0);
     nginx.figure("counter_changes")
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fixture::folder::free_port;
 use fixture::{Answer, FastCgi, Gate, Nginx, Origin, Raw, nginx_version, until};
 
-use super::{assert_collapsed, collapsing, crowd, pending, wait_pending};
+use super::{assert_collapsed, collapsing, crowd, wait_pending};
 
 #[test]
 fn the_fetching_client_leaves_before_the_answer_begins() {
@@ -312,7 +312,7 @@ fn a_large_first_answer_streams_while_it_is_recorded() {
     let mut clients = crowd(&nginx, &origin, "/", 3);
     clients[0].response_head().assert_cache("MISS");
     assert!(clients[0].bytes(390_000) == body.as_bytes()[..390_000]);
-    assert_eq!(pending(&nginx), 3);
+    assert_eq!(nginx.pending(), 3);
     gate.open();
     assert!(clients[0].bytes(410_000) == body.as_bytes()[390_000..]);
     clients[1..].iter_mut().for_each(|client| assert_collapsed(&client.response()));

@@ -2,7 +2,7 @@
 
 use fixture::{Answer, FastCgi, Gate, Nginx, Origin, until};
 
-use super::{both, pending, site};
+use super::{both, site};
 
 /// What an include of the page says when it fails, in the log.
 const WITHOUT: &str = "goes without its include";
@@ -163,7 +163,7 @@ fn what_comes_late_goes_nowhere() {
     }
     head.open();
     middle.open();
-    until("the late ones have ended", || pending(&nginx) == 0);
+    until("the late ones have ended", || nginx.pending() == 0);
     assert_eq!(nginx.workers(), workers);
 }
 

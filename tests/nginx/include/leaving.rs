@@ -2,7 +2,7 @@
 
 use fixture::{Answer, Gate, Origin, until};
 
-use super::{pending, site};
+use super::site;
 
 #[test]
 fn clients_that_leave_while_they_wait_leave_nothing_behind() {
@@ -24,7 +24,7 @@ fn clients_that_leave_while_they_wait_leave_nothing_behind() {
         for client in &mut clients {
             client.get(path);
         }
-        until("all wait", || pending(&nginx) == 20);
+        until("all wait", || nginx.pending() == 20);
         gate.wait_arrived(1);
         for (n, client) in clients.into_iter().enumerate() {
             if n % 2 == 0 { client.reset() } else { drop(client) }
@@ -32,7 +32,7 @@ fn clients_that_leave_while_they_wait_leave_nothing_behind() {
         if path == "/kept" {
             gate.open();
         }
-        until("none is left", || pending(&nginx) == 0);
+        until("none is left", || nginx.pending() == 0);
     }
     assert_eq!(nginx.get("/").send().text(), "[ABA]");
     assert_eq!(nginx.get("/kept").send().text(), "[ABA]");
@@ -54,7 +54,7 @@ fn a_fragment_that_many_pages_want_is_fetched_once() {
     let pages: Vec<_> =
         (0..30).map(|n| nginx.get(if n % 2 == 0 { "/1" } else { "/2" }).cookie("see=1").spawn()).collect();
     gate.wait_arrived(1);
-    until("all wait", || pending(&nginx) == 30);
+    until("all wait", || nginx.pending() == 30);
     gate.open();
     for (n, page) in pages.into_iter().enumerate() {
         page.join().unwrap().assert(200, "HIT", if n % 2 == 0 { "1A" } else { "2A" });

@@ -276,7 +276,7 @@ fn stampede() {
     ] {
         let gate = Gate::new();
         origin.on(path, answer.gate(&gate));
-        until("the round before has ended", || crate::collapse::pending(&nginx) == 0);
+        until("the round before has ended", || nginx.pending() == 0);
         let mut clients = crowd(&nginx, &origin, path, 20);
         gate.open();
         for client in &mut clients {

@@ -122,7 +122,7 @@ fn a_probe_outlives_the_visitor_whose_page_began_it() {
         client.reset();
         gate.arrived() == 1
     });
-    until("he is gone", || pending(&nginx) == 0);
+    until("he is gone", || nginx.pending() == 0);
     let asked = origin.last("/session");
     assert_eq!((asked.cookie("persistent"), asked.method.as_str()), (Some("ann"), "GET"));
     gate.open();

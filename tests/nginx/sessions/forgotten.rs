@@ -234,7 +234,7 @@ fn a_purge_of_everything_overtakes_a_question_too() {
     origin.on("/session", Answer::ok(record("old")).gate(&gate));
     let mut first = visits(&nginx, "ann");
     gate.wait_arrived(1);
-    fixture::until("all of them wait", || pending(&nginx) == MANY);
+    fixture::until("all of them wait", || nginx.pending() == MANY);
     marked(&nginx, "/purge", "*", "the whole cache");
     origin.on("/session", Answer::ok(record("new")));
     // Nobody who comes now waits for what was asked before, whichever worker he meets.

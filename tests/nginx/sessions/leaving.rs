@@ -35,11 +35,11 @@ fn the_others_get_what_was_asked_for_one_who_left() {
     ask(&mut first, "/", "ann");
     gate.wait_arrived(1);
     let mut others = visits(&nginx, "ann");
-    until("all of them wait", || pending(&nginx) == 1 + MANY);
+    until("all of them wait", || nginx.pending() == 1 + MANY);
     first.reset();
     // In somebody else's name.
     gate.wait_arrived(2);
-    until("the first one is gone", || pending(&nginx) == MANY);
+    until("the first one is gone", || nginx.pending() == MANY);
     gate.open();
     all_got(&mut others, &shown("ann"));
     all_got(&mut visits(&nginx, "ann"), &shown("ann"));
@@ -54,9 +54,9 @@ fn all_of_them_leave() {
     let nginx = site(&origin, "timeout=60s").start();
     stored(&nginx);
     let waiting = visits(&nginx, "ann");
-    until("all of them wait", || pending(&nginx) == MANY);
+    until("all of them wait", || nginx.pending() == MANY);
     drop(waiting);
-    until("nobody is left", || pending(&nginx) == 0);
+    until("nobody is left", || nginx.pending() == 0);
     gate.open();
     assert_eq!(page(&nginx, "ann").text(), shown("ann"));
     assert_eq!(nginx.workers().len(), 2);
@@ -73,7 +73,7 @@ fn a_worker_dies_while_it_asks_for_both() {
     ask(&mut first, "/", "ann");
     gate.wait_arrived(1);
     ask(&mut second, "/", "ann");
-    until("both wait", || pending(&nginx) == 2);
+    until("both wait", || nginx.pending() == 2);
     nginx.kill_worker(dying);
     gate.wait_arrived(2);
     gate.open();
@@ -95,7 +95,7 @@ fn a_reload_asks_nothing_twice() {
     gate.wait_arrived(1);
     nginx.reload();
     let mut others = visits(&nginx, "ann");
-    until("all of them wait", || pending(&nginx) == 1 + MANY);
+    until("all of them wait", || nginx.pending() == 1 + MANY);
     gate.open();
     assert_eq!(first.response().text(), shown("ann"));
     all_got(&mut others, &shown("ann"));
@@ -141,5 +141,5 @@ fn the_next_request_does_not_wait_for_a_late_answer() {
             }
         }
     }
-    until("none is left", || pending(&nginx) == 0);
+    until("none is left", || nginx.pending() == 0);
 }

@@ -15,7 +15,7 @@ fn one_question_for_each_visitor_whoever_asks() {
     let before = figure(&nginx, "session", "requests");
     let mut ann = visits(&nginx, "ann");
     let mut bob = visits(&nginx, "bob");
-    until("all of them wait", || pending(&nginx) == 2 * MANY && gate.arrived() == 2);
+    until("all of them wait", || nginx.pending() == 2 * MANY && gate.arrived() == 2);
     assert_eq!(figure(&nginx, "session", "remembered"), 0);
     gate.open();
     all_got(&mut ann, &shown("ann"));
@@ -141,7 +141,7 @@ fn not_remembered(timeout: &str, answers: impl IntoIterator<Item = Answer>) {
         }
         origin.on("/session", Answer::ok(record("ann")));
         until("it is asked again", || page(&nginx, &visitor).text() == shown("ann"));
-        until("whoever was late has been counted", || pending(&nginx) == 0);
+        until("whoever was late has been counted", || nginx.pending() == 0);
     }
     assert_balanced(&nginx, "session");
 }

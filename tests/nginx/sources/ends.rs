@@ -25,7 +25,7 @@ fn an_answer_that_nginx_includes_ends_once() {
     b.wait_arrived(1);
     last.wait_arrived(1);
     a.open();
-    until("the part is there", || pending(&nginx) == 1 && origin.count("/b") == 1);
+    until("the part is there", || nginx.pending() == 1 && origin.count("/b") == 1);
     b.open();
     // Time for it to come.
     assert_eq!(nginx.get("/part?never=1").send().text(), "ab.");
@@ -53,11 +53,11 @@ fn visitors_who_leave_together_hold_up_nobody() {
     for client in &mut clients {
         client.get("/");
     }
-    until("they wait", || gate.arrived() > 0 && pending(&nginx) >= VISITORS);
+    until("they wait", || gate.arrived() > 0 && nginx.pending() >= VISITORS);
     let last = nginx.get("/").spawn();
-    until("one more waits", || pending(&nginx) > VISITORS);
+    until("one more waits", || nginx.pending() > VISITORS);
     drop(clients);
-    until("they are gone", || pending(&nginx) <= 3);
+    until("they are gone", || nginx.pending() <= 3);
     assert_eq!(nginx.get("/plain").send().text(), "plain");
     gate.open();
     assert_eq!(last.join().unwrap().text(), "Ann");

@@ -35,7 +35,7 @@ fn who_leaves_before_the_value_is_there_leaves_nothing_behind() {
         client.get("/");
         gate.wait_arrived(before + 1);
         drop(client);
-        until("the request is over", || pending(&nginx) == 0);
+        until("the request is over", || nginx.pending() == 0);
         gate.open();
         // Nobody has seen it.
         if stored_before {
@@ -71,7 +71,7 @@ fn the_others_get_the_value_that_one_asked_for_who_left() {
         (gate.arrived() == 1).then_some(client)
     });
     let others: Vec<_> = (0..4).map(|_| nginx.get("/").spawn()).collect();
-    until("they wait", || pending(&nginx) >= 5);
+    until("they wait", || nginx.pending() >= 5);
     first.send("");
     drop(first);
     gate.open();

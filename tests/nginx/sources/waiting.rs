@@ -135,7 +135,7 @@ fn each_source_has_its_own_time() {
         let page = nginx.get("/").spawn();
         a.wait_arrived(if cache == "MISS" { 1 } else { 2 });
         // The request of the late one is ended; the page goes on waiting for the other one.
-        until("one is given up", || origin.count("/b") > 0 && pending(&nginx) == 1);
+        until("one is given up", || origin.count("/b") > 0 && nginx.pending() == 1);
         a.open();
         page.join().unwrap().assert(200, cache, "<1>&lt;a&gt;<2>no<3>");
         if cache == "MISS" {
